@@ -1,0 +1,314 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	gsessions "github.com/gorilla/sessions"
+)
+
+// A Step is one more thing that an increment does in its round trip.
+type Step func(*increment) error
+
+// increment is what one call of Increment asks for.
+type increment struct {
+	counters []any // name, delta, name, delta, ...
+	prefix   string
+	rows     int
+	sum      string
+	folded   string
+}
+
+// And adds by to another counter of the session.
+func And(counter string, by int64) Step {
+	return func(op *increment) error {
+		name, err := fieldName(counter)
+		if err != nil {
+			return err
+		}
+		op.counters = append(op.counters, name, by)
+		return nil
+	}
+}
+
+// Fold keeps the counters whose names start with prefix to at most rows. When an increment creates one more,
+// those whose names sort first are removed, except the increment's own: what they counted is added to the
+// counter sum, and how many they were to the counter folded. Nothing that was counted is lost, and the session
+// stays small.
+func Fold(prefix string, rows int, sum, folded string) Step {
+	return func(op *increment) error {
+		for _, name := range []string{prefix, sum, folded} {
+			if _, err := fieldName(name); err != nil {
+				return err
+			}
+		}
+		if rows < 1 {
+			return fmt.Errorf("%w: cannot fold to %d rows", ErrInvalid, rows)
+		}
+		op.prefix, op.rows, op.sum, op.folded = prefix, rows, sum, folded
+		return nil
+	}
+}
+
+// Result tells what an increment did.
+type Result struct {
+	// Count is what the first counter was right after this increment, its own number among all increments.
+	Count int64
+	// Created is true if the increment created the session.
+	Created bool
+	// CreatedAt is when the session was created, by the clock of Redis.
+	CreatedAt time.Time
+	// ExpiresIn is how long the session lives if it is not used again.
+	ExpiresIn time.Duration
+	// RoundTrips is how many commands were sent to Redis: one, as a rule. A cookie whose session is gone, a
+	// script that Redis has forgotten, and a session that had been loaded before cost one more each.
+	RoundTrips int
+	// Elapsed is how long they took together, waiting for a connection included.
+	Elapsed time.Duration
+
+	script, key string
+	args        []any
+	fields      map[string]string
+}
+
+// Counters returns all counters of the session whose names start with prefix, as this increment left them. It is an
+// [ErrCorrupt] if one of these fields is not a whole number.
+func (r Result) Counters(prefix string) (map[string]int64, error) {
+	counters := make(map[string]int64)
+	for name, text := range r.fields {
+		if !strings.HasPrefix(name, prefix) || strings.HasPrefix(name, reserved) {
+			continue
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%w: field %q is not a whole number", ErrCorrupt, name)
+		}
+		counters[name] = n
+	}
+	return counters, nil
+}
+
+// Command returns the command that did it, as one would type it in redis-cli, with all but the first characters
+// of the session id and of the script's name left out: for people to read, not for machines to repeat.
+func (r Result) Command() string {
+	if r.key == "" {
+		return ""
+	}
+	b := append([]byte("EVALSHA "), Mask(r.script)...)
+	b = append(append(b, " 1 "...), r.key...)
+	for _, arg := range r.args {
+		text := fmt.Sprint(arg)
+		if text == "" || strings.ContainsAny(text, " \"\\") {
+			text = strconv.Quote(text)
+		}
+		b = append(append(b, ' '), text...)
+	}
+	return string(b)
+}
+
+// Key returns the session's key in Redis, with all but the first characters of the session id left out.
+func (r Result) Key() string { return r.key }
+
+// Mask returns the start of a secret, enough to tell two apart and too little to use one: six characters and an
+// ellipsis.
+func Mask(secret string) string {
+	if len(secret) <= 2*masked {
+		return "…"
+	}
+	return secret[:masked] + "…"
+}
+
+const masked = 6
+
+// Increment adds by to a counter of the request's default session, atomically, and renews the session: load,
+// addition and renewal are one command, and [sessions.Default] sees the result. A session that does not exist
+// yet is created, under a new id. The cookie is set, so call it before the body is written; no Save is needed.
+//
+// Any number of concurrent increments count exactly once each. An increment whose reply was lost may be repeated
+// by the Redis client: it counts once, and the repetition returns the counters as the first execution left them,
+// beside the other fields as they are by then.
+//
+// Errors: [ErrUnavailable], [ErrCorrupt], [ErrOverflow], [ErrTooLarge], [ErrInvalid]; and [ErrGone], only if the
+// session was loaded before in this request and has been destroyed since. No cookie is set then.
+func Increment(c *gin.Context, counter string, by int64, more ...Step) (Result, error) {
+	return incrementSession(c.Writer, c.Request, counter, by, more, ofGin(c))
+}
+
+// Increment is the function [Increment] for programs without gin: it does the same to the session of that name.
+func (s *Store) Increment(w http.ResponseWriter, r *http.Request, name, counter string, by int64, more ...Step) (Result, error) {
+	return incrementSession(w, r, counter, by, more, s.of(r, name))
+}
+
+// A getter returns a request's session, loading it at the first call.
+type getter func() (*gsessions.Session, error)
+
+func (s *Store) of(r *http.Request, name string) getter {
+	return func() (*gsessions.Session, error) { return s.Get(r, name) }
+}
+
+// ofGin gets the default session of gin-contrib/sessions, which keeps the error of a load to itself; the record
+// has it.
+func ofGin(c *gin.Context) getter {
+	return func() (*gsessions.Session, error) {
+		wrapper, ok := sessions.Default(c).(interface{ Session() *gsessions.Session })
+		if !ok {
+			return nil, errForeign
+		}
+		return wrapper.Session(), nil
+	}
+}
+
+func incrementSession(w http.ResponseWriter, r *http.Request, counter string, by int64, more []Step, get getter) (Result, error) {
+	op := new(increment)
+	for _, step := range append([]Step{And(counter, by)}, more...) {
+		if err := step(op); err != nil {
+			return Result{}, err
+		}
+	}
+	rec, err := operate(r, get, op.load, op.add)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := rec.setCookie(r.Context(), w, rec.result.ExpiresIn); err != nil {
+		return Result{}, err
+	}
+	return rec.result, nil
+}
+
+// operate does an operation on a request's session: in place of the load where the session is not loaded yet,
+// else on the loaded session.
+func operate(r *http.Request, get getter, instead, after func(context.Context, *record) error) (*record, error) {
+	st := stateOf(r)
+	st.operation = instead
+	session, err := get()
+	waiting := st.take() != nil
+	if session == nil {
+		return nil, err
+	}
+	rec, err := recordOf(r, session)
+	if err != nil {
+		return nil, err
+	}
+	if rec.err == nil && waiting {
+		return rec, after(r.Context(), rec)
+	}
+	return rec, rec.err
+}
+
+// load is the load of a session that is incremented by it.
+func (op *increment) load(ctx context.Context, rec *record) error {
+	rec.result = Result{}
+	if rec.id != "" {
+		err := op.run(ctx, rec)
+		if !errors.Is(err, ErrGone) {
+			return err
+		}
+		if err := rec.gone(ctx); err != nil {
+			return err
+		}
+	}
+	return op.create(ctx, rec)
+}
+
+// add increments a session that is loaded.
+func (op *increment) add(ctx context.Context, rec *record) error {
+	rec.result = Result{}
+	if rec.id == "" {
+		return op.create(ctx, rec)
+	}
+	return op.run(ctx, rec)
+}
+
+func (op *increment) create(ctx context.Context, rec *record) error {
+	if _, err := rec.store.secrets.ring(ctx, rec.store); err != nil { // before anything is written
+		return err
+	}
+	rec.id, rec.result.Created = newID(), true
+	if err := op.run(ctx, rec); err != nil {
+		rec.id = ""
+		return err
+	}
+	return nil
+}
+
+// run sends the increment for the session rec.id, and takes over what Redis answers.
+func (op *increment) run(ctx context.Context, rec *record) error {
+	s, id, create := rec.store, rec.id, "0"
+	if rec.result.Created {
+		create = "1"
+	}
+	number, floor := s.inflight.begin(id)
+	defer s.inflight.end(id, number)
+	args := make([]any, 0, 11+len(op.counters))
+	args = append(args, create, s.ttlOf(rec.session).Milliseconds(), s.maxLifetime.Milliseconds(), s.maxBytes,
+		s.sender, number, floor, op.prefix, op.rows, op.sum, op.folded)
+	args = append(args, op.counters...)
+
+	start := time.Now()
+	answer, commands, err := s.run(ctx, incrementScript, []string{s.key(id)}, args...)
+	rec.result.Elapsed += time.Since(start)
+	rec.result.RoundTrips += commands
+	if err != nil {
+		return err
+	}
+	rec.result.script, rec.result.key, rec.result.args = incrementScript.Hash(), s.key(Mask(id)), args
+	return op.take(rec, answer)
+}
+
+// take fills the session with what Redis answered: the milliseconds to live, and name and text of each field.
+func (op *increment) take(rec *record, answer []string) (err error) {
+	if len(answer)%2 != 1 {
+		return fmt.Errorf("%w: a field contains NUL", ErrCorrupt)
+	}
+	if rec.result.ExpiresIn, err = milliseconds(answer[0]); err != nil {
+		return err
+	}
+	fields := make(map[string]string, len(answer)/2)
+	for i := 1; i < len(answer); i += 2 {
+		fields[answer[i]] = answer[i+1]
+	}
+	if rec.result.CreatedAt, err = createdAt(fields); err != nil {
+		return err
+	}
+	if rec.result.Count, err = strconv.ParseInt(fields[op.counters[0].(string)], 10, 64); err != nil {
+		return fmt.Errorf("%w: a counter is not a whole number", ErrCorrupt)
+	}
+	rec.result.fields = fields
+	if rec.fields == nil && len(rec.session.Values) == 0 {
+		return rec.fill(fields)
+	}
+	return op.merge(rec, fields)
+}
+
+// merge takes over the fields that the request has not changed, and the counters.
+func (op *increment) merge(rec *record, fields map[string]string) error {
+	write, remove, err := rec.changes()
+	if err != nil {
+		return err
+	}
+	unsaved := make(map[string]any)
+	for i := 0; i < len(write); i += 2 {
+		unsaved[write[i]] = rec.session.Values[write[i]]
+	}
+	for i := 0; i < len(op.counters); i += 2 {
+		delete(unsaved, op.counters[i].(string))
+	}
+	clear(rec.session.Values)
+	if err := rec.fill(fields); err != nil {
+		return err
+	}
+	for _, name := range remove {
+		delete(rec.session.Values, name)
+	}
+	for name, value := range unsaved {
+		rec.session.Values[name] = value
+	}
+	return nil
+}

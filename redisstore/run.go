@@ -1,0 +1,98 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// honoursDeadlines reports whether a client ends its commands at their context's deadline by itself.
+func honoursDeadlines(rdb redis.UniversalClient) bool {
+	switch c := rdb.(type) {
+	case *redis.Client:
+		return c.Options().ContextTimeoutEnabled
+	case *redis.ClusterClient:
+		return c.Options().ContextTimeoutEnabled
+	case *redis.Ring:
+		return c.Options().ContextTimeoutEnabled
+	}
+	return false
+}
+
+// do returns what f returns, with its error classified, but returns at ctx's end at the latest: f may still be
+// running then.
+func do[T any](ctx context.Context, s *Store, f func() (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, classify(err)
+	}
+	if s.deadlines || ctx.Done() == nil {
+		v, err := f()
+		return v, classify(err)
+	}
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, classify(r.err)
+	case <-ctx.Done():
+		return none, classify(ctx.Err())
+	}
+}
+
+// scriptReply is a script's answer, and how many commands it took.
+type scriptReply struct {
+	text     string
+	commands int
+}
+
+// run runs a script and returns the parts of its answer after the "OK", and how many commands it took: one, or
+// two when Redis did not have the script yet.
+func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer []string, commands int, err error) {
+	reply, err := do(ctx, s, func() (scriptReply, error) {
+		cmd, commands := script.EvalSha(ctx, s.rdb, keys, args...), 1
+		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			cmd, commands = script.Eval(ctx, s.rdb, keys, args...), 2
+		}
+		text, err := cmd.Text()
+		return scriptReply{text, commands}, err
+	})
+	if err != nil {
+		return nil, max(reply.commands, 1), err
+	}
+	answer, err = parse(reply.text)
+	return answer, reply.commands, err
+}
+
+// parse returns the parts of a script's answer after the "OK", or the error that it stands for.
+func parse(text string) ([]string, error) {
+	answer := strings.Split(text, separator)
+	status, about := answer[0], ""
+	if len(answer) > 1 {
+		about = answer[1]
+	}
+	switch status {
+	case "OK":
+		return answer[1:], nil
+	case "GONE":
+		return nil, ErrGone
+	case "LATE":
+		return nil, fmt.Errorf("%w: a repetition came too late", ErrUnavailable)
+	case "TOOLARGE":
+		return nil, ErrTooLarge
+	case "OVERFLOW":
+		return nil, fmt.Errorf("%w: field %q", ErrOverflow, about)
+	case "CORRUPT":
+		return nil, fmt.Errorf("%w: field %q", ErrCorrupt, about)
+	}
+	return nil, fmt.Errorf("%w: a script's answer is not understood", ErrUnavailable)
+}
