@@ -1,0 +1,84 @@
+package templates
+
+import (
+	"slices"
+	"strconv"
+)
+
+// picture is what changes in the drawing of a visit's way: the instances, one below the other.
+type picture struct {
+	Nodes  []node
+	Height string // of the whole drawing: "9.6em"
+	First  string // middle of the uppermost node, where the vertical lines begin
+	Last   string // middle of the lowest node, where they end
+}
+
+// node is one box of the drawing.
+type node struct {
+	Name string // shortened to fit the box at 320 px
+	Y    string // upper edge of its slot: "2.4em"
+	Lit  bool   // true for the instance that answered
+	More bool   // true for the last box that only counts those left out
+}
+
+const (
+	mostNodes  = 6  // drawn boxes; the rest are counted in the last one
+	mostLetter = 11 // letters in a box
+	slotTenths = 24 // height of a node's slot in tenths of an em
+)
+
+// picture draws each instance once, in the order of the ledger, whatever number of processes it had. The one that
+// answers is always drawn.
+func (h Home) picture() picture {
+	var names []string
+	lit := ""
+	for _, r := range h.Rows {
+		if !slices.Contains(names, r.Instance) {
+			names = append(names, r.Instance)
+		}
+		if r.Current {
+			lit = r.Instance
+		}
+	}
+	left := 0
+	if len(names) > mostNodes {
+		names, left = fold(names, lit), len(names)-(mostNodes-1)
+	}
+	nodes := make([]node, 0, mostNodes)
+	for i, name := range names {
+		nodes = append(nodes, node{Name: shorten(name), Y: tenths(i * slotTenths), Lit: name == lit})
+	}
+	if left > 0 {
+		nodes = append(nodes, node{Name: "+ " + strconv.Itoa(left) + " more", Y: tenths(len(nodes) * slotTenths), More: true})
+	}
+	n := max(len(nodes), 1)
+	return picture{
+		Nodes:  nodes,
+		Height: tenths(n * slotTenths),
+		First:  tenths(slotTenths / 2),
+		Last:   tenths(n*slotTenths - slotTenths/2),
+	}
+}
+
+// fold keeps the newest names, and lit among them, and leaves one place for the box that counts the others.
+func fold(names []string, lit string) []string {
+	kept := slices.Clone(names[len(names)-(mostNodes-1):])
+	if !slices.Contains(kept, lit) {
+		kept[0] = lit
+	}
+	return kept
+}
+
+// shorten keeps the end of a long name: that is where the port or the index is, which tells instances apart.
+func shorten(name string) string {
+	runes := []rune(name)
+	if len(runes) <= mostLetter {
+		return name
+	}
+	return "…" + string(runes[len(runes)-(mostLetter-1):])
+}
+
+// tenths writes a length: 24 is "2.4em".
+func tenths(n int) string {
+	return strconv.Itoa(n/10) + "." + strconv.Itoa(n%10) + "em"
+}

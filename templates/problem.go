@@ -1,0 +1,157 @@
+package templates
+
+import "net/http"
+
+// Problem is a page that is not a counted visit, and at the same time what a client that prefers JSON is told: Wrong is
+// its "error" and Todo its "hint". No field may hold a secret or the text of a library's error.
+type Problem struct {
+	Status    int      // of the answer
+	Title     string   // the heading, without a full stop
+	Wrong     string   // what is wrong, or what happens now, in a sentence or two
+	Todo      string   // what to do about it, in a sentence or two
+	Commands  []string // to be typed, in this order; may be empty
+	CountSafe bool     // true adds that the count is safe
+	Waiting   bool     // true makes the page go back to the count by itself once the app is ready
+}
+
+// NotFound is the page for an unknown path.
+func NotFound() Problem {
+	return Problem{
+		Status: http.StatusNotFound,
+		Title:  "There is nothing here",
+		Wrong:  "This address does not exist.",
+		Todo:   "The counter is at /.",
+	}
+}
+
+// MethodNotAllowed is the page for a known path with the wrong method.
+func MethodNotAllowed() Problem {
+	return Problem{
+		Status: http.StatusMethodNotAllowed,
+		Title:  "This does not work that way",
+		Wrong:  "This address exists, but not for this kind of request.",
+		Todo:   "Use the buttons on the page: a visit is a GET, starting over is a POST.",
+	}
+}
+
+// Forbidden is the page for a form that another site has sent.
+func Forbidden() Problem {
+	return Problem{
+		Status:    http.StatusForbidden,
+		Title:     "Another site has sent this",
+		Wrong:     "The request came from a page that is not this one, so nothing was done.",
+		Todo:      "If it was you, use the button on the counter's own page.",
+		CountSafe: true,
+	}
+}
+
+// Internal is the page for a fault of ours. It says nothing of the cause: that is in the log.
+func Internal() Problem {
+	return Problem{
+		Status: http.StatusInternalServerError,
+		Title:  "Something broke on our side",
+		Wrong:  "The answer could not be made. The reason is in the log of this process.",
+		Todo:   "Try again. If it happens again, look up the log line of this request.",
+	}
+}
+
+// Unavailable is the page for a Redis that could not be asked. wrong and todo replace the general sentences where the
+// caller knows better ("Redis is out of memory."); leave them empty where it does not.
+func Unavailable(wrong, todo string, commands ...string) Problem {
+	p := Problem{
+		Status:    http.StatusServiceUnavailable,
+		Title:     "Redis does not answer",
+		Wrong:     "The count is kept in Redis, and Redis could not be asked. This visit may not have been counted.",
+		Todo:      "Try again in a moment: the count goes on from where it was, as soon as Redis is back.",
+		Commands:  commands,
+		CountSafe: true,
+	}
+	if wrong != "" {
+		p.Wrong = wrong
+	}
+	if todo != "" {
+		p.Todo = todo
+	}
+	return p
+}
+
+// ResetFailed is the page for a session that could not be ended because Redis could not be asked.
+func ResetFailed() Problem {
+	return Problem{
+		Status: http.StatusServiceUnavailable,
+		Title:  "Your session is still there",
+		Wrong:  "Starting over deletes the session in Redis, and Redis could not be asked. Nothing was deleted, and your cookie stays.",
+		Todo:   "Try again in a moment.",
+	}
+}
+
+// Platform is where the process runs.
+type Platform string
+
+// The platforms whose commands the page with no Redis knows.
+const (
+	Local        Platform = ""
+	Heroku       Platform = "heroku"
+	CloudFoundry Platform = "cloudfoundry"
+)
+
+// NoRedis is the page of an app that no Redis is bound to, with the commands of the platform. app is its name there,
+// empty if unknown.
+func NoRedis(platform Platform, app string) Problem {
+	p := Problem{
+		Status: http.StatusServiceUnavailable,
+		Title:  "No Redis is bound to this app",
+		Wrong:  "The count is kept in Redis, and this app has been given none.",
+	}
+	switch platform {
+	case Heroku:
+		p.Todo = "Add one; Heroku restarts the app by itself."
+		p.Commands = []string{"heroku addons:create heroku-redis:mini" + option(" --app ", app)}
+	case CloudFoundry:
+		if app == "" {
+			app = "visit-counter"
+		}
+		p.Todo = "Create one, bind it and restage the app. `cf marketplace` lists the names of service and plan."
+		p.Commands = []string{
+			"cf create-service SERVICE PLAN my-redis",
+			"cf bind-service " + app + " my-redis",
+			"cf restage " + app,
+		}
+	default:
+		p.Todo = "Start a Redis and say where it is."
+		p.Commands = []string{"redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 make run"}
+	}
+	return p
+}
+
+func option(flag, value string) string {
+	if value == "" {
+		return ""
+	}
+	return flag + value
+}
+
+// Prefetch is the answer to a browser that loads the page before anyone has clicked. It has to be an error, so that the
+// browser asks again at the click, and that visit counts.
+func Prefetch() Problem {
+	return Problem{
+		Status:    http.StatusServiceUnavailable,
+		Title:     "Not counted yet",
+		Wrong:     "Your browser asked for this page before you did. Only visits count.",
+		Todo:      "Open the page: that counts.",
+		CountSafe: true,
+	}
+}
+
+// Stopping is the page after "Stop this instance". It waits until the app is ready again and goes back to the count;
+// until then it asks /readyz, which counts nothing.
+func Stopping(instance string) Problem {
+	return Problem{
+		Status:    http.StatusAccepted,
+		Title:     "Stopping " + instance,
+		Wrong:     "This process finishes the requests it has begun and exits. Whoever supervises it starts a new one: a new row in the ledger.",
+		Todo:      "This page goes back to your count by itself. If nobody supervises the process, start it again.",
+		CountSafe: true,
+		Waiting:   true,
+	}
+}

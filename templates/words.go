@@ -1,0 +1,70 @@
+package templates
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// count joins a number and a noun: "1 visit", "2 visits", "0 visits".
+func count(n int64, noun string) string {
+	return strconv.FormatInt(n, 10) + " " + plural(n, noun)
+}
+
+// plural is the form of a noun that goes with a number.
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}
+
+// span says a duration in its largest whole unit: "12 seconds", "1 minute", "24 hours", "3 days". Two days and more
+// are days, so that a day is "24 hours".
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return count(int64(max(d, 0)/time.Second), "second")
+	case d < time.Hour:
+		return count(int64(d/time.Minute), "minute")
+	case d < 2*day:
+		return count(int64(d/time.Hour), "hour")
+	}
+	return count(int64(d/day), "day")
+}
+
+// ago says how long before now something was. Clocks of two machines differ, so the future is "just now" too. The
+// script has the same function, for the answers it gets as JSON.
+func ago(now, then time.Time) string {
+	d := now.Sub(then)
+	if d < time.Second {
+		return "just now"
+	}
+	return span(d) + " ago"
+}
+
+// stamp is a moment as a person and a <time> element both read it: "2026-11-21 09:18:00Z".
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// milliseconds is a duration with two decimals: "0.31 ms".
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 2, 64) + " ms"
+}
+
+// mask keeps so little of an id that nobody can use it: its first 6 characters. Masking twice changes nothing.
+func mask(id string) string {
+	if short := prefix(id); short != id {
+		return short + "…"
+	}
+	return id
+}
+
+// prefix is the part of an id that may be seen.
+func prefix(id string) string {
+	const shown = 6
+	if utf8.RuneCountInString(id) <= shown {
+		return id
+	}
+	return string([]rune(id)[:shown])
+}
