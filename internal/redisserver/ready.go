@@ -1,0 +1,116 @@
+package redisserver
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	pollInterval = 10 * time.Millisecond
+	askTimeout   = 500 * time.Millisecond // for one attempt to reach the server
+)
+
+// awaitReady returns nil once the child answers, and an error if it ends, if somebody else answers in its
+// place, or if ctx ends first.
+func (s *Server) awaitReady(ctx context.Context, child *process) error {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		if ctx.Err() != nil {
+			return fmt.Errorf("not ready: %w", ctx.Err())
+		}
+		if ready, err := s.ask(ctx, child); ready || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-child.done:
+			return child.ending()
+		case <-ctx.Done():
+		}
+	}
+}
+
+// ask reports whether the child answers commands. A refused login is an answer; no connection, a lost one
+// and LOADING are none yet. The few commands are spoken by hand because a client would log each failed try.
+func (s *Server) ask(ctx context.Context, child *process) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return false, nil
+	}
+	defer conn.Close()
+	if until, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(until) // fails only on a closed connection
+	}
+	r := bufio.NewReader(conn)
+	if s.opts.Password != "" {
+		if answer := call(conn, r, "AUTH", s.opts.Password); answer != "+OK" {
+			return refused(answer), nil
+		}
+	}
+	if answer := call(conn, r, "PING"); answer != "+PONG" {
+		return refused(answer), nil
+	}
+	info := call(conn, r, "INFO", "server")
+	if !strings.HasPrefix(info, "$") {
+		return refused(info), nil
+	}
+	if !strings.Contains(info, "process_id:"+strconv.Itoa(child.cmd.Process.Pid)+"\r\n") {
+		return false, errPortTaken
+	}
+	return true, nil
+}
+
+func (s *Server) dial(ctx context.Context) (net.Conn, error) {
+	if s.opts.TLS == nil {
+		return new(net.Dialer).DialContext(ctx, "tcp", s.Addr())
+	}
+	// Who answers is checked by the process id; the certificate may be wrong on purpose.
+	return (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", s.Addr())
+}
+
+// call sends one command and returns its answer: a line, or "$" and the text of a bulk string. The empty
+// answer means that there was none.
+func call(conn net.Conn, r *bufio.Reader, args ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(args))
+	for _, arg := range args {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(arg), arg)
+	}
+	if _, err := io.WriteString(conn, b.String()); err != nil {
+		return ""
+	}
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return ""
+	}
+	line = strings.TrimSuffix(line, "\r\n")
+	length, isBulk := strings.CutPrefix(line, "$")
+	if !isBulk {
+		return line
+	}
+	n, err := strconv.Atoi(length)
+	if err != nil || n < 0 {
+		return ""
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return ""
+	}
+	return "$" + string(text)
+}
+
+// refused reports whether the answer is that of a server which is up but does not let us in.
+func refused(answer string) bool {
+	code, _, _ := strings.Cut(answer, " ")
+	return code == "-NOAUTH" || code == "-WRONGPASS" || code == "-NOPERM"
+}
