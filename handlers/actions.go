@@ -1,0 +1,38 @@
+package handlers
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"visit-counter/redisstore"
+	"visit-counter/templates"
+)
+
+// reset ends the session: gone from Redis, gone from the browser.
+func (a *App) reset() gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if a.Missing != nil {
+			a.problem(c, templates.NoRedis(a.Missing.Platform, a.Missing.AppName))
+			return
+		}
+		if err := redisstore.Destroy(c); err != nil {
+			a.logFailure(c, err)
+			a.problem(c, templates.ResetFailed())
+			return
+		}
+		c.Header("Cache-Control", "no-store")
+		c.Redirect(http.StatusSeeOther, "/")
+	}
+}
+
+// stop ends this process, after its answer and those of the requests under way.
+func (a *App) stop() gin.HandlerFunc {
+	return func(c *gin.Context) {
+		a.problem(c, templates.Stopping(a.Instance))
+		c.Writer.Flush()
+		a.Log.LogAttrs(c.Request.Context(), slog.LevelInfo, "stopping on request")
+		a.Stop()
+	}
+}

@@ -1,0 +1,42 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+// healthz says that the process serves. It never touches Redis: an app that is restarted because its Redis is away
+// is no better off.
+func (a *App) healthz() gin.HandlerFunc {
+	answer := gin.H{"status": "ok", "instance": a.Instance}
+	return func(c *gin.Context) {
+		c.Header("Cache-Control", "no-store")
+		c.JSON(http.StatusOK, answer)
+	}
+}
+
+// readyz says whether the process can count visits now.
+func (a *App) readyz() gin.HandlerFunc {
+	refuse := func(c *gin.Context, wrong, todo string) {
+		c.Header("Cache-Control", "no-store")
+		c.Header("Retry-After", retryAfter)
+		c.JSON(http.StatusServiceUnavailable, errorAnswer{wrong, todo})
+	}
+	return func(c *gin.Context) {
+		switch {
+		case a.Draining():
+			refuse(c, "this instance is stopping", "send requests to another instance")
+		case a.Missing != nil:
+			refuse(c, "no Redis is configured", "open / to see how to add one")
+		default:
+			if err := a.Ping(c.Request.Context()); err != nil {
+				wrong, todo := reason(err)
+				refuse(c, wrong, todo)
+				return
+			}
+			c.Header("Cache-Control", "no-store")
+			c.JSON(http.StatusOK, gin.H{"status": "ready", "instance": a.Instance})
+		}
+	}
+}

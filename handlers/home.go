@@ -1,0 +1,172 @@
+package handlers
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+
+	"visit-counter/redisstore"
+	"visit-counter/templates"
+)
+
+// The fields of the session. Together with the ledger's rows, they are all that is kept of a visitor.
+const (
+	visitsField         = "visits"
+	earlierField        = "earlier"           // visits of the processes that have no row any more
+	earlierProcessField = "earlier_processes" // how many those are
+	mostRows            = 32
+)
+
+// home counts one visit and shows it.
+func (a *App) home() gin.HandlerFunc {
+	row := rowName(a.Started, a.Instance)
+	return func(c *gin.Context) {
+		if a.Missing != nil {
+			a.problem(c, templates.NoRedis(a.Missing.Platform, a.Missing.AppName))
+			return
+		}
+		v, err := a.count(c, row)
+		if err != nil {
+			a.fail(c, err)
+			return
+		}
+		c.Header("Cache-Control", "no-store")
+		c.Header("Vary", "Accept")
+		if prefersJSON(c.Request) {
+			c.JSON(http.StatusOK, a.homeJSON(v))
+			return
+		}
+		var page bytes.Buffer
+		if err := a.Pages.Home(&page, a.homePage(c, v)); err != nil {
+			a.fail(c, err)
+			return
+		}
+		c.Data(http.StatusOK, "text/html; charset=utf-8", page.Bytes())
+	}
+}
+
+// visit is one counted visit.
+type visit struct {
+	redisstore.Result
+	ledger ledger
+}
+
+// count counts one visit, in one round trip. A session that is damaged is left aside, and the visitor gets a new
+// one: an error that comes back at each visit would help nobody.
+func (a *App) count(c *gin.Context, row string) (visit, error) {
+	v, err := countOnce(c, row)
+	if errors.Is(err, redisstore.ErrCorrupt) || errors.Is(err, redisstore.ErrOverflow) {
+		a.Log.LogAttrs(c.Request.Context(), slog.LevelError, "damaged session set aside", slog.Any("err", err))
+		if err := redisstore.Abandon(c); err != nil {
+			return visit{}, err
+		}
+		return countOnce(c, row)
+	}
+	return v, err
+}
+
+func countOnce(c *gin.Context, row string) (visit, error) {
+	result, err := redisstore.Increment(c, visitsField, 1, redisstore.And(row, 1),
+		redisstore.Fold(rowPrefix, mostRows, earlierField, earlierProcessField))
+	if err != nil {
+		return visit{}, err
+	}
+	l, err := newLedger(result, row)
+	return visit{result, l}, err
+}
+
+// homePage is what the page shows of a visit.
+func (a *App) homePage(c *gin.Context, v visit) templates.Home {
+	return templates.Home{
+		Now:          time.Now(),
+		Visits:       v.Count,
+		Rows:         v.ledger.rows,
+		Earlier:      v.ledger.earlier,
+		Instances:    v.ledger.instances,
+		Restarts:     v.ledger.restarts,
+		FirstVisit:   v.CreatedAt,
+		ExpiresIn:    v.ExpiresIn,
+		New:          v.Created,
+		ID:           sessions.Default(c).ID(),
+		Via:          routerHeader(c.Request),
+		RedisCommand: v.Command(),
+		RoundTrips:   v.RoundTrips,
+		RedisTime:    v.Elapsed,
+	}
+}
+
+// routerHeader returns the header by which the platform's router shows itself, "" without one.
+func routerHeader(r *http.Request) string {
+	for _, name := range []string{"X-Request-Id", "X-Vcap-Request-Id"} {
+		if id := r.Header.Get(name); id != "" {
+			return name + ": " + redisstore.Mask(id)
+		}
+	}
+	return ""
+}
+
+// homeAnswer is the answer of GET / to a client that prefers JSON.
+type homeAnswer struct {
+	Visits           int64           `json:"visits"`
+	Instance         string          `json:"instance"`
+	StartedAt        time.Time       `json:"started_at"`
+	Store            string          `json:"store"`
+	FirstVisitAt     time.Time       `json:"first_visit_at"`
+	ExpiresInSeconds int64           `json:"expires_in_seconds"`
+	Processes        []processAnswer `json:"processes"`
+	EarlierVisits    int64           `json:"earlier_visits"`
+	Instances        int             `json:"instances"`
+	Restarts         int             `json:"restarts"`
+	Redis            redisAnswer     `json:"redis"`
+}
+
+type processAnswer struct {
+	Instance  string    `json:"instance"`
+	StartedAt time.Time `json:"started_at"`
+	Visits    int64     `json:"visits"`
+	Current   bool      `json:"current"`
+}
+
+type redisAnswer struct {
+	RoundTrips   int     `json:"round_trips"`
+	Milliseconds float64 `json:"milliseconds"`
+}
+
+func (a *App) homeJSON(v visit) homeAnswer {
+	processes := make([]processAnswer, len(v.ledger.rows))
+	for i, row := range v.ledger.rows {
+		processes[i] = processAnswer{row.Instance, row.Started, row.Visits, row.Current}
+	}
+	return homeAnswer{
+		Visits:           v.Count,
+		Instance:         a.Instance,
+		StartedAt:        a.Started,
+		Store:            a.StoreName,
+		FirstVisitAt:     v.CreatedAt,
+		ExpiresInSeconds: int64((v.ExpiresIn + time.Second/2) / time.Second),
+		Processes:        processes,
+		EarlierVisits:    v.ledger.earlier,
+		Instances:        v.ledger.instances,
+		Restarts:         v.ledger.restarts,
+		Redis:            redisAnswer{v.RoundTrips, float64(v.Elapsed.Microseconds()) / 1000},
+	}
+}
+
+// homeHead answers HEAD /, which is not a visit.
+func (a *App) homeHead() gin.HandlerFunc {
+	return func(c *gin.Context) {
+		c.Header("Cache-Control", "no-store")
+		c.Header("Vary", "Accept")
+		contentType := "text/html; charset=utf-8"
+		if prefersJSON(c.Request) {
+			contentType = "application/json; charset=utf-8"
+		}
+		c.Header("Content-Type", contentType)
+		c.Status(http.StatusOK)
+	}
+}

@@ -1,0 +1,109 @@
+package handlers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"visit-counter/redisstore"
+	"visit-counter/templates"
+)
+
+const (
+	// rowPrefix starts the session's field of each process that has served it. The time comes first, so that
+	// the names sort by it and the oldest are folded first.
+	rowPrefix     = "process:"
+	rowTimeLayout = "2006-01-02T15:04:05.000Z"
+)
+
+// rowName returns the session's field in which the process counts its visits.
+func rowName(started time.Time, instance string) string {
+	return rowPrefix + started.UTC().Format(rowTimeLayout) + " " + instance
+}
+
+// parseRow is the reverse of rowName.
+func parseRow(name string) (started time.Time, instance string, err error) {
+	at, instance, ok := strings.Cut(strings.TrimPrefix(name, rowPrefix), " ")
+	if ok {
+		started, err = time.Parse(rowTimeLayout, at)
+	}
+	if !ok || err != nil {
+		return time.Time{}, "", fmt.Errorf("%w: a row of the ledger has no time", redisstore.ErrCorrupt)
+	}
+	return started, instance, nil
+}
+
+// ledger says which processes have served a session. Its visits add up to the session's.
+type ledger struct {
+	rows      []templates.Row // by start
+	earlier   int64           // visits of processes that have no row any more
+	instances int             // how many names the rows have
+	restarts  int             // how many processes took the name of an earlier one
+}
+
+// newLedger reads the ledger out of a counted visit; current is the field of this process. It is an ErrCorrupt if
+// it cannot be one.
+func newLedger(result redisstore.Result, current string) (ledger, error) {
+	rows, err := result.Counters(rowPrefix)
+	if err != nil {
+		return ledger{}, err
+	}
+	earlier, err := result.Counters(earlierField)
+	if err != nil {
+		return ledger{}, err
+	}
+	l := ledger{earlier: earlier[earlierField]}
+	folded := earlier[earlierProcessField]
+	if result.Count < 1 || l.earlier < 0 || folded < 0 {
+		return ledger{}, fmt.Errorf("%w: a count is negative", redisstore.ErrCorrupt)
+	}
+	for name, n := range rows {
+		started, instance, err := parseRow(name)
+		if err != nil {
+			return ledger{}, err
+		}
+		if n < 1 {
+			return ledger{}, fmt.Errorf("%w: a row of the ledger has no visits", redisstore.ErrCorrupt)
+		}
+		l.rows = append(l.rows, templates.Row{
+			Instance: instance, Started: started, Visits: n, Current: name == current,
+		})
+	}
+	slices.SortFunc(l.rows, func(a, b templates.Row) int {
+		if c := a.Started.Compare(b.Started); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Instance, b.Instance)
+	})
+	l.balance(result.Count)
+	names := make(map[string]bool, len(l.rows))
+	for _, row := range l.rows {
+		names[row.Instance] = true
+	}
+	l.instances = len(names)
+	l.restarts = len(l.rows) + int(folded) - l.instances
+	return l, nil
+}
+
+// balance makes the rows add up to the visits. They do, but for one case: an increment that was repeated, because
+// its answer got lost, returns its own count beside rows that others have added to since. Those later visits are
+// taken off the other processes' rows, newest first.
+func (l *ledger) balance(visits int64) {
+	surplus := l.earlier - visits
+	for _, row := range l.rows {
+		surplus += row.Visits
+	}
+	if surplus < 0 {
+		l.earlier -= surplus
+		return
+	}
+	for i := len(l.rows) - 1; i >= 0 && surplus > 0; i-- {
+		if row := &l.rows[i]; !row.Current {
+			off := min(surplus, row.Visits)
+			row.Visits, surplus = row.Visits-off, surplus-off
+		}
+	}
+	l.earlier -= min(surplus, l.earlier)
+	l.rows = slices.DeleteFunc(l.rows, func(row templates.Row) bool { return row.Visits == 0 && !row.Current })
+}

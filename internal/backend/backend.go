@@ -1,0 +1,85 @@
+// Package backend opens the Redis that a process works with: the configured one, the one on a developer's own
+// machine, or one embedded in the process.
+package backend
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/config"
+)
+
+const (
+	// localAddress is where a developer's own Redis is looked for.
+	localAddress = "127.0.0.1:6379"
+	// localTimeout is how long the look takes at most.
+	localTimeout = 250 * time.Millisecond
+)
+
+// Backend is an open Redis. It is safe for concurrent use.
+type Backend struct {
+	// Client may be used until Close. It is nil if no Redis is configured on a platform that needs one.
+	Client redis.UniversalClient
+	// Redis says where it is. For an embedded one, only Source is set.
+	Redis config.Redis
+	// Memory is true for a Redis embedded in this process, which ends with it, data and all.
+	Memory bool
+
+	close []func()
+}
+
+// Open returns the Redis that the configuration asks for. It does not wait for it: a Redis that is down is found out
+// by the first command, and logged. Only Store "auto" takes a look at the network, for a quarter of a second at most.
+// The caller closes the Backend.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, error) {
+	redis.SetLogger(libraryLog{log})
+	switch {
+	case cfg.Store == config.StoreMemory:
+		return openEmbedded(cfg, log)
+	case cfg.Store == config.StoreAuto:
+		local := cfg.RedisAt(localAddress, "the Redis on this machine")
+		if answers(ctx, local) {
+			return open(local, log), nil
+		}
+		return openEmbedded(cfg, log)
+	case cfg.Redis.Options == nil:
+		return &Backend{}, nil
+	}
+	return open(cfg.Redis, log), nil
+}
+
+func open(r config.Redis, log *slog.Logger) *Backend {
+	client := r.Client()
+	w := watch(client, log.With(slog.String("source", r.Source), slog.String("address", r.Address)))
+	return &Backend{
+		Client: client, Redis: r,
+		close: []func(){w.stop, func() { _ = client.Close() }}, // nothing is left to do about an error
+	}
+}
+
+// Ping reports whether Redis answers.
+func (b *Backend) Ping(ctx context.Context) error {
+	if b.Client == nil {
+		return errors.New("no Redis is configured")
+	}
+	return b.Client.Ping(ctx).Err()
+}
+
+// Close ends the connections, and the embedded Redis.
+func (b *Backend) Close() {
+	for _, f := range b.close {
+		f()
+	}
+}
+
+func answers(ctx context.Context, r config.Redis) bool {
+	ctx, cancel := context.WithTimeout(ctx, localTimeout)
+	defer cancel()
+	client := r.Client()
+	defer func() { _ = client.Close() }()
+	return client.Ping(ctx).Err() == nil
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+
+	"visit-counter/handlers"
+	"visit-counter/internal/backend"
+	"visit-counter/internal/config"
+	"visit-counter/redisstore"
+	"visit-counter/static"
+	"visit-counter/templates"
+)
+
+// drainTime is how long requests under way may take after SIGTERM: Cloud Foundry kills after 10 seconds.
+const drainTime = 7 * time.Second
+
+// serve runs one instance: configuration, Redis, store, pages, routes, listen, wait, drain.
+func serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
+	started := time.Now().Truncate(time.Millisecond)
+	cfg, err := loadConfig(getenv)
+	if err != nil {
+		return fmt.Errorf("the configuration has mistakes:\n%w", err)
+	}
+	log := newLogger(cfg, out)
+	for _, warning := range cfg.Warnings {
+		log.Warn(warning)
+	}
+	if cfg.MemoryLimit > 0 {
+		debug.SetMemoryLimit(cfg.MemoryLimit / 10 * 9) // the rest is for what Go does not count
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Port))
+	if err != nil {
+		return fmt.Errorf("PORT %d cannot be listened on, is another program using it? (%w)", cfg.Port, err)
+	}
+	defer func() { _ = listener.Close() }() // already closed after a drain
+
+	redis, err := backend.Open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer redis.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var draining atomic.Bool
+	app, err := newApp(cfg, redis, log, started)
+	if err != nil {
+		return err
+	}
+	app.Draining = draining.Load
+	if cfg.DemoControls {
+		app.Stop = stop
+	}
+	routes, err := app.Routes()
+	if err != nil {
+		return err
+	}
+	log.Info("serving", slog.String("url", "http://localhost:"+strconv.Itoa(cfg.Port)),
+		slog.String("instance", cfg.Instance), slog.String("store", app.StoreName),
+		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
+	return serveUntil(ctx, listener, routes, &draining, log)
+}
+
+// serveUntil serves until ctx ends, and then finishes the requests under way.
+func serveUntil(ctx context.Context, l net.Listener, routes http.Handler, draining *atomic.Bool, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           routes,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      20 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // complaints about clients
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	draining.Store(true)
+	log.Info("stopping", slog.Duration("at_most", drainTime))
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		log.Warn("some requests did not end in time")
+		return server.Close()
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// loadConfig reads the environment and .env.
+func loadConfig(getenv func(string) string) (config.Config, error) {
+	dotenv, dotenvErr := config.ReadDotenv(".env")
+	env := config.OS(dotenv)
+	env.Getenv = getenv
+	cfg, err := config.Load(env)
+	if cfg.Platform != config.Local {
+		dotenvErr = nil // not read there
+	}
+	return cfg, errors.Join(dotenvErr, err)
+}
+
+// newLogger returns the process's log: text for people at a terminal, else JSON.
+func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	format := cfg.LogFormat
+	if file, ok := out.(*os.File); ok && format == "auto" {
+		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			format = "text"
+		}
+	}
+	if format == "text" {
+		return slog.New(slog.NewTextHandler(out, options))
+	}
+	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+// newApp puts together what the handlers need.
+func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started time.Time) (*handlers.App, error) {
+	if os.Getenv(gin.EnvGinMode) == "" {
+		gin.SetMode(gin.ReleaseMode)
+	}
+	files, err := static.New()
+	if err != nil {
+		return nil, err
+	}
+	pages, err := templates.New(files, settings(cfg, b, started))
+	if err != nil {
+		return nil, err
+	}
+	app := &handlers.App{
+		Log: log, Pages: pages, Static: files, Ping: b.Ping, Timeout: cfg.RedisTimeout,
+		Instance: cfg.Instance, Started: started, StoreName: storeName(b), CookieName: cfg.Cookie(),
+		HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies,
+	}
+	if b.Client == nil {
+		app.Missing = &handlers.MissingRedis{Platform: platform(cfg.Platform), AppName: ""}
+		return app, nil
+	}
+	app.Store, err = newStore(cfg, b)
+	return app, err
+}
+
+func newStore(cfg config.Config, b *backend.Backend) (*redisstore.Store, error) {
+	options := []redisstore.Option{
+		redisstore.WithPrefix(cfg.KeyPrefix),
+		redisstore.WithTTL(cfg.SessionTTL),
+		redisstore.WithCookie(sessions.Options{
+			Path: "/", MaxAge: int((cfg.SessionTTL + time.Second - 1) / time.Second), HttpOnly: true, Secure: cfg.Secure,
+			SameSite: http.SameSiteLaxMode,
+		}),
+	}
+	if cfg.SessionMaxLifetime > 0 {
+		options = append(options, redisstore.WithMaxLifetime(cfg.SessionMaxLifetime))
+	}
+	return redisstore.New(b.Client, cfg.SessionSecrets, options...)
+}
+
+// settings says on the page what does not change while the process runs.
+func settings(cfg config.Config, b *backend.Backend, started time.Time) templates.Settings {
+	return templates.Settings{
+		Instance: cfg.Instance, Started: started, Store: templates.Store(storeName(b)),
+		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address, Unverified: b.Redis.TLS && !b.Redis.Verified,
+		RedisCLI: "redis-cli", KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
+		TTL: cfg.SessionTTL, DemoControls: cfg.DemoControls,
+	}
+}
+
+func storeName(b *backend.Backend) string {
+	if b.Memory {
+		return string(templates.Memory)
+	}
+	return string(templates.Redis)
+}
+
+func platform(p config.Platform) templates.Platform {
+	switch p {
+	case config.Heroku:
+		return templates.Heroku
+	case config.CloudFoundry:
+		return templates.CloudFoundry
+	}
+	return templates.Local
+}
