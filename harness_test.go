@@ -1,0 +1,366 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"visit-counter/internal/redistest"
+)
+
+// beTheProgram makes the test binary the program itself: so the tests run the real thing in real processes, with the
+// race detector in it.
+const beTheProgram = "VISIT_COUNTER_BE_THE_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beTheProgram) != "" {
+		main()
+		return
+	}
+	code := m.Run()
+	if found := everything.leaks(); len(found) > 0 {
+		fmt.Fprintf(os.Stderr, "FAIL: secrets in what the tests' processes printed or answered:\n%s\n", strings.Join(found, "\n"))
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// everything is what all processes of all tests have printed and answered, and the secrets that must not be in it.
+var everything printed
+
+type printed struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	secrets map[string]string // secret to what it is
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *printed) secret(what, secret string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.secrets == nil {
+		p.secrets = make(map[string]string)
+	}
+	p.secrets[secret] = what
+}
+
+func (p *printed) leaks() (found []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for line := range bytes.Lines(p.text.Bytes()) {
+		for secret, what := range p.secrets {
+			if bytes.Contains(line, []byte(secret)) {
+				found = append(found, what+": "+string(line))
+			}
+		}
+	}
+	return found
+}
+
+// instance is one running process of the program.
+type instance struct {
+	url    string
+	env    []string
+	cmd    *exec.Cmd
+	output output
+	exited chan struct{}
+	status int // after exited
+}
+
+// output collects what a process prints.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, _ = everything.Write(b)
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// count returns how many log lines have this message.
+func (o *output) count(message string) int {
+	return strings.Count(o.String(), `"msg":"`+message+`"`)
+}
+
+// launch starts the program with these variables and nothing else in its environment, in an empty folder.
+func launch(t testing.TB, env ...string) *instance {
+	t.Helper()
+	i := &instance{env: env, exited: make(chan struct{})}
+	i.cmd = exec.Command(os.Args[0])
+	i.cmd.Dir = t.TempDir()
+	i.cmd.Env = append([]string{beTheProgram + "=1", "PATH=" + os.Getenv("PATH")}, env...)
+	i.cmd.Stdout, i.cmd.Stderr = &i.output, &i.output
+	if err := i.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = i.cmd.Wait() // the status says it
+		i.status = i.cmd.ProcessState.ExitCode()
+		close(i.exited)
+	}()
+	t.Cleanup(func() {
+		_ = i.cmd.Process.Kill()
+		<-i.exited
+		if t.Failed() {
+			t.Logf("an instance printed:\n%s", tail(i.output.String(), 4000))
+		}
+	})
+	return i
+}
+
+func tail(text string, n int) string { return text[max(0, len(text)-n):] }
+
+// start starts an instance on a free port and waits until it serves.
+func start(t testing.TB, env ...string) *instance {
+	t.Helper()
+	port := freePort(t)
+	i := launch(t, append(slices.Clone(env), "PORT="+port)...)
+	i.url = "http://127.0.0.1:" + port
+	i.awaitHealth(t)
+	return i
+}
+
+// restart starts an instance like i on i's port.
+func (i *instance) restart(t testing.TB) *instance {
+	t.Helper()
+	port := i.url[strings.LastIndex(i.url, ":")+1:]
+	next := launch(t, append(slices.Clone(i.env), "PORT="+port)...)
+	next.url, next.env = i.url, i.env
+	next.awaitHealth(t)
+	return next
+}
+
+func (i *instance) awaitHealth(t testing.TB) {
+	t.Helper()
+	redistest.Wait(t, "the instance to serve", func() bool {
+		select {
+		case <-i.exited:
+			t.Fatalf("the instance ended with status %d:\n%s", i.status, i.output.String())
+		default:
+		}
+		answer, err := http.Get(i.url + "/healthz")
+		if err != nil {
+			return false
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+}
+
+func (i *instance) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := i.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// end sends a signal and returns the status with which the process ended, and after how long.
+func (i *instance) end(t testing.TB, s syscall.Signal) (status int, after time.Duration) {
+	t.Helper()
+	began := time.Now()
+	i.signal(t, s)
+	return i.await(t), time.Since(began)
+}
+
+// await returns the status with which the process ends by itself.
+func (i *instance) await(t testing.TB) int {
+	t.Helper()
+	select {
+	case <-i.exited:
+		return i.status
+	case <-time.After(30 * time.Second):
+		t.Fatal("the instance does not end")
+		return 0
+	}
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
+
+// browser is one visitor. It keeps its cookies over all instances, as behind a router.
+type browser struct {
+	client *http.Client
+	header http.Header // sent with each request
+}
+
+func newBrowser(t testing.TB) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 128
+	t.Cleanup(transport.CloseIdleConnections)
+	return &browser{
+		client: &http.Client{
+			Jar: jar, Transport: transport, Timeout: 20 * time.Second,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		header: make(http.Header),
+	}
+}
+
+// response is an answer that has been read.
+type response struct {
+	status int
+	header http.Header
+	body   string
+	took   time.Duration
+}
+
+func (b *browser) try(method, address string) (response, error) {
+	request, err := http.NewRequestWithContext(context.Background(), method, address, nil)
+	if err != nil {
+		return response{}, err
+	}
+	for name, values := range b.header {
+		request.Header[name] = values
+	}
+	began := time.Now()
+	answer, err := b.client.Do(request)
+	if err != nil {
+		return response{}, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	_, _ = everything.Write(append(body, '\n'))
+	for _, cookie := range answer.Cookies() {
+		if id, signature, ok := strings.Cut(cookie.Value, "."); ok {
+			everything.secret("a session id", id)
+			everything.secret("a signature", signature)
+		}
+	}
+	return response{answer.StatusCode, answer.Header, string(body), time.Since(began)}, err
+}
+
+func (b *browser) do(t testing.TB, method, address string) response {
+	t.Helper()
+	answer, err := b.try(method, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// visited is the JSON of GET /.
+type visited struct {
+	Visits           int       `json:"visits"`
+	Instance         string    `json:"instance"`
+	StartedAt        time.Time `json:"started_at"`
+	Store            string    `json:"store"`
+	FirstVisitAt     time.Time `json:"first_visit_at"`
+	ExpiresInSeconds int       `json:"expires_in_seconds"`
+	Processes        []struct {
+		Instance  string    `json:"instance"`
+		StartedAt time.Time `json:"started_at"`
+		Visits    int       `json:"visits"`
+		Current   bool      `json:"current"`
+	} `json:"processes"`
+	EarlierVisits int `json:"earlier_visits"`
+	Redis         struct {
+		RoundTrips   int     `json:"round_trips"`
+		Milliseconds float64 `json:"milliseconds"`
+	} `json:"redis"`
+}
+
+// tryVisit visits once; ok is false if the visit was not acknowledged. An acknowledged one is checked: its ledger adds
+// up, and marks the process that answered.
+func (b *browser) tryVisit(t testing.TB, address string) (v visited, answer response, ok bool) {
+	t.Helper()
+	visitor := &browser{client: b.client, header: b.header.Clone()}
+	visitor.header.Set("Accept", "application/json")
+	answer, err := visitor.try(http.MethodGet, address+"/")
+	if err != nil || answer.status != http.StatusOK {
+		return visited{}, answer, false
+	}
+	if err := json.Unmarshal([]byte(answer.body), &v); err != nil {
+		t.Errorf("the answer is not JSON: %v\n%s", err, answer.body)
+		return visited{}, answer, false
+	}
+	sum, current := v.EarlierVisits, 0
+	for _, p := range v.Processes {
+		sum += p.Visits
+		if p.Current {
+			current++
+			if p.Instance != v.Instance || !p.StartedAt.Equal(v.StartedAt) {
+				t.Errorf("the marked row is another process's: %s", answer.body)
+			}
+		}
+	}
+	if sum != v.Visits || current != 1 || len(v.Processes) > 32 {
+		t.Errorf("%d visits, but the ledger has %d, and %d rows of this process: %s", v.Visits, sum, current, answer.body)
+	}
+	return v, answer, true
+}
+
+func (b *browser) visit(t testing.TB, address string) visited {
+	t.Helper()
+	v, answer, ok := b.tryVisit(t, address)
+	if !ok {
+		t.Fatalf("a visit was answered with %d: %s", answer.status, answer.body)
+	}
+	return v
+}
+
+// cookie returns the browser's session cookie, "" if it has none.
+func (b *browser) cookie(t testing.TB, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range b.client.Jar.Cookies(u) {
+		if strings.HasSuffix(c.Name, "session") {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// calls returns how often Redis ran a command, by its INFO commandstats.
+func calls(stats, name string) int {
+	_, rest, ok := strings.Cut(stats, "cmdstat_"+name+":calls=")
+	if !ok {
+		return 0
+	}
+	number, _, _ := strings.Cut(rest, ",")
+	n, _ := strconv.Atoi(number)
+	return n
+}
