@@ -1,0 +1,68 @@
+package config
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+)
+
+// TestEnvExampleListsExactlyTheVariablesThatAreRead runs Load in environments that between them
+// make it read everything it knows, and compares what it asked for with .env.example.
+func TestEnvExampleListsExactlyTheVariablesThatAreRead(t *testing.T) {
+	asked := make(map[string]bool)
+	environments := []map[string]string{
+		{},
+		{"DYNO": "web.1"},
+		{"VCAP_APPLICATION": "{}", "SERVICE_BINDING_ROOT": "/bindings"},
+	}
+	for _, values := range environments {
+		env := environment(values, nil)
+		env.ReadDir = func(string) ([]fs.DirEntry, error) { return nil, fs.ErrNotExist }
+		read := env.Getenv
+		env.Getenv = func(name string) string {
+			asked[name] = true
+			return read(name)
+		}
+		if _, err := Load(env); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	text, err := os.ReadFile("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := make(map[string]bool)
+	explained := regexp.MustCompile(`(?m)^# \S+ [^\n]+\n(?:# )?([A-Z][A-Z0-9_]*)=`)
+	for _, match := range explained.FindAllStringSubmatch(string(text), -1) {
+		listed[match[1]] = true
+	}
+	for name := range asked {
+		if !listed[name] {
+			t.Errorf("%s is read but .env.example does not list it with an explanation above it", name)
+		}
+	}
+	for name := range listed {
+		if !asked[name] {
+			t.Errorf("%s is in .env.example but nothing reads it", name)
+		}
+	}
+	if len(listed) < 35 {
+		t.Errorf("found only %v", slices.Sorted(maps.Keys(listed)))
+	}
+}
+
+func TestEnvExampleCopiedToDotenvMeansTheDefaults(t *testing.T) {
+	dotenv, err := ReadDotenv("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := load(t, environment(nil, dotenv))
+	plain := load(t, environment(nil, nil))
+	if got, want := dump(copied), dump(plain); got != want {
+		t.Errorf("with .env.example:\n%s\nwithout:\n%s", got, want)
+	}
+}

@@ -1,0 +1,106 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Redis says where Redis is, how the address was found, and how to talk to it. The zero value
+// means that none is configured.
+type Redis struct {
+	// Options is nil where no Redis is configured. Its limits keep the promises of REDIS_TIMEOUT
+	// and REDIS_POOL_SIZE, provided that the context of each command carries a deadline of
+	// REDIS_TIMEOUT. A caller who sets Dialer has to do TLS in it.
+	Options *redis.UniversalOptions
+
+	Source   string // the setting that won, for people: "REDIS_URL", "VCAP_SERVICES (my-redis)", "REDIS_URL in .env"
+	Address  string // for people: "redis.example.com:6380, TLS"; no user, no password
+	TLS      bool
+	Verified bool // TLS, and the server's certificate is checked
+}
+
+// Client returns a new client of the kind that the options ask for: of a single node, of a
+// Cluster, or of the master that the Sentinels name. It does no I/O; the caller closes it. It
+// panics where no Redis is configured.
+func (r Redis) Client() redis.UniversalClient {
+	if !isCluster(r.Options) {
+		return redis.NewUniversalClient(r.Options)
+	}
+	options := r.Options.Cluster()
+	// After a failover, a refused connection does not make the client ask who the new master is;
+	// only this interval does, and by default it is a minute.
+	options.ClusterStateReloadInterval = 2 * time.Second
+	return redis.NewClusterClient(options)
+}
+
+// RedisAt returns the Redis at addr, host:port without TLS and password, with the limits of c:
+// for one that was not configured but found or started. Source names it for people.
+func (c Config) RedisAt(addr, source string) Redis {
+	return c.redis(&candidate{source: source, options: &redis.UniversalOptions{Addrs: []string{addr}}})
+}
+
+// redis turns a candidate into what is dialled.
+func (c Config) redis(from *candidate) Redis {
+	limit(from.options, c.RedisTimeout, c.RedisPoolSize)
+	secured := from.options.TLSConfig
+	return Redis{
+		Options:  from.options,
+		Source:   from.source,
+		Address:  describe(from.options),
+		TLS:      secured != nil,
+		Verified: secured != nil && !secured.InsecureSkipVerify,
+	}
+}
+
+// limit sets how long and how often the client tries, and how many connections it opens.
+func limit(o *redis.UniversalOptions, timeout time.Duration, poolSize int) {
+	// One attempt that meets silence leaves room for a second one. Repeating is safe because
+	// every command that the store sends is.
+	attempt := timeout * 2 / 5
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = attempt, attempt, attempt
+	o.PoolTimeout = timeout
+	o.ContextTimeoutEnabled = true
+	o.DialerRetries = 1 // MaxRetries covers dialling as well
+	o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = 2, 8*time.Millisecond, 64*time.Millisecond
+	if isCluster(o) {
+		o.MaxRetries = -1 // a Cluster's client repeats by itself, up to MaxRedirects
+	}
+
+	// PoolSize alone is no cap, and pipelines would have a pool of their own on top.
+	o.PoolSize, o.MaxActiveConns, o.PipelinePoolSize = poolSize, poolSize, -1
+	o.ConnMaxIdleTime = 4 * time.Minute // hosted servers close idle ones after 5
+
+	o.DisableIdentity = true // CLIENT SETINFO is an error before Redis 7.2
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+}
+
+// isCluster reports what redis.NewUniversalClient will make of o.
+func isCluster(o *redis.UniversalOptions) bool {
+	return o.MasterName == "" && (o.IsClusterMode || len(o.Addrs) > 1)
+}
+
+// describe returns the address for people, without users and passwords.
+func describe(o *redis.UniversalOptions) string {
+	parts := []string{strings.Join(o.Addrs, " ")}
+	switch {
+	case o.MasterName != "":
+		parts = append(parts, "Sentinel")
+	case isCluster(o):
+		parts = append(parts, "Cluster")
+	}
+	if o.DB != 0 {
+		parts = append(parts, "database "+strconv.Itoa(o.DB))
+	}
+	switch {
+	case o.TLSConfig == nil:
+	case o.TLSConfig.InsecureSkipVerify:
+		parts = append(parts, "TLS, certificate not verified")
+	default:
+		parts = append(parts, "TLS")
+	}
+	return strings.Join(parts, ", ")
+}
