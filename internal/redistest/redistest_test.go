@@ -21,7 +21,7 @@ func must(t *testing.T, err error) {
 }
 
 // wantValue checks what is stored, and that c works.
-func wantValue(t *testing.T, c *redis.Client, key, want string) {
+func wantValue(t *testing.T, c redis.Cmdable, key, want string) {
 	t.Helper()
 	if got, err := c.Get(t.Context(), key).Result(); got != want || err != nil {
 		t.Errorf("%s = %q, %v, want %q", key, got, err, want)
