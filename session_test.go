@@ -1,0 +1,212 @@
+package main
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+
+	"visit-counter/internal/redistest"
+)
+
+func TestCookieIsAsPromised(t *testing.T) {
+	server := redistest.Start(t)
+	for _, test := range []struct {
+		name, env, want, not string
+	}{
+		{"plain http", "FORCE_HTTPS=false", "session=", "Secure"},
+		{"forced https", "FORCE_HTTPS=true", "__Host-session=", "Domain"},
+		{"Heroku", "DYNO=web.1", "__Host-session=", "Domain"},
+		{"Cloud Foundry", "VCAP_APPLICATION={}", "__Host-session=", "Domain"},
+		{"another time to live", "SESSION_TTL=90s", "Max-Age=90;", "Secure"},
+		{"another name", "COOKIE_NAME=sid", "sid=", "session="},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			i := start(t, "REDIS_URL="+server.URL(), test.env)
+			answer := newBrowser(t).do(t, http.MethodGet, i.url+"/")
+			cookie := answer.header.Get("Set-Cookie")
+			shown, _, _ := strings.Cut(cookie, "=") // without its value
+			for _, attribute := range []string{test.want, "; Path=/", "; HttpOnly", "; SameSite=Lax", "; Max-Age="} {
+				if !strings.Contains(cookie, attribute) {
+					t.Errorf("the cookie %s lacks %q", shown, attribute)
+				}
+			}
+			if strings.HasPrefix(cookie, "__Host-") != strings.Contains(cookie, "; Secure") || strings.Contains(cookie, test.not) {
+				t.Errorf("the cookie %s has attributes it should not have", shown)
+			}
+			if answer.header.Get("Cache-Control") != "no-store" || answer.header.Get("Vary") != "Accept" || answer.header.Get("Etag") != "" {
+				t.Errorf("headers of a counted page: %v", answer.header)
+			}
+		})
+	}
+}
+
+func TestNoIDIsTakenFromOutside(t *testing.T) {
+	server := redistest.Start(t)
+	const old, current = "the-old-secret-of-32-characters-or-more", "the-new-secret-of-32-characters-or-more"
+	everything.secret("SESSION_SECRET", old)
+	everything.secret("SESSION_SECRET", current)
+	before := start(t, "REDIS_URL="+server.URL(), "SESSION_SECRET="+old)
+	rotated := start(t, "REDIS_URL="+server.URL(), "SESSION_SECRET="+current+" , "+old)
+	after := start(t, "REDIS_URL="+server.URL(), "SESSION_SECRET="+current)
+
+	visitor := newBrowser(t)
+	visitor.visit(t, before.url)
+	retired := visitor.cookie(t, before.url)
+	id, signature, _ := strings.Cut(retired, ".")
+	for _, test := range []struct {
+		name  string
+		i     *instance
+		value string
+		want  int // the count
+	}{
+		{"unsigned", before, id, 1},
+		{"tampered id", before, "A" + id[1:] + "." + signature, 1},
+		{"tampered signature", before, id + "." + strings.Repeat("A", len(signature)), 1},
+		{"signature cut", before, retired[:len(retired)-1], 1},
+		{"chosen by somebody", before, "11111111-2222-3333-4444-555555555555", 1},
+		{"empty", before, "", 1},
+		{"oversize", before, strings.Repeat("x", 8000), 1},
+		{"a retired secret", after, retired, 1},
+		{"a rotated secret", rotated, retired, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			attacker := newBrowser(t)
+			attacker.header.Set("Cookie", "session="+test.value)
+			v, answer, ok := attacker.tryVisit(t, test.i.url)
+			if !ok || v.Visits != test.want {
+				t.Fatalf("status %d, count %d, want %d", answer.status, v.Visits, test.want)
+			}
+			if fresh := attacker.cookie(t, test.i.url); (strings.HasPrefix(fresh, id+".")) != (test.want == 2) {
+				t.Error("an id from outside was taken, or the visitor's own was not")
+			}
+		})
+	}
+	signedAnew := newBrowser(t)
+	signedAnew.header.Set("Cookie", "session="+retired)
+	signedAnew.visit(t, rotated.url)
+	signedAnew.header.Del("Cookie")
+	if got := signedAnew.visit(t, after.url).Visits; got < 3 {
+		t.Errorf("a cookie that was signed anew during the rotation counts %d", got)
+	}
+}
+
+func TestPlantedCookieDoesNotPushTheVisitorOut(t *testing.T) {
+	server := redistest.Start(t)
+	i := start(t, "REDIS_URL="+server.URL())
+	visitor := newBrowser(t)
+	visitor.visit(t, i.url)
+	own := visitor.cookie(t, i.url)
+	visitor.header.Set("Cookie", "session=planted; session="+strings.Repeat("y", 71)+"; session="+own)
+	visitor.client.Jar, _ = cookiejar.New(nil)
+	if got := visitor.visit(t, i.url).Visits; got != 2 {
+		t.Errorf("beside planted cookies the count is %d, want 2", got)
+	}
+}
+
+func TestSecretIsSharedThroughRedis(t *testing.T) {
+	server := redistest.Start(t)
+	one, two := start(t, "REDIS_URL="+server.URL()), start(t, "REDIS_URL="+server.URL())
+	visitor := newBrowser(t)
+	for want := 1; want <= 4; want++ {
+		if got := visitor.visit(t, []*instance{one, two}[want%2].url).Visits; got != want {
+			t.Fatalf("visit %d says %d", want, got)
+		}
+	}
+	rdb := redistest.Client(t, server)
+	for _, key := range rdb.Keys(t.Context(), "*").Val() {
+		lives := rdb.PTTL(t.Context(), key).Val() > 0
+		if lives != strings.HasPrefix(key, "visits:session:") {
+			t.Errorf("a key of the kind %q has a time to live: %t", key[:min(len(key), 14)], lives)
+		}
+	}
+}
+
+func TestResetEndsTheSession(t *testing.T) {
+	server := redistest.Start(t)
+	one, two := start(t, "REDIS_URL="+server.URL()), start(t, "REDIS_URL="+server.URL())
+	visitor := newBrowser(t)
+	visitor.visit(t, one.url)
+	visitor.visit(t, two.url)
+	stale := visitor.cookie(t, one.url)
+	answer := visitor.do(t, http.MethodPost, one.url+"/reset")
+	if answer.status != http.StatusSeeOther || answer.header.Get("Location") != "/" || answer.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("reset: %d, %v", answer.status, answer.header)
+	}
+	if visitor.cookie(t, one.url) != "" {
+		t.Error("the cookie is still there")
+	}
+	if keys := redistest.Client(t, server).Keys(t.Context(), "visits:session:*").Val(); len(keys) != 0 {
+		t.Errorf("%d sessions are still in Redis", len(keys))
+	}
+	for _, i := range []*instance{one, two} {
+		replay := newBrowser(t)
+		replay.header.Set("Cookie", "session="+stale)
+		if got := replay.visit(t, i.url).Visits; got != 1 {
+			t.Errorf("the cookie of the destroyed session counts %d", got)
+		}
+		if replay.cookie(t, i.url) == stale {
+			t.Error("the id of the destroyed session is in use again")
+		}
+	}
+	if got := visitor.visit(t, two.url).Visits; got != 1 {
+		t.Errorf("the visit after a reset is number %d", got)
+	}
+}
+
+func TestMistakesStopTheStart(t *testing.T) {
+	const password = "s3cr3t-pass-word"
+	everything.secret("a password", password)
+	for _, test := range []struct {
+		name string
+		env  []string
+		want []string
+	}{
+		{"several at once", []string{"PORT=http", "SESSION_TTL=a day", "REDIS_TIMEOUT=-1s", "SESSION_SECRET=short"},
+			[]string{"PORT", "SESSION_TTL", "REDIS_TIMEOUT", "SESSION_SECRET"}},
+		{"a blank secret", []string{"SESSION_SECRET=" + strings.Repeat("k3", 20) + ",,"}, []string{"SESSION_SECRET"}},
+		{"a damaged URL", []string{"REDIS_URL=redis://user:" + password + "@host:99999999/%zz"}, []string{"REDIS_URL"}},
+		{"a database name", []string{"REDIS_URL=redis://:" + password + "@host:6379/production"}, []string{"REDIS_URL"}},
+		{"another scheme", []string{"REDIS_URL=http://:" + password + "@host:6379"}, []string{"REDIS_URL"}},
+		{"booleans", []string{"DEMO_CONTROLS=perhaps", "REDIS_TLS_VERIFY=maybe"}, []string{"DEMO_CONTROLS", "REDIS_TLS_VERIFY"}},
+		{"a store that is not there", []string{"SESSION_STORE=postgres"}, []string{"SESSION_STORE"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			i := launch(t, append(test.env, "HOME=/")...)
+			if status := i.await(t); status != 1 {
+				t.Errorf("status %d, want 1", status)
+			}
+			for _, name := range test.want {
+				if !strings.Contains(i.output.String(), name) {
+					t.Errorf("%s is not named:\n%s", name, i.output.String())
+				}
+			}
+			if strings.Contains(i.output.String(), "serving") {
+				t.Error("it listened all the same")
+			}
+		})
+	}
+}
+
+func TestPortInUseIsSaidClearly(t *testing.T) {
+	first := start(t, "SESSION_STORE=memory")
+	u, _ := url.Parse(first.url)
+	second := launch(t, "SESSION_STORE=memory", "PORT="+u.Port())
+	if status := second.await(t); status != 1 || !strings.Contains(second.output.String(), "PORT "+u.Port()) {
+		t.Errorf("status %d:\n%s", status, second.output.String())
+	}
+}
+
+func TestMemoryCountsAndSaysSoLoudly(t *testing.T) {
+	i := start(t, "SESSION_STORE=memory")
+	visitor := newBrowser(t)
+	for want := 1; want <= 3; want++ {
+		if v := visitor.visit(t, i.url); v.Visits != want || v.Store != "memory" {
+			t.Errorf("visit %d: %+v", want, v)
+		}
+	}
+	if !strings.Contains(i.output.String(), "IN MEMORY ONLY") {
+		t.Error("the log does not say that sessions are in memory only")
+	}
+}
