@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -250,9 +251,7 @@ func (b *browser) try(method, address string) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	for name, values := range b.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, b.header)
 	began := time.Now()
 	answer, err := b.client.Do(request)
 	if err != nil {

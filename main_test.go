@@ -87,8 +87,8 @@ func TestOnlyVisitsReachRedis(t *testing.T) {
 	redistest.Wait(t, "the first ping", func() bool { return i.output.count("redis connected") == 1 })
 	before := rdb.Info(t.Context(), "commandstats").Val()
 	page := newBrowser(t).do(t, http.MethodGet, i.url+"/nothing/here").body
-	style := page[strings.Index(page, "/static/style"):]
-	style = style[:strings.Index(style, `"`)]
+	_, link, _ := strings.Cut(page, `rel="stylesheet" href="`)
+	style, _, _ := strings.Cut(link, `"`)
 	for _, request := range []struct {
 		name, method, path string
 		status             int

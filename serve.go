@@ -37,7 +37,7 @@ func serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 	}
 	log := newLogger(cfg, out)
 	for _, warning := range cfg.Warnings {
-		log.Warn(warning)
+		log.Warn("configuration", slog.String("warning", warning))
 	}
 	if cfg.MemoryLimit > 0 {
 		debug.SetMemoryLimit(cfg.MemoryLimit / 10 * 9) // the rest is for what Go does not count

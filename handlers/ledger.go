@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,24 +59,9 @@ func newLedger(result redisstore.Result, current string) (ledger, error) {
 	if result.Count < 1 || l.earlier < 0 || folded < 0 {
 		return ledger{}, fmt.Errorf("%w: a count is negative", redisstore.ErrCorrupt)
 	}
-	for name, n := range rows {
-		started, instance, err := parseRow(name)
-		if err != nil {
-			return ledger{}, err
-		}
-		if n < 1 {
-			return ledger{}, fmt.Errorf("%w: a row of the ledger has no visits", redisstore.ErrCorrupt)
-		}
-		l.rows = append(l.rows, templates.Row{
-			Instance: instance, Started: started, Visits: n, Current: name == current,
-		})
+	if l.rows, err = parseRows(rows, current); err != nil {
+		return ledger{}, err
 	}
-	slices.SortFunc(l.rows, func(a, b templates.Row) int {
-		if c := a.Started.Compare(b.Started); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Instance, b.Instance)
-	})
 	l.balance(result.Count)
 	names := make(map[string]bool, len(l.rows))
 	for _, row := range l.rows {
@@ -84,6 +70,25 @@ func newLedger(result redisstore.Result, current string) (ledger, error) {
 	l.instances = len(names)
 	l.restarts = len(l.rows) + int(folded) - l.instances
 	return l, nil
+}
+
+// parseRows returns the rows of the ledger, by start.
+func parseRows(fields map[string]int64, current string) ([]templates.Row, error) {
+	rows := make([]templates.Row, 0, len(fields))
+	for name, visits := range fields {
+		started, instance, err := parseRow(name)
+		if err != nil {
+			return nil, err
+		}
+		if visits < 1 {
+			return nil, fmt.Errorf("%w: a row of the ledger has no visits", redisstore.ErrCorrupt)
+		}
+		rows = append(rows, templates.Row{Instance: instance, Started: started, Visits: visits, Current: name == current})
+	}
+	slices.SortFunc(rows, func(a, b templates.Row) int {
+		return cmp.Or(a.Started.Compare(b.Started), strings.Compare(a.Instance, b.Instance))
+	})
+	return rows, nil
 }
 
 // balance makes the rows add up to the visits. They do, but for one case: an increment that was repeated, because

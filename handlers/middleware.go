@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -95,9 +96,7 @@ func (a *App) secured() gin.HandlerFunc {
 	}
 	return func(c *gin.Context) {
 		answer := c.Writer.Header()
-		for name, value := range headers {
-			answer[name] = value
-		}
+		maps.Copy(answer, headers)
 	}
 }
 
@@ -133,9 +132,8 @@ func lastValue(h http.Header, name string) string {
 
 // plainHost reports whether host is a name or an address, perhaps with a port, and nothing else.
 func plainHost(host string) bool {
-	return host != "" && !strings.ContainsFunc(host, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".-_:[]", r))
-	})
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
+	return host != "" && strings.Trim(host, allowed) == ""
 }
 
 func parseProxies(cidrs []string) ([]netip.Prefix, error) {

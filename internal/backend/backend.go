@@ -54,10 +54,10 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, e
 
 func open(r config.Redis, log *slog.Logger) *Backend {
 	client := r.Client()
-	w := watch(client, log.With(slog.String("source", r.Source), slog.String("address", r.Address)))
+	stop := watch(client, log.With(slog.String("source", r.Source), slog.String("address", r.Address)))
 	return &Backend{
 		Client: client, Redis: r,
-		close: []func(){w.stop, func() { _ = client.Close() }}, // nothing is left to do about an error
+		close: []func(){stop, func() { _ = client.Close() }}, // nothing is left to do about an error
 	}
 }
 

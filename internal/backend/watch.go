@@ -17,10 +17,8 @@ const probeEvery = 250 * time.Millisecond
 
 // watcher says in the log when Redis comes and goes: once per change, however many requests notice.
 type watcher struct {
-	client redis.UniversalClient
-	log    *slog.Logger
-	ctx    context.Context // ends the probing
-	stop   context.CancelFunc
+	log   *slog.Logger
+	probe func() // asks Redis until it answers
 
 	mu       sync.Mutex
 	state    state
@@ -36,13 +34,13 @@ const (
 	lost
 )
 
-// watch follows what client's commands learn about Redis, and asks it once right now.
-func watch(client redis.UniversalClient, log *slog.Logger) *watcher {
-	w := &watcher{client: client, log: log}
-	w.ctx, w.stop = context.WithCancel(context.Background())
-	client.AddHook(w)
-	go func() { _ = client.Ping(w.ctx).Err() }() // the hook sees its outcome
-	return w
+// watch follows what client's commands learn about Redis, and asks it once right now. stop ends what it does by
+// itself.
+func watch(client redis.UniversalClient, log *slog.Logger) (stop func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	client.AddHook(&watcher{log: log, probe: func() { probe(ctx, client) }})
+	go func() { _ = client.Ping(ctx).Err() }() // the hook sees its outcome
+	return stop
 }
 
 var _ redis.Hook = (*watcher)(nil)
@@ -82,7 +80,7 @@ func (w *watcher) note(err error) {
 func away(err error) bool {
 	var reply redis.Error
 	switch {
-	case err == nil, errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, redis.ErrClosed):
 		return false
 	case !errors.As(err, &reply):
 		return true
@@ -117,7 +115,7 @@ func (w *watcher) failed(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failures++
-	if w.state == lost || w.ctx.Err() != nil {
+	if w.state == lost {
 		return
 	}
 	w.state, w.since = lost, time.Now()
@@ -126,16 +124,16 @@ func (w *watcher) failed(err error) {
 }
 
 // probe asks until Redis answers, so that its return is noticed without a visitor.
-func (w *watcher) probe() {
+func probe(ctx context.Context, client redis.UniversalClient) {
 	ticker := time.NewTicker(probeEvery)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-w.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		if w.client.Ping(w.ctx).Err() == nil {
+		if client.Ping(ctx).Err() == nil {
 			return
 		}
 	}

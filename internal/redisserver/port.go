@@ -19,7 +19,7 @@ const (
 // given while it is unused. Somebody else may still bind it first.
 func FreePort() (int, error) {
 	for range 100 {
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // a port is no secret
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			continue

@@ -115,16 +115,22 @@ func (r *recorder) value() error {
 	}
 	switch line[0] {
 	case '$', '=', '!':
-		if n >= 0 {
-			_, err = r.bulk(n)
+		if n < 0 {
+			return nil
 		}
+		_, err = r.bulk(n)
 		return err
 	case '%':
-		n *= 2
+		return r.values(2 * n)
 	case '|': // attributes belong to the value that follows
-		n = 2*n + 1
+		return r.values(2*n + 1)
 	}
-	for range n { // an aggregate; the null array *-1 has no elements
+	return r.values(n)
+}
+
+// values reads the n elements of an aggregate; the null array has -1 of them.
+func (r *recorder) values(n int) error {
+	for range n {
 		if err := r.value(); err != nil {
 			return err
 		}

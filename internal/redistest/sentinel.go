@@ -72,11 +72,11 @@ func sentinelMode(masterPort int) Option {
 
 // URL returns the addresses of the Sentinels as one URL, as go-redis' ParseFailoverURL reads it.
 func (s *Sentinel) URL() string {
-	u := "redis://" + s.Sentinels[0].Addr() + "?master_name=" + SentinelName
-	for _, sentinel := range s.Sentinels[1:] {
-		u += "&addr=" + sentinel.Addr()
+	addrs := make([]string, len(s.Sentinels))
+	for i, sentinel := range s.Sentinels {
+		addrs[i] = sentinel.Addr()
 	}
-	return u
+	return "redis://" + addrs[0] + "?master_name=" + SentinelName + "&addr=" + strings.Join(addrs[1:], "&addr=")
 }
 
 // Client returns a client of the present master, whichever that is, with which a test looks at its data.
