@@ -1,0 +1,185 @@
+package config
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// fixture is a way in which somebody delivers the address of Redis, and what should come of it.
+type fixture struct {
+	name     string
+	About    string            `json:"about"`
+	Env      map[string]string `json:"env"`
+	Services json.RawMessage   `json:"services"` // as in VCAP_SERVICES
+	Want     struct {
+		Source           string   `json:"source"`
+		Addrs            []string `json:"addrs"`
+		User             string   `json:"user"`
+		Password         string   `json:"password"`
+		Database         int      `json:"database"`
+		TLS              bool     `json:"tls"`
+		Verified         bool     `json:"verified"`
+		BringsCA         bool     `json:"brings_ca"`
+		Mode             string   `json:"mode"` // single, cluster or sentinel
+		Master           string   `json:"master"`
+		SentinelUser     string   `json:"sentinel_user"`
+		SentinelPassword string   `json:"sentinel_password"`
+	} `json:"want"`
+}
+
+// readFixtures returns all of testdata, with the authority in place of {{CA}} and {{CA_BASE64}}.
+func readFixtures(t *testing.T, authority string) []fixture {
+	t.Helper()
+	quoted, err := json.Marshal(authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	placeholders := strings.NewReplacer(
+		`"{{CA}}"`, string(quoted),
+		`{{CA_BASE64}}`, base64.StdEncoding.EncodeToString([]byte(authority)))
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("found %d fixtures (%v); want at least 20", len(files), err)
+	}
+	var fixtures []fixture
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := fixture{name: strings.TrimSuffix(filepath.Base(file), ".json")}
+		decoder := json.NewDecoder(strings.NewReader(placeholders.Replace(string(text))))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&f); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		fixtures = append(fixtures, f)
+	}
+	return fixtures
+}
+
+// environments returns the fixture in each of the forms in which the platform may deliver it.
+func (f fixture) environments(t *testing.T) map[string]Environment {
+	t.Helper()
+	if f.Services == nil {
+		return map[string]Environment{"variable": environment(f.Env, nil)}
+	}
+	with := func(name, value string, files fstest.MapFS) Environment {
+		values := map[string]string{"VCAP_APPLICATION": "{}", name: value}
+		for k, v := range f.Env {
+			values[k] = v
+		}
+		env := environment(values, nil)
+		env.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(files, strings.TrimPrefix(name, "/")) }
+		env.ReadDir = func(name string) ([]fs.DirEntry, error) { return fs.ReadDir(files, strings.TrimPrefix(name, "/")) }
+		return env
+	}
+	return map[string]Environment{
+		"VCAP_SERVICES":           with("VCAP_SERVICES", string(f.Services), nil),
+		"VCAP_SERVICES_FILE_PATH": with("VCAP_SERVICES_FILE_PATH", "/etc/vcap", fstest.MapFS{"etc/vcap": {Data: f.Services}}),
+		"SERVICE_BINDING_ROOT":    with("SERVICE_BINDING_ROOT", "/etc/bindings", bindingTree(t, f.Services)),
+	}
+}
+
+// bindingTree lays the services out as the Cloud Controller does: a folder for each binding, a
+// file for each top-level credential and each attribute, JSON where the value is not a text.
+func bindingTree(t *testing.T, services json.RawMessage) fstest.MapFS {
+	t.Helper()
+	var bound map[string][]struct {
+		Name        string                     `json:"name"`
+		Tags        json.RawMessage            `json:"tags"`
+		Credentials map[string]json.RawMessage `json:"credentials"`
+	}
+	if err := json.Unmarshal(services, &bound); err != nil {
+		t.Fatal(err)
+	}
+	files := make(fstest.MapFS)
+	for label, list := range bound {
+		for _, s := range list {
+			write := func(key, text string) {
+				files["etc/bindings/"+s.Name+"/"+key] = &fstest.MapFile{Data: []byte(text)}
+			}
+			for key, value := range s.Credentials {
+				var text string
+				if json.Unmarshal(value, &text) != nil {
+					text = string(value)
+				}
+				write(key, text)
+			}
+			write("label", label)
+			write("type", label)
+			write("provider", label)
+			write("tags", string(s.Tags))
+			write("name", s.Name)
+			write("instance-name", s.Name)
+			write(".hidden", "not a credential")
+		}
+	}
+	return files
+}
+
+func TestEachBrokersRedisIsFoundInEveryFormOfDelivery(t *testing.T) {
+	authority := newAuthority(t)
+	for _, f := range readFixtures(t, authority.pem) {
+		for form, env := range f.environments(t) {
+			t.Run(f.name+"/"+form, func(t *testing.T) {
+				c := load(t, env)
+				if c.Store != StoreRedis || c.Redis.Options == nil {
+					t.Fatalf("store is %q with options %v; want redis", c.Store, c.Redis.Options)
+				}
+				f.check(t, c.Redis, form)
+			})
+		}
+	}
+}
+
+func (f fixture) check(t *testing.T, r Redis, form string) {
+	t.Helper()
+	o, want := r.Options, f.Want
+	source := strings.Replace(want.Source, "VCAP_SERVICES", form, 1)
+	if r.Source != source {
+		t.Errorf("source is %q; want %q", r.Source, source)
+	}
+	if !slices.Equal(o.Addrs, want.Addrs) {
+		t.Errorf("addresses are %q; want %q", o.Addrs, want.Addrs)
+	}
+	if o.Username != want.User || o.Password != want.Password || o.DB != want.Database {
+		t.Errorf("user %q, password %q, database %d; want %q, %q, %d",
+			o.Username, o.Password, o.DB, want.User, want.Password, want.Database)
+	}
+	if o.MasterName != want.Master || o.SentinelUsername != want.SentinelUser || o.SentinelPassword != want.SentinelPassword {
+		t.Errorf("master %q, Sentinel's user %q, password %q; want %q, %q, %q", o.MasterName,
+			o.SentinelUsername, o.SentinelPassword, want.Master, want.SentinelUser, want.SentinelPassword)
+	}
+	if mode := modeOf(o); mode != want.Mode {
+		t.Errorf("mode is %s; want %s", mode, want.Mode)
+	}
+	if r.TLS != want.TLS || r.Verified != want.Verified || (o.TLSConfig != nil) != want.TLS {
+		t.Errorf("TLS %t, verified %t, configuration %t; want %t, %t", r.TLS, r.Verified, o.TLSConfig != nil, want.TLS, want.Verified)
+	}
+	if brings := o.TLSConfig != nil && o.TLSConfig.RootCAs != nil; brings != want.BringsCA {
+		t.Errorf("an authority of its own: %t; want %t", brings, want.BringsCA)
+	}
+	if shown := r.Address + r.Source; want.Password != "" && strings.Contains(shown, want.Password) {
+		t.Errorf("the password is in %q", shown)
+	}
+}
+
+func modeOf(o *redis.UniversalOptions) string {
+	switch {
+	case o.MasterName != "":
+		return "sentinel"
+	case isCluster(o):
+		return "cluster"
+	}
+	return "single"
+}

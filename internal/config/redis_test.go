@@ -1,0 +1,331 @@
+package config
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// authority is a certificate authority that exists only for a test.
+type authority struct {
+	pem  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) authority {
+	t.Helper()
+	key := newKey(t)
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "throwaway authority"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority{pem: encodePEM("CERTIFICATE", der), cert: cert, key: key}
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func encodePEM(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+// issue returns a certificate for the hosts, and its key, in PEM form.
+func (a authority) issue(t *testing.T, hosts []string) (cert, key string) {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		DNSNames:     hosts,
+	}
+	private := newKey(t)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	privateDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encodePEM("CERTIFICATE", der), encodePEM("PRIVATE KEY", privateDER)
+}
+
+// server is a real redis-server of the test's own, with a plain port and one for TLS.
+type server struct {
+	plain, tls string // 127.0.0.1:port
+	admin      *redis.Client
+}
+
+const adminPassword = "for-the-test-alone"
+
+// startServer starts redis-server with a certificate for the hosts. It ends with the test.
+func startServer(t *testing.T, a authority, hosts []string, args ...string) server {
+	t.Helper()
+	dir := t.TempDir()
+	cert, key := a.issue(t, hosts)
+	for name, text := range map[string]string{"ca.pem": a.pem, "cert.pem": cert, "key.pem": key} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := server{plain: freeAddr(t), tls: freeAddr(t)}
+	start(t, dir, append([]string{
+		"--bind", "127.0.0.1", "--port", port(s.plain), "--tls-port", port(s.tls),
+		"--tls-ca-cert-file", "ca.pem", "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-auth-clients", "no",
+		"--save", "", "--user", "admin", "on", ">" + adminPassword, "~*", "&*", "+@all",
+	}, args...)...)
+	s.admin = redis.NewClient(&redis.Options{Addr: s.plain, Username: "admin", Password: adminPassword, DisableIdentity: true})
+	t.Cleanup(func() { _ = s.admin.Close() })
+	await(t, func(ctx context.Context) error { return s.admin.Ping(ctx).Err() })
+	return s
+}
+
+// startSentinel starts a Sentinel that names the server as the masters. Its only user is user
+// with password ("" is the default user).
+func startSentinel(t *testing.T, s server, master, user, password string) string {
+	t.Helper()
+	if user == "" {
+		user = "default"
+	}
+	addr, dir := freeAddr(t), t.TempDir()
+	text := fmt.Sprintf("bind 127.0.0.1\nport %s\nsentinel monitor %s 127.0.0.1 %s 1\n"+
+		"sentinel auth-user %s admin\nsentinel auth-pass %s %s\nuser default off\nuser %s on >%s ~* &* +@all\n",
+		port(addr), master, port(s.plain), master, master, adminPassword, user, password)
+	if err := os.WriteFile(filepath.Join(dir, "sentinel.conf"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, dir, "sentinel.conf", "--sentinel")
+	client := redis.NewSentinelClient(&redis.Options{Addr: addr, Username: user, Password: password, DisableIdentity: true})
+	t.Cleanup(func() { _ = client.Close() })
+	await(t, func(ctx context.Context) error { return client.GetMasterAddrByName(ctx, master).Err() })
+	return addr
+}
+
+func start(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("redis-server", args...)
+	cmd.Dir = dir
+	output := &strings.Builder{}
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start redis-server, which this test needs: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(output)
+		}
+	})
+}
+
+// await returns when the check succeeds.
+func await(t *testing.T, check func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		err := check(ctx)
+		if err == nil {
+			tick.Stop()
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("still failing after 10 seconds: %v", err)
+		}
+	}
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func port(addr string) string { return addr[strings.LastIndex(addr, ":")+1:] }
+
+// allow makes the server accept exactly this user, besides the admin.
+func (s server) allow(t *testing.T, user, password string) {
+	t.Helper()
+	secret := "nopass"
+	if password != "" {
+		secret = ">" + password
+	}
+	rules := []any{"ACL", "SETUSER", "default", "reset"}
+	if user != "" {
+		if err := s.admin.Do(t.Context(), rules...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		rules[2] = user
+		rules = append(rules, "reset")
+	}
+	if err := s.admin.Do(t.Context(), append(rules, "on", secret, "~*", "&*", "+@all")...).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// redirect makes connections to the fixture's hosts end at this address of 127.0.0.1 instead,
+// with everything else, TLS and the expected name in it, as the options say.
+func redirect(r Redis, addr string, dialled *[]string) {
+	secured := r.Options.TLSConfig
+	r.Options.Dialer = func(ctx context.Context, network, wanted string) (net.Conn, error) {
+		*dialled = append(*dialled, wanted)
+		if !strings.HasPrefix(wanted, "127.0.0.1:") {
+			wanted = addr
+		}
+		if secured == nil {
+			return new(net.Dialer).DialContext(ctx, network, wanted)
+		}
+		return (&tls.Dialer{Config: secured}).DialContext(ctx, network, wanted)
+	}
+}
+
+// TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport asks a real redis-server.
+func TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport(t *testing.T) {
+	authority := newAuthority(t)
+	fixtures := readFixtures(t, authority.pem)
+	var hosts []string
+	for _, f := range fixtures {
+		for _, addr := range f.Want.Addrs {
+			host, _, err := net.SplitHostPort(addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hosts = append(hosts, host)
+		}
+	}
+	single := startServer(t, authority, hosts)
+	cluster := startServer(t, authority, hosts, "--cluster-enabled", "yes")
+	if err := cluster.admin.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func(ctx context.Context) error { return cluster.admin.Set(ctx, "ready", 1, 0).Err() })
+
+	table := &strings.Builder{}
+	w := tabwriter.NewWriter(table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "FIXTURE\tSOURCE\tADDRESS\tARRIVED AS\tDATABASE\tTRANSPORT")
+	for _, f := range fixtures {
+		t.Run(f.name, func(t *testing.T) {
+			s := single
+			if f.Want.Mode == "cluster" {
+				s = cluster
+			}
+			form := "VCAP_SERVICES"
+			if f.Services == nil {
+				form = "variable"
+			}
+			r := load(t, f.environments(t)[form]).Redis
+			arrived := f.prove(t, r, s, authority)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.name, r.Source, r.Address, arrived.user, arrived.database, arrived.transport)
+		})
+	}
+	w.Flush()
+	t.Logf("each fixture, as a real redis-server saw it:\n%s", table)
+}
+
+// arrival is what the server says of the connection.
+type arrival struct{ user, database, transport string }
+
+func (f fixture) prove(t *testing.T, r Redis, s server, a authority) arrival {
+	t.Helper()
+	s.allow(t, f.Want.User, f.Want.Password)
+	addr := s.plain
+	if f.Want.TLS {
+		addr = s.tls
+	}
+	if r.Verified && !f.Want.BringsCA { // the part of the system's authorities is played by ours
+		r.Options.TLSConfig.RootCAs = x509.NewCertPool()
+		r.Options.TLSConfig.RootCAs.AddCert(a.cert)
+	}
+	entry := addr
+	if f.Want.Mode == "sentinel" {
+		entry = startSentinel(t, s, f.Want.Master, f.Want.SentinelUser, f.Want.SentinelPassword)
+	}
+	var dialled []string
+	redirect(r, entry, &dialled)
+	client := r.Client()
+	defer client.Close()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	var info string
+	if err := client.Eval(ctx, `return redis.call("INCR", KEYS[1])`, []string{"visits:proof"}).Err(); err != nil {
+		t.Fatalf("no write arrives: %v", err)
+	}
+	info, err := client.Do(ctx, "CLIENT", "INFO").Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := arrival{field(info, "user"), field(info, "db"), "plain"}
+	if field(info, "laddr") == s.tls {
+		got.transport = "TLS"
+	}
+	want := arrival{"default", fmt.Sprint(f.Want.Database), "plain"}
+	if f.Want.User != "" {
+		want.user = f.Want.User
+	}
+	if f.Want.TLS {
+		want.transport = "TLS"
+	}
+	if got != want {
+		t.Errorf("the server saw %+v; want %+v", got, want)
+	}
+	if f.Want.Mode == "single" && dialled[0] != f.Want.Addrs[0] {
+		t.Errorf("dialled %q; want %q", dialled[0], f.Want.Addrs[0])
+	}
+	return got
+}
+
+// field returns a value of the line that CLIENT INFO answers.
+func field(info, name string) string {
+	match := regexp.MustCompile(`(?:^| )` + name + `=(\S*)`).FindStringSubmatch(info)
+	if match == nil {
+		return ""
+	}
+	return match[1]
+}
