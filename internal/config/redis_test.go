@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -123,13 +125,14 @@ func startServer(t *testing.T, a authority, hosts []string, args ...string) serv
 // with password ("" is the default user).
 func startSentinel(t *testing.T, s server, master, user, password string) string {
 	t.Helper()
+	others := "user default off\n"
 	if user == "" {
-		user = "default"
+		user, others = "default", ""
 	}
 	addr, dir := freeAddr(t), t.TempDir()
 	text := fmt.Sprintf("bind 127.0.0.1\nport %s\nsentinel monitor %s 127.0.0.1 %s 1\n"+
-		"sentinel auth-user %s admin\nsentinel auth-pass %s %s\nuser default off\nuser %s on >%s ~* &* +@all\n",
-		port(addr), master, port(s.plain), master, master, adminPassword, user, password)
+		"sentinel auth-user %s admin\nsentinel auth-pass %s %s\n%suser %s on >%s ~* &* +@all\n",
+		port(addr), master, port(s.plain), master, master, adminPassword, others, user, password)
 	if err := os.WriteFile(filepath.Join(dir, "sentinel.conf"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -268,6 +271,109 @@ func TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport(t *testi
 	t.Logf("each fixture, as a real redis-server saw it:\n%s", table)
 }
 
+func TestAServerThatNoTrustedAuthorityVouchesForIsRefused(t *testing.T) {
+	ours, foreign := newAuthority(t), newAuthority(t)
+	s := startServer(t, foreign, []string{"redis.example.com"})
+	s.allow(t, "", "fake")
+	for name, values := range map[string]map[string]string{
+		"the system's authorities do not know it":    {"REDIS_URL": "rediss://:fake@redis.example.com:6380"},
+		"REDIS_TLS_CA is another authority":          {"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": ours.pem},
+		"its certificate is for another host":        {"REDIS_URL": "rediss://:fake@other.example.com:6380", "REDIS_TLS_CA": foreign.pem},
+		"Heroku's own Redis, with an authority":      {"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": ours.pem, "DYNO": "web.1"},
+		"an add-on on Heroku is verified by default": {"REDISCLOUD_URL": "rediss://:fake@redis.example.com:6380", "DYNO": "web.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := load(t, environment(values, nil)).Redis
+			redirect(r, s.tls, new([]string))
+			client := r.Client()
+			defer client.Close()
+			err := client.Ping(t.Context()).Err()
+			if cause := new(tls.CertificateVerificationError); !errors.As(err, &cause) {
+				t.Errorf("Ping() = %v; want that the certificate is refused", err)
+			}
+		})
+	}
+}
+
+func TestAnAuthorityFromREDIS_TLS_CAIsTrustedAsTextAndAsFile(t *testing.T) {
+	a := newAuthority(t)
+	s := startServer(t, a, []string{"redis.example.com"})
+	s.allow(t, "", "fake")
+	for name, value := range map[string]string{
+		"text":                          a.pem,
+		"text with \\n for line breaks": strings.ReplaceAll(a.pem, "\n", `\n`),
+		"file":                          "/etc/redis-ca.pem",
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := environment(map[string]string{"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": value, "DYNO": "web.1"}, nil)
+			env.ReadFile = func(name string) ([]byte, error) { return []byte(a.pem), nil }
+			r := load(t, env).Redis
+			redirect(r, s.tls, new([]string))
+			client := r.Client()
+			defer client.Close()
+			if err := client.Ping(t.Context()).Err(); err != nil || !r.Verified {
+				t.Errorf("Ping() = %v, verified %t; want that the certificate is verified and accepted", err, r.Verified)
+			}
+		})
+	}
+}
+
+// TestThePoolIsAHardCapAndCallersWaitForTheirTurn loads the client with many more callers than it
+// may have connections, while the server keeps closing them.
+func TestThePoolIsAHardCapAndCallersWaitForTheirTurn(t *testing.T) {
+	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
+	s.allow(t, "", "fake")
+	r := load(t, environment(map[string]string{"REDIS_URL": "redis://:fake@" + s.plain}, nil)).Redis
+	client := r.Client()
+	defer client.Close()
+
+	const callers, calls = 64, 50
+	failures := make(chan error, callers*calls)
+	var wait sync.WaitGroup
+	for range callers {
+		wait.Go(func() {
+			for i := range calls {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				var err error
+				if i%10 == 0 { // pipelines take from the same pool
+					_, err = client.Pipelined(ctx, func(p redis.Pipeliner) error { return p.Get(ctx, "none").Err() })
+				} else {
+					err = client.Get(ctx, "none").Err()
+				}
+				cancel()
+				if errors.Is(err, redis.ErrPoolExhausted) || errors.Is(err, redis.ErrPoolTimeout) {
+					failures <- err
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wait.Wait(); close(done) }()
+	most := 0
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		list, err := s.admin.Do(t.Context(), "CLIENT", "LIST").Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, strings.Count(list, " user=default "))
+		if id := regexp.MustCompile(`id=(\d+) [^\n]* user=default `).FindStringSubmatch(list); id != nil {
+			s.admin.Do(t.Context(), "CLIENT", "KILL", "ID", id[1])
+		}
+	}
+	if most != 4 {
+		t.Errorf("the server saw up to %d connections; want 4", most)
+	}
+	close(failures)
+	for err := range failures {
+		t.Errorf("a caller was turned away: %v", err)
+	}
+}
+
 // arrival is what the server says of the connection.
 type arrival struct{ user, database, transport string }
 
@@ -293,7 +399,6 @@ func (f fixture) prove(t *testing.T, r Redis, s server, a authority) arrival {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	var info string
 	if err := client.Eval(ctx, `return redis.call("INCR", KEYS[1])`, []string{"visits:proof"}).Err(); err != nil {
 		t.Fatalf("no write arrives: %v", err)
 	}
