@@ -1,0 +1,249 @@
+package redisstore_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
+)
+
+const (
+	cookieName = "session"
+	keyPattern = redisstore.DefaultPrefix + "session:*"
+)
+
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.ReleaseMode)
+	os.Exit(m.Run())
+}
+
+// keys returns a key ring for New. Rings with different first letters verify none of each other's cookies.
+func keys(letters string) [][]byte {
+	ring := make([][]byte, len(letters))
+	for i, letter := range letters {
+		ring[i] = []byte(strings.Repeat(string(letter), redisstore.MinKeyBytes))
+	}
+	return ring
+}
+
+// newStore returns a store with the key "a", or with what the options say.
+func newStore(t testing.TB, rdb redis.UniversalClient, opts ...redisstore.Option) *redisstore.Store {
+	t.Helper()
+	return newStoreWith(t, rdb, keys("a"), opts...)
+}
+
+func newStoreWith(t testing.TB, rdb redis.UniversalClient, ring [][]byte, opts ...redisstore.Option) *redisstore.Store {
+	t.Helper()
+	s, err := redisstore.New(rdb, ring, opts...)
+	must(t, err)
+	return s
+}
+
+// client returns a client as programs have it: go-redis' defaults, so that it repeats commands, but for the
+// deadlines and the size.
+func client(t testing.TB, target redistest.Target, change ...func(*redis.Options)) *redis.Client {
+	t.Helper()
+	opts, err := redis.ParseURL(target.URL())
+	must(t, err)
+	opts.ContextTimeoutEnabled = true
+	opts.DisableIdentity = true
+	for _, f := range change {
+		f(opts)
+	}
+	rdb := redis.NewClient(opts)
+	t.Cleanup(func() { must(t, rdb.Close()) })
+	return rdb
+}
+
+// onBoth runs a test on a real Redis and on the embedded one.
+func onBoth(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
+	t.Helper()
+	t.Run("redis-server", func(t *testing.T) { test(t, client(t, redistest.Start(t))) })
+	t.Run("miniredis", func(t *testing.T) {
+		rdb := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr(), ContextTimeoutEnabled: true})
+		t.Cleanup(func() { must(t, rdb.Close()) })
+		test(t, rdb)
+	})
+}
+
+// A browser sends requests to programs that share its cookies, whichever store they use.
+type browser struct {
+	t      testing.TB
+	cookie *http.Cookie // nil: none
+}
+
+// request runs handler for one request, in a gin program of its own, and keeps the cookie it sets.
+func (b *browser) request(s sessions.Store, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
+	b.t.Helper()
+	w := send(s, b.cookies(), handler, middleware...)
+	b.keep(w)
+	return w
+}
+
+func (b *browser) cookies() []*http.Cookie {
+	if b.cookie == nil {
+		return nil
+	}
+	return []*http.Cookie{b.cookie}
+}
+
+// keep does what a browser does with the answer's cookie.
+func (b *browser) keep(w *httptest.ResponseRecorder) {
+	b.t.Helper()
+	for _, c := range w.Result().Cookies() {
+		switch {
+		case c.Name != cookieName:
+			b.t.Errorf("a cookie %q was set", c.Name)
+		case c.MaxAge < 0:
+			b.cookie = nil
+		default:
+			b.cookie = &http.Cookie{Name: c.Name, Value: c.Value}
+		}
+	}
+}
+
+// id returns the session id in the browser's cookie.
+func (b *browser) id() string {
+	b.t.Helper()
+	if b.cookie == nil {
+		b.t.Fatal("the browser has no cookie")
+	}
+	id, _, _ := strings.Cut(b.cookie.Value, ".")
+	return id
+}
+
+// key returns the key of the browser's session.
+func (b *browser) key() string { return redisstore.DefaultPrefix + "session:" + b.id() }
+
+// send runs handler behind the Sessions middleware for one request with the cookies.
+func send(s sessions.Store, cookies []*http.Cookie, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	for _, c := range cookies {
+		r.Header.Add("Cookie", c.Name+"="+c.Value)
+	}
+	engine := gin.New()
+	engine.Use(sessions.Sessions(cookieName, s))
+	engine.Use(middleware...)
+	engine.GET("/", handler)
+	w := httptest.NewRecorder()
+	engine.ServeHTTP(w, r)
+	return w
+}
+
+// visit counts one visit and returns its number.
+func (b *browser) visit(s sessions.Store) int64 {
+	b.t.Helper()
+	var n int64
+	b.request(s, func(c *gin.Context) {
+		result, err := redisstore.Increment(c, "visits", 1)
+		must(b.t, err)
+		n = result.Count
+	})
+	return n
+}
+
+// set saves values: name, value, name, value, ...
+func (b *browser) set(s sessions.Store, values ...any) {
+	b.t.Helper()
+	b.request(s, func(c *gin.Context) { must(b.t, save(c, values...)) })
+}
+
+// save sets values of the default session and saves it.
+func save(c *gin.Context, values ...any) error {
+	session := sessions.Default(c)
+	for i := 0; i < len(values); i += 2 {
+		session.Set(values[i], values[i+1])
+	}
+	return session.Save()
+}
+
+// get returns a value of the browser's session.
+func (b *browser) get(s sessions.Store, name string) (value any) {
+	b.t.Helper()
+	b.request(s, func(c *gin.Context) { value = sessions.Default(c).Get(name) })
+	return value
+}
+
+// noCookie fails the test if the response touches the browser's cookie.
+func noCookie(t testing.TB, w *httptest.ResponseRecorder) {
+	t.Helper()
+	if lines := w.Header()["Set-Cookie"]; len(lines) != 0 {
+		t.Errorf("the cookie was set by a request that failed: %d lines", len(lines))
+	}
+}
+
+// sessionKeys returns the keys of all sessions.
+func sessionKeys(t testing.TB, rdb *redis.Client) []string {
+	t.Helper()
+	found, err := rdb.Keys(context.Background(), keyPattern).Result()
+	must(t, err)
+	return found
+}
+
+// calls returns how often the server has executed the command, those inside scripts included.
+func calls(t testing.TB, rdb *redis.Client, command string) int {
+	t.Helper()
+	info, err := rdb.InfoMap(context.Background(), "commandstats").Result()
+	must(t, err)
+	for _, stats := range info {
+		for name, line := range stats {
+			if strings.EqualFold(name, "cmdstat_"+command) {
+				var n json.Number
+				for part := range strings.SplitSeq(line, ",") {
+					if value, ok := strings.CutPrefix(part, "calls="); ok {
+						n = json.Number(value)
+					}
+				}
+				count, err := n.Int64()
+				must(t, err)
+				return int(count)
+			}
+		}
+	}
+	return 0
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantError fails the test unless err is want, and tells nothing secret.
+func wantError(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("error = %v, want %v", err, want)
+	}
+}
+
+func want[T comparable](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s = %v, want %v", what, got, want)
+	}
+}
+
+// within returns a middleware that bounds how long a request may take.
+func within(d time.Duration) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		ctx, cancel := context.WithTimeout(c.Request.Context(), d)
+		defer cancel()
+		c.Request = c.Request.WithContext(ctx)
+		c.Next()
+	}
+}
