@@ -1,7 +1,7 @@
 package templates
 
 import (
-	"strconv"
+	"html/template"
 	"time"
 )
 
@@ -31,64 +31,55 @@ type Row struct {
 	Current  bool      // true for the process that answers now
 }
 
-// homeView is Home in words. The template only puts them in their places: a field costs less than a method, and words
-// are easier to test in Go.
-type homeView struct {
-	frame
-	Settings
-	Home
-	Times     string // "times"
-	Seen      string // "This process has seen you 3 times"
-	Here      int64  // 3
-	Uptime    string // "3 minutes"
-	StartedAt string // "started 3 minutes ago"
-	Sentence  string // "4 instances and 3 restarts later, no visit has been lost"
-	InMemory  bool
-	First     bool
-	Ledger    []rowView
-	Picture   picture
-	ID        string // "abcdef…"
-	Key       string // "visits:session:abcdef…"
-	KeyGlob   string // "visits:session:abcdef*"
-	Lives     string // "24 hours"
-	Took      string // "0.31 ms"
-	Trips     string // "1 round trip"
-	Since     string // "2026-11-21 09:18:00Z"
+// homeSlots is Home in words, ready to be put into the page.
+type homeSlots struct {
+	Visits, Times, Size             template.HTML // 12, "times", "short"
+	Ago, Uptime                     template.HTML // "3 minutes ago", "3 minutes"
+	Seen, Here                      template.HTML // "This process has seen you 3 times", 3
+	Sentence, Rows                  template.HTML // "4 instances and ...", the rows of the table
+	Nodes, Height, Top, Bottom, Lit template.HTML // the picture's boxes, its height, ends of its upright lines, middle of its lit box
+	ID, Key, Glob, Since, Lives     template.HTML // "abcdef…", "visits:session:abcdef…", "visits:session:abcdef*"
+	Via, Command, Trips, Took       template.HTML // "EVALSHA ...", "1 round trip", "0.31 ms"
 }
 
-type rowView struct {
-	Instance string
-	Started  string
-	Visits   int64
-	Share    string // of the largest row, in percent: "75%"
-	Current  bool
+// rowSlots is a Row in words.
+type rowSlots struct {
+	Name, Date, Clock, Visits, Share template.HTML // "web.2", "2026-11-21", "09:18:00", 3, "33%"
 }
 
-func (p *Pages) homeView(h Home) homeView {
+// appendHome appends the whole page to dst.
+func (p *Pages) appendHome(dst []byte, h Home) []byte {
+	s := p.common.Settings
 	here := h.seenHere()
+	drawing := h.picture()
 	id := mask(h.ID)
-	return homeView{
-		frame:     p.frame,
-		Settings:  p.settings,
-		Home:      h,
-		Times:     plural(h.Visits, "time"),
-		Seen:      "This process has seen you " + count(here, "time"),
-		Here:      here,
-		Uptime:    span(h.Now.Sub(p.settings.Started)),
-		StartedAt: "started " + ago(h.Now, p.settings.Started),
-		Sentence:  h.sentence(p.settings.Store),
-		InMemory:  p.settings.Store == Memory,
-		First:     h.Visits == 1,
-		Ledger:    h.ledger(),
-		Picture:   h.picture(),
-		ID:        id,
-		Key:       p.settings.KeyPrefix + "session:" + id,
-		KeyGlob:   p.settings.KeyPrefix + "session:" + prefix(h.ID) + "*",
-		Lives:     span(h.ExpiresIn),
-		Took:      milliseconds(h.RedisTime),
-		Trips:     count(int64(h.RoundTrips), "round trip"),
-		Since:     stamp(h.FirstVisit),
+	date, clock := stamp(h.FirstVisit)
+	v := homeSlots{
+		Visits:   digits(h.Visits),
+		Times:    text(plural(h.Visits, "time")),
+		Size:     size(h.Visits),
+		Ago:      text(ago(h.Now, s.Started)),
+		Uptime:   text(span(h.Now.Sub(s.Started))),
+		Seen:     text("This process has seen you " + count(here, "time")),
+		Here:     digits(here),
+		Sentence: text(h.sentence(s.Store)),
+		Rows:     p.rows(h),
+		Nodes:    p.nodes(drawing),
+		Height:   text(drawing.Height),
+		Top:      text(drawing.Top),
+		Bottom:   text(drawing.Bottom),
+		Lit:      text(drawing.Lit),
+		ID:       text(id),
+		Key:      text(s.KeyPrefix + "session:" + id),
+		Glob:     text(s.KeyPrefix + "session:" + prefix(h.ID) + "*"),
+		Via:      text(h.Via),
+		Command:  text(h.RedisCommand),
+		Trips:    text(count(int64(h.RoundTrips), "round trip")),
+		Took:     text(milliseconds(h.RedisTime)),
+		Since:    text(date + " " + clock + " UTC"),
+		Lives:    text(span(h.ExpiresIn)),
 	}
+	return p.homes[variant{First: h.Visits == 1, New: h.New, Routed: h.Via != ""}].fill(dst, &v)
 }
 
 // seenHere is what the process that answers would know without Redis.
@@ -111,30 +102,41 @@ func (h Home) sentence(store Store) string {
 	return s
 }
 
-func (h Home) ledger() []rowView {
+// rows is the ledger's table: the folded visits first, because they are the oldest.
+func (p *Pages) rows(h Home) template.HTML {
 	most := h.Earlier
 	for _, r := range h.Rows {
 		most = max(most, r.Visits)
 	}
-	rows := make([]rowView, 0, len(h.Rows)+1)
+	var dst []byte
 	if h.Earlier > 0 {
-		rows = append(rows, rowView{Instance: "earlier", Visits: h.Earlier, Share: percent(h.Earlier, most)})
+		dst = p.earlier.fill(dst, &rowSlots{Visits: digits(h.Earlier), Share: share(h.Earlier, most)})
 	}
 	for _, r := range h.Rows {
-		rows = append(rows, rowView{
-			Instance: r.Instance,
-			Started:  stamp(r.Started),
-			Visits:   r.Visits,
-			Share:    percent(r.Visits, most),
-			Current:  r.Current,
+		m := p.row
+		if r.Current {
+			m = p.current
+		}
+		date, clock := stamp(r.Started)
+		dst = m.fill(dst, &rowSlots{
+			Name: text(r.Instance), Date: text(date), Clock: text(clock), Visits: digits(r.Visits), Share: share(r.Visits, most),
 		})
 	}
-	return rows
+	return template.HTML(dst)
 }
 
-func percent(part, whole int64) string {
+// share is the length of a row's bar: "75%". A visit is always seen.
+func share(part, whole int64) template.HTML {
 	if whole <= 0 {
 		return "0%"
 	}
-	return strconv.FormatInt(100*part/whole, 10) + "%"
+	return digits(max(100*part/whole, 1)) + "%"
+}
+
+// size names the class of a number that fits its place only in smaller figures.
+func size(n int64) template.HTML {
+	if n < 100_000 {
+		return "short"
+	}
+	return "long"
 }

@@ -1,9 +1,12 @@
 package templates
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -23,8 +26,8 @@ type Settings struct {
 	Instance     string        // name of this process, as people know it: "web.2"
 	Started      time.Time     // when this process started
 	Store        Store         // where the sessions are
-	RedisSource  string        // where the address was found: "REDIS_URL", "VCAP_SERVICES"; empty in memory
-	RedisAddress string        // host and port without user and password; empty in memory
+	RedisSource  string        // where the address was found: "REDIS_URL", "VCAP_SERVICES"; not shown for Memory
+	RedisAddress string        // host and port without user and password; not shown for Memory
 	Unverified   bool          // true if Redis is reached over TLS without checking its certificate
 	RedisCLI     string        // how to reach that Redis by hand: "redis-cli -p 6380"; empty leaves the commands out
 	KeyPrefix    string        // of every key in Redis: "visits:"
@@ -40,55 +43,105 @@ type URLs interface {
 
 // Pages renders the pages of one process. It never changes after New, so any number of goroutines may use it.
 type Pages struct {
-	settings Settings
-	home     *template.Template
-	problem  *template.Template
-	frame    frame
+	common    page
+	templates *template.Template
+
+	homes                    map[variant]*mold[homeSlots]
+	row, current, earlier    *mold[rowSlots]
+	node, litNode, countNode *mold[nodeSlots]
 }
 
-// frame is what every page has around its content.
-type frame struct {
+// page is what a template is executed with: what is the same on every page of the process, and the mold's marks.
+type page struct {
+	Settings
+	variant
 	Style, Script, Icon string
+	InMemory            bool
+	Lifetime            string   // Settings.TTL in words
+	KeepCommands        []string // to be typed where sessions are in memory
+	Slot                any
+}
+
+// variant is one way the home page can be put together. There is a mold for each.
+type variant struct {
+	First  bool // the count is 1
+	New    bool // the browser brought no session
+	Routed bool // a router has left a header
 }
 
 // New parses the embedded templates for a process with these settings. urls must know "style.css", "script.js" and
 // "favicon.svg".
 func New(urls URLs, s Settings) (*Pages, error) {
-	p := &Pages{settings: s}
-	for name, url := range map[string]*string{
-		"style.css": &p.frame.Style, "script.js": &p.frame.Script, "favicon.svg": &p.frame.Icon,
-	} {
-		if *url = urls.URL(name); *url == "" {
-			return nil, fmt.Errorf("templates: no static file is named %s", name)
-		}
+	p := &Pages{common: page{
+		Settings: s,
+		Style:    urls.URL("style.css"),
+		Script:   urls.URL("script.js"),
+		Icon:     urls.URL("favicon.svg"),
+		InMemory: s.Store == Memory,
+		Lifetime: span(s.TTL),
+
+		KeepCommands: startRedis(),
+	}}
+	if p.common.Style == "" || p.common.Script == "" || p.common.Icon == "" {
+		return nil, fmt.Errorf("templates: style.css, script.js or favicon.svg has no URL")
 	}
 	var err error
-	if p.home, err = template.ParseFS(files, "home.html", "frame.html"); err != nil {
+	if p.templates, err = template.New("").Funcs(template.FuncMap{"words": strings.Fields}).ParseFS(files, "*.html"); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
-	if p.problem, err = template.ParseFS(files, "problem.html", "frame.html"); err != nil {
+	if err := p.makeMolds(); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
 	return p, nil
 }
 
-// Home writes the page of a counted visit. It writes in many small pieces, and an error may come after some of them:
-// hand it a buffer, and send that when it returned nil.
+func (p *Pages) makeMolds() error {
+	var failed []error
+	add := func(err error) { failed = append(failed, err) }
+	for name, m := range map[string]**mold[rowSlots]{"row": &p.row, "current": &p.current, "earlier": &p.earlier} {
+		var err error
+		*m, err = newMold[rowSlots](p.templates, name, p.common)
+		add(err)
+	}
+	for name, m := range map[string]**mold[nodeSlots]{"node": &p.node, "lit": &p.litNode, "more": &p.countNode} {
+		var err error
+		*m, err = newMold[nodeSlots](p.templates, name, p.common)
+		add(err)
+	}
+	p.homes = make(map[variant]*mold[homeSlots])
+	for i := range 8 {
+		data := p.common
+		data.variant = variant{First: i&1 != 0, New: i&2 != 0, Routed: i&4 != 0}
+		m, err := newMold[homeSlots](p.templates, "home", data)
+		add(err)
+		p.homes[data.variant] = m
+	}
+	return errors.Join(failed...)
+}
+
+// Home writes the page of a counted visit, in one piece.
 func (p *Pages) Home(w io.Writer, h Home) error {
-	if err := p.home.Execute(w, p.homeView(h)); err != nil {
-		return fmt.Errorf("templates: home: %w", err)
+	if _, err := w.Write(p.appendHome(nil, h)); err != nil {
+		return fmt.Errorf("templates: write home page: %w", err)
 	}
 	return nil
 }
 
-// Problem writes a page that is not a counted visit. The status is for the caller to send. Like Home, it wants a buffer.
+// Problem writes a page that is not a counted visit, in one piece. The status is for the caller to send.
 func (p *Pages) Problem(w io.Writer, pr Problem) error {
-	view := struct {
-		frame
+	if p.common.InMemory {
+		pr.CountSafe = false
+	}
+	data := struct {
+		page
 		Problem
-	}{p.frame, pr}
-	if err := p.problem.Execute(w, view); err != nil {
-		return fmt.Errorf("templates: problem: %w", err)
+	}{p.common, pr}
+	var buf bytes.Buffer
+	if err := p.templates.ExecuteTemplate(&buf, "problem", data); err != nil {
+		return fmt.Errorf("templates: %w", err)
+	}
+	if _, err := buf.WriteTo(w); err != nil {
+		return fmt.Errorf("templates: write problem page: %w", err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"html/template"
 	"slices"
 	"strconv"
 )
@@ -9,8 +10,9 @@ import (
 type picture struct {
 	Nodes  []node
 	Height string // of the whole drawing: "9.6em"
-	First  string // middle of the uppermost node, where the vertical lines begin
-	Last   string // middle of the lowest node, where they end
+	Top    string // middle of the uppermost box, where the upright lines begin
+	Bottom string // middle of the lowest box, where they end
+	Lit    string // middle of the box that is lit, "50%" if none is
 }
 
 // node is one box of the drawing.
@@ -23,9 +25,30 @@ type node struct {
 
 const (
 	mostNodes  = 6  // drawn boxes; the rest are counted in the last one
-	mostLetter = 11 // letters in a box
+	mostLetter = 10 // letters in a box
 	slotTenths = 24 // height of a node's slot in tenths of an em
 )
+
+// nodeSlots is a node, ready to be put into the drawing.
+type nodeSlots struct {
+	Name, Y template.HTML
+}
+
+// nodes draws the boxes.
+func (p *Pages) nodes(drawing picture) template.HTML {
+	var dst []byte
+	for _, n := range drawing.Nodes {
+		m := p.node
+		switch {
+		case n.Lit:
+			m = p.litNode
+		case n.More:
+			m = p.countNode
+		}
+		dst = m.fill(dst, &nodeSlots{Name: text(n.Name), Y: text(n.Y)})
+	}
+	return template.HTML(dst)
+}
 
 // picture draws each instance once, in the order of the ledger, whatever number of processes it had. The one that
 // answers is always drawn.
@@ -44,20 +67,21 @@ func (h Home) picture() picture {
 	if len(names) > mostNodes {
 		names, left = fold(names, lit), len(names)-(mostNodes-1)
 	}
-	nodes := make([]node, 0, mostNodes)
+	d := picture{Lit: "50%"}
 	for i, name := range names {
-		nodes = append(nodes, node{Name: shorten(name), Y: tenths(i * slotTenths), Lit: name == lit})
+		if name == lit {
+			d.Lit = tenths(i*slotTenths + slotTenths/2)
+		}
+		d.Nodes = append(d.Nodes, node{Name: shorten(name), Y: tenths(i * slotTenths), Lit: name == lit})
 	}
 	if left > 0 {
-		nodes = append(nodes, node{Name: "+ " + strconv.Itoa(left) + " more", Y: tenths(len(nodes) * slotTenths), More: true})
+		d.Nodes = append(d.Nodes, node{Name: "+ " + strconv.Itoa(left) + " more", Y: tenths(len(names) * slotTenths), More: true})
 	}
-	n := max(len(nodes), 1)
-	return picture{
-		Nodes:  nodes,
-		Height: tenths(n * slotTenths),
-		First:  tenths(slotTenths / 2),
-		Last:   tenths(n*slotTenths - slotTenths/2),
-	}
+	n := max(len(d.Nodes), 1)
+	d.Height = tenths(n * slotTenths)
+	d.Top = tenths(slotTenths / 2)
+	d.Bottom = tenths(n*slotTenths - slotTenths/2)
+	return d
 }
 
 // fold keeps the newest names, and lit among them, and leaves one place for the box that counts the others.

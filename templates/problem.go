@@ -61,7 +61,7 @@ func Unavailable(wrong, todo string, commands ...string) Problem {
 	p := Problem{
 		Status:    http.StatusServiceUnavailable,
 		Title:     "Redis does not answer",
-		Wrong:     "The count is kept in Redis, and Redis could not be asked. This visit may not have been counted.",
+		Wrong:     "The count is kept in Redis, and Redis could not be asked. So this visit got no number.",
 		Todo:      "Try again in a moment: the count goes on from where it was, as soon as Redis is back.",
 		Commands:  commands,
 		CountSafe: true,
@@ -111,7 +111,7 @@ func NoRedis(platform Platform, app string) Problem {
 		if app == "" {
 			app = "visit-counter"
 		}
-		p.Todo = "Create one, bind it and restage the app. `cf marketplace` lists the names of service and plan."
+		p.Todo = "Create one, bind it and restage the app. The command “cf marketplace” lists services and plans."
 		p.Commands = []string{
 			"cf create-service SERVICE PLAN my-redis",
 			"cf bind-service " + app + " my-redis",
@@ -119,9 +119,14 @@ func NoRedis(platform Platform, app string) Problem {
 		}
 	default:
 		p.Todo = "Start a Redis and say where it is."
-		p.Commands = []string{"redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 make run"}
+		p.Commands = startRedis()
 	}
 	return p
+}
+
+// startRedis is how to get a Redis that keeps its data, on one's own machine.
+func startRedis() []string {
+	return []string{"redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 make run"}
 }
 
 func option(flag, value string) string {
@@ -150,7 +155,7 @@ func Stopping(instance string) Problem {
 		Status:    http.StatusAccepted,
 		Title:     "Stopping " + instance,
 		Wrong:     "This process finishes the requests it has begun and exits. Whoever supervises it starts a new one: a new row in the ledger.",
-		Todo:      "This page goes back to your count by itself. If nobody supervises the process, start it again.",
+		Todo:      "This page goes back to the counter by itself, as soon as the app is ready. If nobody supervises the process, start it again.",
 		CountSafe: true,
 		Waiting:   true,
 	}

@@ -34,8 +34,7 @@ func span(d time.Duration) string {
 	return count(int64(d/day), "day")
 }
 
-// ago says how long before now something was. Clocks of two machines differ, so the future is "just now" too. The
-// script has the same function, for the answers it gets as JSON.
+// ago says how long before now something was. Clocks of two machines differ, so the future is "just now" too.
 func ago(now, then time.Time) string {
 	d := now.Sub(then)
 	if d < time.Second {
@@ -44,8 +43,11 @@ func ago(now, then time.Time) string {
 	return span(d) + " ago"
 }
 
-// stamp is a moment as a person and a <time> element both read it: "2026-11-21 09:18:00Z".
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+// stamp is the date and the time of day of a moment, in UTC: "2026-11-21" and "09:18:00".
+func stamp(t time.Time) (date, clock string) {
+	both := t.UTC().Format(time.DateTime)
+	return both[:len(time.DateOnly)], both[len(time.DateOnly)+1:]
+}
 
 // milliseconds is a duration with two decimals: "0.31 ms".
 func milliseconds(d time.Duration) string {
