@@ -65,7 +65,12 @@ func (r *reader) services(get func(string) string, place string) []service {
 		return r.vcapServices("VCAP_SERVICES"+place, text)
 	}
 	if file := get("VCAP_SERVICES_FILE_PATH"); file != "" {
-		return r.vcapServices("VCAP_SERVICES_FILE_PATH"+place, r.readFile(file))
+		text := r.readFile(file)
+		if text == "" {
+			r.fail("VCAP_SERVICES_FILE_PATH"+place, "the file cannot be read: cf restage the app, or unset it")
+			return nil
+		}
+		return r.vcapServices("VCAP_SERVICES_FILE_PATH"+place, text)
 	}
 	if root := get("SERVICE_BINDING_ROOT"); root != "" {
 		return r.serviceTree("SERVICE_BINDING_ROOT"+place, root)

@@ -11,6 +11,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"math/big"
 	"net"
 	"os"
@@ -19,6 +21,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -315,6 +318,137 @@ func TestAnAuthorityFromREDIS_TLS_CAIsTrustedAsTextAndAsFile(t *testing.T) {
 				t.Errorf("Ping() = %v, verified %t; want that the certificate is verified and accepted", err, r.Verified)
 			}
 		})
+	}
+}
+
+// proxy passes connections on to a server. Those that are open when it is told to drop replies
+// stay open and silent; later ones work.
+type proxy struct {
+	addr   string
+	muted  atomic.Int64 // connections up to this number get no more replies
+	opened atomic.Int64
+}
+
+func startProxy(t *testing.T, server string) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	p := &proxy{addr: listener.Addr().String()}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go p.pass(client, server, p.opened.Add(1))
+		}
+	}()
+	return p
+}
+
+func (p *proxy) pass(client net.Conn, server string, number int64) {
+	defer client.Close()
+	upstream, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer upstream.Close()
+	go func() { _, _ = io.Copy(upstream, client) }()
+	for buffer := make([]byte, 4096); ; {
+		n, err := upstream.Read(buffer)
+		if err != nil {
+			return
+		}
+		if number > p.muted.Load() {
+			_, _ = client.Write(buffer[:n])
+		}
+	}
+}
+
+func TestALostReplyLeavesRoomForASecondAttemptWithinREDIS_TIMEOUT(t *testing.T) {
+	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
+	s.allow(t, "", "")
+	p := startProxy(t, s.plain)
+	c := accepts(t, "REDIS_URL", "redis://"+p.addr)
+	client := c.Redis.Client()
+	defer client.Close()
+	ask := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), c.RedisTimeout)
+		defer cancel()
+		return client.Ping(ctx).Err()
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	p.muted.Store(p.opened.Load())
+	if err := ask(); err != nil {
+		t.Errorf("the second attempt came too late: %v", err)
+	}
+}
+
+func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUT(t *testing.T) {
+	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
+	p := startProxy(t, s.plain)
+	p.muted.Store(math.MaxInt64)
+	c := load(t, environment(map[string]string{"REDIS_URL": "redis://" + p.addr, "REDIS_TIMEOUT": "500ms"}, nil))
+	client := c.Redis.Client()
+	defer client.Close()
+
+	var wait sync.WaitGroup
+	for range 120 {
+		wait.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), c.RedisTimeout)
+			defer cancel()
+			begin := time.Now()
+			err := client.Ping(ctx).Err()
+			if took := time.Since(begin); err == nil || took > 700*time.Millisecond {
+				t.Errorf("Ping() = %v after %s; want an error within 500 ms", err, took)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestClientIsOfTheKindThatTheAddressAsksFor(t *testing.T) {
+	client := func(url string) redis.UniversalClient {
+		c := accepts(t, "REDIS_URL", url).Redis.Client()
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	single, ok := client("redis://one:1/2").(*redis.Client)
+	if !ok || single.Options().Addr != "one:1" || single.Options().DB != 2 {
+		t.Errorf("a single node is %T", single)
+	}
+	if o := single.Options(); !o.ContextTimeoutEnabled || o.MaxActiveConns != 4 || o.ConnMaxIdleTime != 4*time.Minute || !o.DisableIdentity {
+		t.Errorf("options are %+v", o)
+	}
+	socket, ok := client("unix:///run/redis.sock").(*redis.Client)
+	if !ok || socket.Options().Network != "unix" || socket.Options().Addr != "/run/redis.sock" {
+		t.Errorf("a socket is %T", socket)
+	}
+	if sentinel, ok := client("redis://one:1?master_name=m").(*redis.Client); !ok || sentinel.Options().Addr != "FailoverClient" {
+		t.Errorf("Sentinel is %T", sentinel)
+	}
+	cluster, ok := client("redis://one:1?addr=two:2").(*redis.ClusterClient)
+	if !ok || cluster.Options().ClusterStateReloadInterval != 2*time.Second || cluster.Options().PoolSize != 4 {
+		t.Errorf("a Cluster is %T with %+v", cluster, cluster.Options())
+	}
+}
+
+func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
+	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
+	s.allow(t, "", "")
+	r := accepts(t, "REDIS_POOL_SIZE", "7").RedisAt(s.plain, "this test")
+	client := r.Client()
+	defer client.Close()
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Error(err)
+	}
+	if r.Source != "this test" || r.Address != s.plain || r.Options.MaxActiveConns != 7 || r.Options.PoolTimeout != time.Second {
+		t.Errorf("got %+v", r)
 	}
 }
 

@@ -1,0 +1,139 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func TestTheFormsOfRedisURLAreUnderstood(t *testing.T) {
+	for name, tt := range map[string]struct {
+		url  string
+		want redis.UniversalOptions // of the parts that are compared below
+		tls  string                 // expected name in the certificate
+	}{
+		"a host alone":                  {url: "redis://one.example.com", want: redis.UniversalOptions{Addrs: []string{"one.example.com:6379"}}},
+		"everything":                    {url: "redis://ann:pw@one:7000/2", want: redis.UniversalOptions{Addrs: []string{"one:7000"}, Username: "ann", Password: "pw", DB: 2}},
+		"TLS":                           {url: "rediss://:pw@one:7000", want: redis.UniversalOptions{Addrs: []string{"one:7000"}, Password: "pw"}, tls: "one"},
+		"capital letters in the scheme": {url: "REDIS://one:7000", want: redis.UniversalOptions{Addrs: []string{"one:7000"}}},
+		"Valkey":                        {url: "valkeys://one:7000", want: redis.UniversalOptions{Addrs: []string{"one:7000"}}, tls: "one"},
+		"IPv6":                          {url: "redis://:pw@[::1]:7000/", want: redis.UniversalOptions{Addrs: []string{"[::1]:7000"}, Password: "pw"}},
+		"a socket":                      {url: "unix://ann:pw@/run/redis.sock?db=3", want: redis.UniversalOptions{Addrs: []string{"/run/redis.sock"}, Username: "ann", Password: "pw", DB: 3}},
+		"an escaped password":           {url: "redis://:%23%2F%3F%40%25%3A+=!&@one:1", want: redis.UniversalOptions{Addrs: []string{"one:1"}, Password: "#/?@%:+=!&"}},
+		"a database as an option":       {url: "redis://one:1?db=5", want: redis.UniversalOptions{Addrs: []string{"one:1"}, DB: 5}},
+		"the old form with redistogo":   {url: "redis://redistogo:pw@host:9712/", want: redis.UniversalOptions{Addrs: []string{"host:9712"}, Password: "pw"}},
+		"a Cluster":                     {url: "redis://one:1?addr=two:2", want: redis.UniversalOptions{Addrs: []string{"one:1", "two:2"}, IsClusterMode: true}},
+		"a Cluster of one host, TLS":    {url: "rediss://one:1/0?addr=one:2", want: redis.UniversalOptions{Addrs: []string{"one:1", "one:2"}, IsClusterMode: true}, tls: "one"},
+		"a Cluster of two hosts, TLS":   {url: "rediss://one:1?addr=two:2", want: redis.UniversalOptions{Addrs: []string{"one:1", "two:2"}, IsClusterMode: true}, tls: "by address"},
+		"Sentinel": {url: "redis://s:spw@one:1/4?master_name=m&addr=two:2&username=ann&password=pw",
+			want: redis.UniversalOptions{Addrs: []string{"one:1", "two:2"}, MasterName: "m", DB: 4, Username: "ann", Password: "pw", SentinelUsername: "s", SentinelPassword: "spw"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := accepts(t, "REDIS_URL", tt.url).Redis
+			o := r.Options
+			got := redis.UniversalOptions{Addrs: o.Addrs, Username: o.Username, Password: o.Password, DB: o.DB, IsClusterMode: o.IsClusterMode,
+				MasterName: o.MasterName, SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword}
+			if !equal(got, tt.want) {
+				t.Errorf("got %+v; want %+v", got, tt.want)
+			}
+			serverName := ""
+			if o.TLSConfig != nil {
+				serverName = o.TLSConfig.ServerName
+				if serverName == "" {
+					serverName = "by address"
+				}
+			}
+			if serverName != tt.tls || r.TLS != (tt.tls != "") || r.Verified != r.TLS {
+				t.Errorf("certificate checked for %q, TLS %t, verified %t; want %q", serverName, r.TLS, r.Verified, tt.tls)
+			}
+			if strings.Contains(r.Address, "pw") || strings.Contains(r.Address, "ann") {
+				t.Errorf("the address for people is %q", r.Address)
+			}
+		})
+	}
+}
+
+func equal(a, b redis.UniversalOptions) bool {
+	return strings.Join(a.Addrs, " ") == strings.Join(b.Addrs, " ") && a.Username == b.Username && a.Password == b.Password &&
+		a.DB == b.DB && a.IsClusterMode == b.IsClusterMode && a.MasterName == b.MasterName &&
+		a.SentinelUsername == b.SentinelUsername && a.SentinelPassword == b.SentinelPassword
+}
+
+func TestADamagedURLIsExplainedAndNotQuoted(t *testing.T) {
+	for name, tt := range map[string]struct{ url, reason string }{
+		"no scheme":                       {"hunter2@host:6379", "does not start with a scheme"},
+		"a web address":                   {"http://:hunter2@host:6379", "starts with http://"},
+		"a REST interface":                {"https://hunter2.upstash.example", "starts with https://"},
+		"another database":                {"postgres://u:hunter2@host/db", "does not start with redis://"},
+		"nothing but the scheme":          {"redis://", "names no host"},
+		"no host":                         {"redis://:hunter2@:6379", "names no host"},
+		"a port that is a word":           {"redis://:hunter2@host:port", "no valid port"},
+		"a port that is too large":        {"redis://:hunter2@host:65536", "no valid port"},
+		"a port left out after its colon": {"redis://:hunter2@host:/0", "no valid port"},
+		"a database name":                 {"redis://u:hunter2@host:6379/visits", "in Redis they have numbers"},
+		"a database name as an option":    {"redis://u:hunter2@host:6379?db=visits", "in Redis they have numbers"},
+		"a negative database":             {"redis://u:hunter2@host:6379/-1", "in Redis they have numbers"},
+		"a path":                          {"redis://u:hunter2@host:6379/0/hunter2", "in Redis they have numbers"},
+		"a database of a Cluster":         {"redis://host:6379/2?addr=two:6379", "only number 0"},
+		"an option nobody knows":          {"redis://u:hunter2@host:6379?ssl_hunter2=1", "an option"},
+		"an option's value":               {"rediss://u:hunter2@host:6379?skip_verify=hunter2", "an option"},
+		"a node without a port":           {"redis://u:hunter2@host:6379?addr=hunter2", "an option"},
+		"Sentinel without a name":         {"redis://u:hunter2@host:6379?master_name=", "an option"},
+		"a blank":                         {"redis://u:hunter 2@host:6379", "a blank"},
+		"quotation marks":                 {`"redis://u:hunter2@host:6379"`, "does not start with"},
+		"a quotation mark at the end":     {`redis://u:hunter2@host:6379"`, "quotation mark"},
+		"a line break":                    {"redis://u:hunter2\n@host:6379", "a line break"},
+		"# in the password":               {"redis://u:hunter2#x@host:6379", "%23"},
+		"/ in the password":               {"redis://u:hunter2/x@host:6379", "%2F"},
+		"? in the password":               {"redis://u:hunter2?x@host:6379", "%3F"},
+		"% in the password":               {"redis://u:hunter2%zz@host:6379", "%25"},
+		"[ in the host":                   {"redis://u:hunter2@[host:6379", "is damaged"},
+		"a socket without a path":         {"unix://u:hunter2@", "names no socket"},
+		"a socket of a Cluster":           {"unix:///run/hunter2.sock?addr=two:1", "together with"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(environment(map[string]string{"REDIS_URL": tt.url}, nil))
+			if err == nil || !strings.HasPrefix(err.Error(), "REDIS_URL: ") || !strings.Contains(err.Error(), tt.reason) {
+				t.Fatalf("error is %v; want one of REDIS_URL about %q", err, tt.reason)
+			}
+			for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+				if strings.Contains(cause.Error(), "hunter") {
+					t.Errorf("the address is quoted: %v", cause)
+				}
+			}
+		})
+	}
+}
+
+func TestREDIS_CLUSTER(t *testing.T) {
+	with := func(url string) Environment {
+		return environment(map[string]string{"REDIS_URL": url, "REDIS_CLUSTER": "true"}, nil)
+	}
+	if r := load(t, with("redis://one:1")).Redis; !r.Options.IsClusterMode || r.Address != "one:1, Cluster" {
+		t.Errorf("Cluster %t, address %q", r.Options.IsClusterMode, r.Address)
+	}
+	for url, variable := range map[string]string{
+		"redis://one:1/3":             "REDIS_URL",
+		"redis://one:1?master_name=m": "REDIS_CLUSTER",
+		"unix:///run/redis.sock":      "REDIS_CLUSTER",
+	} {
+		if _, err := Load(with(url)); err == nil || !strings.HasPrefix(err.Error(), variable+": ") {
+			t.Errorf("%s: error is %v; want one of %s", url, err, variable)
+		}
+	}
+}
+
+func FuzzNoErrorQuotesTheURL(f *testing.F) {
+	for _, seed := range []string{"redis://u:%s@host:6379/0", "rediss://%s:p@host?addr=a:1", "%s", "redis://h:1/%s", "unix://%s", "redis://h?%s=%s"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, form string) {
+		const secret = "Zx7Qk9Wv"
+		_, err := parseURL(strings.ReplaceAll(form, "%s", secret))
+		if err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("%v", err)
+		}
+	})
+}
