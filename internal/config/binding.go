@@ -29,34 +29,44 @@ type vcapService struct {
 
 // binding returns the bound Redis, nil if there is none or if it cannot be told which.
 func (r *reader) binding(get func(string) string, place string) *candidate {
-	services := r.services(get, place)
-	chosen := likely(services)
-	if wanted := r.get("REDIS_SERVICE"); wanted != "" && len(services) > 0 {
-		named := slices.DeleteFunc(slices.Clone(services), func(s service) bool { return !slices.Contains(s.names, wanted) })
-		if len(named) == 0 && len(chosen) > 0 {
-			r.fail("REDIS_SERVICE", "no service of this name is bound: the bound ones that look like Redis are %s", nameAll(chosen))
-			return nil
-		}
-		if len(named) == 0 {
-			r.warn("REDIS_SERVICE names a service that is not bound")
-		}
-		chosen = named
-	}
+	chosen := r.choose(r.services(get, place))
 	switch len(chosen) {
 	case 0:
 		return nil
 	case 1:
+		c, err := chosen[0].candidate()
+		if err != nil {
+			r.fail(chosen[0].String(), "%v", err)
+			return nil
+		}
+		c.source = chosen[0].String()
+		return c
+	}
+	r.fail(chosen[0].source, "several services look like Redis (%s): set REDIS_SERVICE to the name of one of them", nameAll(chosen))
+	return nil
+}
+
+// choose returns the services that REDIS_SERVICE names, or else those that look like Redis.
+func (r *reader) choose(services []service) []service {
+	lookalikes := likely(services)
+	wanted := r.get("REDIS_SERVICE")
+	if wanted == "" || len(services) == 0 {
+		return lookalikes
+	}
+	var named []service
+	for _, s := range services {
+		if slices.Contains(s.names, wanted) {
+			named = append(named, s)
+		}
+	}
+	switch {
+	case len(named) > 0:
+	case len(lookalikes) > 0:
+		r.fail("REDIS_SERVICE", "no service of this name is bound; those that look like Redis are: %s", nameAll(lookalikes))
 	default:
-		r.fail(chosen[0].source, "several services look like Redis (%s): set REDIS_SERVICE to the name of one of them", nameAll(chosen))
-		return nil
+		r.warn("REDIS_SERVICE names a service that is not bound")
 	}
-	c, err := chosen[0].candidate()
-	if err != nil {
-		r.fail(chosen[0].String(), "%v", err)
-		return nil
-	}
-	c.source = chosen[0].String()
-	return c
+	return named
 }
 
 // services returns all bound services. A platform delivers them in one of three ways.

@@ -153,8 +153,7 @@ func (r *reader) tlsSettings() tlsSettings {
 	return s
 }
 
-// secure decides whom a TLS connection trusts. Heroku's own Redis has certificates that no public
-// authority signed, so there, and only there, they cannot be verified by default.
+// secure decides whom a TLS connection trusts.
 func (r *reader) secure(c *candidate, security tlsSettings) {
 	o := c.options.TLSConfig
 	if o == nil {
@@ -163,23 +162,32 @@ func (r *reader) secure(c *candidate, security tlsSettings) {
 		}
 		return
 	}
-	unverifiable := r.platform == Heroku && c.platform
+	o.RootCAs = security.roots
+	if o.RootCAs == nil && c.ca != "" {
+		o.RootCAs = r.systemRootsWith(c)
+	}
+	r.verify(c, security)
+}
+
+// verify decides whether the server's certificate is checked. Heroku's own Redis has one that no
+// public authority signed, so there, and only there, it cannot be by default.
+func (r *reader) verify(c *candidate, security tlsSettings) {
+	o := c.options.TLSConfig
+	onHeroku := r.platform == Heroku && c.platform
 	switch {
 	case security.verifySet:
 		o.InsecureSkipVerify = !security.verify
 	case security.roots != nil:
 		o.InsecureSkipVerify = false
-	case unverifiable:
+	case onHeroku:
 		o.InsecureSkipVerify = true
 	}
-	if o.InsecureSkipVerify && unverifiable {
+	switch {
+	case !o.InsecureSkipVerify:
+	case onHeroku:
 		r.warn("%s: the connection is encrypted, but Heroku's certificate cannot be verified; set REDIS_TLS_CA to verify it", c.source)
-	} else if o.InsecureSkipVerify {
+	default:
 		r.warn("%s: the server's certificate is not verified: anybody between here and there can pose as it", c.source)
-	}
-	o.RootCAs = security.roots
-	if o.RootCAs == nil && c.ca != "" {
-		o.RootCAs = r.systemRootsWith(c)
 	}
 }
 

@@ -199,8 +199,8 @@ func isPrintable(s string) bool {
 		!strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
 }
 
-// instance returns the configured name, or the one the platform or the process manager gave, or
-// the host's with the port.
+// instance returns the configured name, else the one the platform or the process manager gave,
+// else the host's with the port.
 func (r *reader) instance(name string, port int) string {
 	if v := r.get(name); v != "" && v != "auto" {
 		if !isPrintable(v) {
@@ -213,18 +213,20 @@ func (r *reader) instance(name string, port int) string {
 			return v
 		}
 	}
-	host := "localhost"
-	if r.env.Hostname != nil {
-		if h, err := r.env.Hostname(); err == nil && h != "" && isPrintable(h) {
-			host = h
-		}
+	return r.hostname() + ":" + strconv.Itoa(port)
+}
+
+// hostname returns the host's name, cut so that there is room for a port behind it.
+func (r *reader) hostname() string {
+	if r.env.Hostname == nil {
+		return "localhost"
 	}
-	suffix := ":" + strconv.Itoa(port)
-	for utf8.RuneCountInString(host)+len(suffix) > maxNameLength {
-		_, last := utf8.DecodeLastRuneInString(host)
-		host = host[:len(host)-last]
+	name, err := r.env.Hostname()
+	if err != nil || name == "" || !isPrintable(name) {
+		return "localhost"
 	}
-	return host + suffix
+	runes := []rune(name)
+	return string(runes[:min(len(runes), maxNameLength-len(":65535"))])
 }
 
 // proxies returns CIDR ranges. On a platform the routers, whose addresses change, reach the app

@@ -66,7 +66,7 @@ func checkURL(raw string) (*url.URL, error) {
 	isSocket := scheme == "unix"
 	authority, _, _ := strings.Cut(strings.ReplaceAll(rest, "?", "/"), "/")
 	switch {
-	case strings.ContainsFunc(raw, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || c == '"' }):
+	case strings.ContainsFunc(raw, isStray):
 		return nil, errors.New("contains a blank, a line break or a quotation mark: write it without")
 	case strings.Contains(rest, "#"), !isSocket && strings.Contains(rest[len(authority):], "@"):
 		return nil, errors.New("is damaged: in a password, # / ? @ and % must be written as %23 %2F %3F %40 and %25")
@@ -84,6 +84,9 @@ func checkURL(raw string) (*url.URL, error) {
 	}
 	return u, checkDatabase(u)
 }
+
+// isStray reports whether c gets into a URL only by a slip of copying.
+func isStray(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || c == '"' }
 
 // validPort reports whether the text after the last colon, if there is one, is a port.
 func validPort(authority string) bool {
