@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -20,20 +20,32 @@ type fixture struct {
 	About    string            `json:"about"`
 	Env      map[string]string `json:"env"`
 	Services json.RawMessage   `json:"services"` // as in VCAP_SERVICES
-	Want     struct {
-		Source           string   `json:"source"`
-		Addrs            []string `json:"addrs"`
-		User             string   `json:"user"`
-		Password         string   `json:"password"`
-		Database         int      `json:"database"`
-		TLS              bool     `json:"tls"`
-		Verified         bool     `json:"verified"`
-		BringsCA         bool     `json:"brings_ca"`
-		Mode             string   `json:"mode"` // single, cluster or sentinel
-		Master           string   `json:"master"`
-		SentinelUser     string   `json:"sentinel_user"`
-		SentinelPassword string   `json:"sentinel_password"`
-	} `json:"want"`
+	Want     outcome           `json:"want"`
+}
+
+// outcome is what Load makes of a fixture.
+type outcome struct {
+	Source           string   `json:"source"`
+	Addrs            []string `json:"addrs"`
+	User             string   `json:"user"`
+	Password         string   `json:"password"`
+	Database         int      `json:"database"`
+	TLS              bool     `json:"tls"`
+	Verified         bool     `json:"verified"`
+	BringsCA         bool     `json:"brings_ca"`
+	Mode             string   `json:"mode"` // single, cluster or sentinel
+	Master           string   `json:"master"`
+	SentinelUser     string   `json:"sentinel_user"`
+	SentinelPassword string   `json:"sentinel_password"`
+}
+
+func outcomeOf(r Redis) outcome {
+	o := r.Options
+	return outcome{
+		Source: r.Source, Addrs: o.Addrs, User: o.Username, Password: o.Password, Database: o.DB,
+		TLS: o.TLSConfig != nil, Verified: r.Verified, BringsCA: o.TLSConfig != nil && o.TLSConfig.RootCAs != nil,
+		Mode: modeOf(o), Master: o.MasterName, SentinelUser: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
+	}
 }
 
 // readFixtures returns all of testdata, with the authority in place of {{CA}} and {{CA_BASE64}}.
@@ -136,41 +148,19 @@ func TestEachBrokersRedisIsFoundInEveryFormOfDelivery(t *testing.T) {
 				if c.Store != StoreRedis || c.Redis.Options == nil {
 					t.Fatalf("store is %q with options %v; want redis", c.Store, c.Redis.Options)
 				}
-				f.check(t, c.Redis, form)
+				want := f.Want
+				want.Source = strings.Replace(want.Source, "VCAP_SERVICES", form, 1)
+				if got := outcomeOf(c.Redis); !reflect.DeepEqual(got, want) {
+					t.Errorf("got\n%+v; want\n%+v", got, want)
+				}
+				if shown := c.Redis.Address + c.Redis.Source; want.Password != "" && strings.Contains(shown, want.Password) {
+					t.Errorf("the password is in %q", shown)
+				}
+				if c.Redis.TLS != want.TLS {
+					t.Errorf("TLS is %t; want %t", c.Redis.TLS, want.TLS)
+				}
 			})
 		}
-	}
-}
-
-func (f fixture) check(t *testing.T, r Redis, form string) {
-	t.Helper()
-	o, want := r.Options, f.Want
-	source := strings.Replace(want.Source, "VCAP_SERVICES", form, 1)
-	if r.Source != source {
-		t.Errorf("source is %q; want %q", r.Source, source)
-	}
-	if !slices.Equal(o.Addrs, want.Addrs) {
-		t.Errorf("addresses are %q; want %q", o.Addrs, want.Addrs)
-	}
-	if o.Username != want.User || o.Password != want.Password || o.DB != want.Database {
-		t.Errorf("user %q, password %q, database %d; want %q, %q, %d",
-			o.Username, o.Password, o.DB, want.User, want.Password, want.Database)
-	}
-	if o.MasterName != want.Master || o.SentinelUsername != want.SentinelUser || o.SentinelPassword != want.SentinelPassword {
-		t.Errorf("master %q, Sentinel's user %q, password %q; want %q, %q, %q", o.MasterName,
-			o.SentinelUsername, o.SentinelPassword, want.Master, want.SentinelUser, want.SentinelPassword)
-	}
-	if mode := modeOf(o); mode != want.Mode {
-		t.Errorf("mode is %s; want %s", mode, want.Mode)
-	}
-	if r.TLS != want.TLS || r.Verified != want.Verified || (o.TLSConfig != nil) != want.TLS {
-		t.Errorf("TLS %t, verified %t, configuration %t; want %t, %t", r.TLS, r.Verified, o.TLSConfig != nil, want.TLS, want.Verified)
-	}
-	if brings := o.TLSConfig != nil && o.TLSConfig.RootCAs != nil; brings != want.BringsCA {
-		t.Errorf("an authority of its own: %t; want %t", brings, want.BringsCA)
-	}
-	if shown := r.Address + r.Source; want.Password != "" && strings.Contains(shown, want.Password) {
-		t.Errorf("the password is in %q", shown)
 	}
 }
 
