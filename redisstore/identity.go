@@ -55,33 +55,28 @@ func (s *Store) Abandon(r *http.Request, name string) error {
 // Errors: [ErrGone], [ErrUnavailable], or that of the load. The cookie is left as it is then. On
 // [ErrUnavailable] the session may be found under the old id, or, if the answer was lost, under none.
 func Regenerate(c *gin.Context) error {
-	session, err := ofGin(c)()
-	if err != nil {
-		return err
-	}
-	rec, err := recordOf(c.Request, session)
-	if err != nil {
-		return err
-	}
-	return rec.regenerate(c.Request.Context(), c.Writer)
+	return regenerate(c.Writer, c.Request, ofGin(c))
 }
 
 // Regenerate is the function [Regenerate] for programs without gin.
 func (s *Store) Regenerate(w http.ResponseWriter, r *http.Request, name string) error {
-	session, err := s.Get(r, name)
-	if err != nil {
-		return err
-	}
-	rec, err := recordOf(r, session)
+	return regenerate(w, r, s.of(r, name))
+}
+
+func regenerate(w http.ResponseWriter, r *http.Request, get getter) error {
+	load := func(ctx context.Context, rec *record) error { return rec.load(ctx) }
+	rec, err := operate(r, get, load, nothing)
 	if err != nil {
 		return err
 	}
 	return rec.regenerate(r.Context(), w)
 }
 
+// nothing is the operation for a session that only has to be there.
+func nothing(context.Context, *record) error { return nil }
+
 // identify returns the record of a request's session; one that is not loaded yet knows its id only.
 func identify(r *http.Request, get getter) (*record, error) {
-	nothing := func(context.Context, *record) error { return nil }
 	rec, err := operate(r, get, nothing, nothing)
 	if rec == nil {
 		return nil, err
@@ -101,8 +96,8 @@ func (rec *record) abandon(ctx context.Context) error {
 }
 
 func (rec *record) regenerate(ctx context.Context, w http.ResponseWriter) error {
-	if rec.err != nil || rec.id == "" {
-		return rec.err
+	if rec.id == "" {
+		return nil
 	}
 	s := rec.store
 	id := s.newIDBeside(rec.id)

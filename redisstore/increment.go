@@ -146,22 +146,24 @@ func (s *Store) Increment(w http.ResponseWriter, r *http.Request, name, counter 
 	return incrementSession(w, r, counter, by, more, s.of(r, name))
 }
 
-// A getter returns a request's session, loading it at the first call.
-type getter func() (*gsessions.Session, error)
+// A getter returns a request's session, loading it at the first call. The error of a load is in the record.
+type getter func() *gsessions.Session
 
 func (s *Store) of(r *http.Request, name string) getter {
-	return func() (*gsessions.Session, error) { return s.Get(r, name) }
+	return func() *gsessions.Session {
+		session, _ := s.Get(r, name)
+		return session
+	}
 }
 
-// ofGin gets the default session of gin-contrib/sessions, which keeps the error of a load to itself; the record
-// has it.
+// ofGin gets the default session of gin-contrib/sessions.
 func ofGin(c *gin.Context) getter {
-	return func() (*gsessions.Session, error) {
+	return func() *gsessions.Session {
 		wrapper, ok := sessions.Default(c).(interface{ Session() *gsessions.Session })
 		if !ok {
-			return nil, errForeign
+			return gsessions.NewSession(nil, "") // not one of ours
 		}
-		return wrapper.Session(), nil
+		return wrapper.Session()
 	}
 }
 
@@ -187,12 +189,12 @@ func incrementSession(w http.ResponseWriter, r *http.Request, counter string, by
 func operate(r *http.Request, get getter, instead, after func(context.Context, *record) error) (*record, error) {
 	st := stateOf(r)
 	st.operation = instead
-	session, err := get()
+	session := get()
 	waiting := st.take() != nil
-	if session == nil {
-		return nil, err
+	if session == nil { // gorilla/sessions has refused the name, and nothing else
+		return nil, fmt.Errorf("%w: not the name of a cookie", ErrInvalid)
 	}
-	rec, err := recordOf(r, session)
+	rec, err := recordOf(session)
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,7 @@ import (
 	gsessions "github.com/gorilla/sessions"
 )
 
-// state is what the store keeps in the context of one request. gorilla/sessions has no place for it: a session
-// is a map that its user may clear, and a store is shared.
+// state is what the store keeps in the context of one request.
 type state struct {
 	// operation, if set, is done by the next load in the load's place.
 	operation func(context.Context, *record) error
@@ -42,30 +41,74 @@ func (st *state) take() func(context.Context, *record) error {
 	return op
 }
 
-// record is what the store remembers of a session for as long as its request lasts.
-type record struct {
-	store   *Store
-	session *gsessions.Session
-	id      string            // "": not in Redis
-	fields  map[string]string // as they are in Redis, as far as known
-	err     error             // why the load failed: such a session is never saved
-	result  Result            // of the last increment
+// record returns the record of the store's session of that name.
+func (st *state) record(s *Store, name string) *record {
+	for _, rec := range st.records {
+		if rec.store == s && rec.name == name {
+			return rec
+		}
+	}
+	rec := &record{store: s, name: name}
+	st.records = append(st.records, rec)
+	return rec
 }
 
-// recordOf returns the record of a session that was loaded with r.
-func recordOf(r *http.Request, session *gsessions.Session) (*record, error) {
-	if st, ok := r.Context().Value(stateKey{}).(*state); ok {
-		for _, rec := range st.records {
-			if rec.session == session {
-				return rec, nil
-			}
-		}
+// record is what the store remembers of a session for as long as its request lasts. It is the store that the
+// session itself knows, the only place that gorilla/sessions has for it: Values belong to the user, who may clear
+// them, and the request may be replaced by a middleware.
+type record struct {
+	store   *Store
+	name    string
+	session *gsessions.Session // nil: not asked for yet
+	id      string             // "": not in Redis
+	fields  map[string]string  // as they are in Redis, as far as known
+	err     error              // why the load failed: such a session is never saved
+	result  Result             // of the last increment
+}
+
+var _ gsessions.Store = (*record)(nil)
+
+// recordOf returns the record of a session.
+func recordOf(session *gsessions.Session) (*record, error) {
+	if rec, ok := session.Store().(*record); ok && rec.session == session {
+		return rec, nil
 	}
 	return nil, errForeign
 }
 
-// load reads the session from Redis.
+func (rec *record) Get(r *http.Request, name string) (*gsessions.Session, error) {
+	return rec.store.Get(r, name)
+}
+
+func (rec *record) Save(r *http.Request, w http.ResponseWriter, session *gsessions.Session) error {
+	return rec.store.Save(r, w, session)
+}
+
+// New is [Store.New]. The record becomes that of the session.
+func (rec *record) New(r *http.Request, name string) (*gsessions.Session, error) {
+	s, ctx := rec.store, r.Context()
+	options := s.cookie
+	rec.session = gsessions.NewSession(rec, name)
+	rec.session.Options = &options
+	rec.session.IsNew = true
+	rec.id, rec.err = s.secrets.id(ctx, s, r, name)
+	if op := stateOf(r).take(); op != nil { // it reports its errors itself
+		if rec.err == nil {
+			rec.err = op(ctx, rec)
+		}
+		return rec.session, nil
+	}
+	if rec.err == nil {
+		rec.err = rec.load(ctx)
+	}
+	return rec.session, rec.err
+}
+
+// load reads the session from Redis, if it has an id.
 func (rec *record) load(ctx context.Context) error {
+	if rec.id == "" {
+		return nil
+	}
 	s, key := rec.store, rec.store.key(rec.id)
 	fields, err := do(ctx, s, func() (map[string]string, error) { return s.rdb.HGetAll(ctx, key).Result() })
 	if err != nil {
@@ -188,7 +231,7 @@ func (rec *record) save(ctx context.Context, w http.ResponseWriter) error {
 
 // setCookie gives the browser the session's id. lives is how long the session lives from now on.
 func (rec *record) setCookie(ctx context.Context, w http.ResponseWriter, lives time.Duration) error {
-	value, err := rec.store.secrets.sign(ctx, rec.store, rec.session.Name(), rec.id)
+	value, err := rec.store.secrets.sign(ctx, rec.store, rec.name, rec.id)
 	if err != nil {
 		return err
 	}
@@ -197,7 +240,7 @@ func (rec *record) setCookie(ctx context.Context, w http.ResponseWriter, lives t
 	if options.MaxAge > 0 {
 		maxAge = seconds(lives)
 	}
-	setCookie(w, rec.session.Name(), value, options, maxAge)
+	setCookie(w, rec.name, value, options, maxAge)
 	return nil
 }
 
@@ -220,7 +263,7 @@ func (rec *record) destroy(ctx context.Context, w http.ResponseWriter) error {
 		}
 	}
 	rec.forget()
-	setCookie(w, rec.session.Name(), "", rec.options(), -1)
+	setCookie(w, rec.name, "", rec.options(), -1)
 	return nil
 }
 

@@ -3,7 +3,6 @@ package redisstore
 import (
 	"crypto/rand"
 	_ "embed"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -107,7 +106,7 @@ func (s *Store) Options(o sessions.Options) { s.cookie = *o.ToGorillaOptions() }
 
 // Get returns the request's session of that name, loading it at the first call. See [Store.New].
 func (s *Store) Get(r *http.Request, name string) (*gsessions.Session, error) {
-	return gsessions.GetRegistry(r).Get(s, name)
+	return gsessions.GetRegistry(r).Get(stateOf(r).record(s, name), name)
 }
 
 // New loads the session that the request's cookie names, with one HGETALL. Without a cookie, with one that is
@@ -118,25 +117,7 @@ func (s *Store) Get(r *http.Request, name string) (*gsessions.Session, error) {
 // not be asked, [ErrCorrupt] when something else lies under its key. gin-contrib/sessions only logs this error;
 // Save returns it again.
 func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
-	session := gsessions.NewSession(s, name)
-	options := s.cookie
-	session.Options = &options
-	session.IsNew = true
-	st := stateOf(r)
-	rec := &record{store: s, session: session}
-	st.records = append(st.records, rec)
-	ctx := r.Context()
-	rec.id, rec.err = s.secrets.id(ctx, s, r, name)
-	if op := st.take(); op != nil { // it reports its errors itself
-		if rec.err == nil {
-			rec.err = op(ctx, rec)
-		}
-		return session, nil
-	}
-	if rec.err == nil && rec.id != "" {
-		rec.err = rec.load(ctx)
-	}
-	return session, rec.err
+	return (&record{store: s, name: name}).New(r, name)
 }
 
 // Save writes the fields that changed since the load and removes those that were removed; a field that the
@@ -146,10 +127,9 @@ func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 //
 // Save costs one command. It fails with [ErrGone] when the session has been destroyed or has expired since the
 // load, with [ErrTooLarge], with [ErrInvalid] for a value that JSON cannot hold, with [ErrUnavailable], or with
-// the error of the load; nothing is written then, and no cookie is set. r is the request the session was loaded
-// with, or one derived from it.
+// the error of the load; nothing is written then, and no cookie is set. r's context bounds it.
 func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.Session) error {
-	rec, err := recordOf(r, session)
+	rec, err := recordOf(session)
 	if err != nil {
 		return err
 	}
@@ -165,4 +145,4 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 // key returns a session's key in Redis.
 func (s *Store) key(id string) string { return s.prefix + "session:" + id }
 
-var errForeign = errors.New("redisstore: the session was not loaded with this request by this package")
+var errForeign = fmt.Errorf("%w: the session was not loaded by this package", ErrInvalid)

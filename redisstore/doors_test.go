@@ -1,0 +1,199 @@
+package redisstore_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/redisstore"
+)
+
+// A middleware after Sessions that gives the request a context of its own, as every time limit does, leaves
+// gin-contrib/sessions with the old *http.Request.
+func TestARequestMayBeReplacedAfterTheSessionsMiddleware(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		limit := within(time.Minute)
+		for want := int64(1); want <= 3; want++ {
+			b.request(s, func(c *gin.Context) {
+				result, err := redisstore.Increment(c, "visits", 1)
+				must(t, err)
+				if result.Count != want {
+					t.Errorf("visit %d has the number %d", want, result.Count)
+				}
+			}, limit)
+		}
+		b.request(s, func(c *gin.Context) { must(t, save(c, "name", "Ann")) }, limit)
+		want(t, "name", b.get(s, "name"), any("Ann"))
+		old := b.id()
+		b.request(s, func(c *gin.Context) { must(t, redisstore.Regenerate(c)) }, limit)
+		if b.id() == old {
+			t.Error("Regenerate kept the id")
+		}
+		b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) }, limit)
+		if b.cookie != nil || len(sessionKeys(t, rdb)) != 0 {
+			t.Error("Destroy left a session")
+		}
+	})
+}
+
+func TestIncrementAfterTheSessionWasRead(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		(&browser{t: t}).visit(s) // so that Redis knows the script
+		b := &browser{t: t}
+		b.set(s, "name", "Ann", "colour", "red", "age", 30)
+		b.request(s, func(c *gin.Context) {
+			session := sessions.Default(c)
+			want(t, "name", session.Get("name"), any("Ann"))
+			session.Set("name", "Bob")  // unsaved
+			session.Delete("colour")    // unsaved
+			session.Set("visits", 1000) // unsaved: the counter wins
+			(&browser{t: t, cookie: b.cookie}).set(s, "age", 31, "town", "Ulm")
+			result, err := redisstore.Increment(c, "visits", 2)
+			must(t, err)
+			want(t, "count", result.Count, 2)
+			want(t, "commands", result.RoundTrips, 1)
+			for name, value := range map[string]any{"name": "Bob", "colour": nil, "visits": 2, "age": 31, "town": "Ulm"} {
+				want(t, name, session.Get(name), value)
+			}
+			must(t, session.Save())
+		})
+		for name, value := range map[string]any{"name": "Bob", "colour": nil, "visits": 2, "age": 31, "town": "Ulm"} {
+			want(t, name+" in the next request", b.get(s, name), value)
+		}
+	})
+}
+
+func TestIncrementOfANewSessionKeepsWhatIsUnsaved(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.request(s, func(c *gin.Context) {
+			session := sessions.Default(c)
+			session.Set("name", "Ann")
+			result, err := redisstore.Increment(c, "visits", 1)
+			must(t, err)
+			want(t, "created", result.Created, true)
+			want(t, "name", session.Get("name"), any("Ann"))
+			want(t, "visits", session.Get("visits"), any(1))
+			must(t, session.Save())
+		})
+		want(t, "name", b.get(s, "name"), any("Ann"))
+		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
+	})
+}
+
+func TestSaveAfterIncrementWritesOnlyWhatChanged(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.visit(s)
+		b.request(s, func(c *gin.Context) {
+			_, err := redisstore.Increment(c, "visits", 1)
+			must(t, err)
+			(&browser{t: t, cookie: b.cookie}).visit(s)
+			must(t, save(c, "name", "Ann"))
+		})
+		want(t, "visits", b.get(s, "visits"), any(3))
+		want(t, "name", b.get(s, "name"), any("Ann"))
+	})
+}
+
+func TestNamedSessionsOfOneRequestAreApart(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		engine := gin.New()
+		engine.Use(sessions.SessionsMany([]string{"one", "two"}, s))
+		engine.GET("/", func(c *gin.Context) {
+			one, two := sessions.DefaultMany(c, "one"), sessions.DefaultMany(c, "two")
+			one.Set("name", "Ann")
+			two.Set("name", "Bob")
+			must(t, one.Save())
+			must(t, two.Save())
+			result, err := s.Increment(c.Writer, c.Request, "two", "visits", 5)
+			must(t, err)
+			want(t, "count", result.Count, 5)
+			want(t, "visits of one", one.Get("visits"), nil)
+			want(t, "visits of two", two.Get("visits"), any(5))
+		})
+		w := httptest.NewRecorder()
+		engine.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		want(t, "cookies", len(w.Result().Cookies()), 2)
+		want(t, "sessions", len(sessionKeys(t, rdb)), 2)
+	})
+}
+
+func TestWorksWithoutGin(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		plain := func(handler http.HandlerFunc) {
+			t.Helper()
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			for _, c := range b.cookies() {
+				r.AddCookie(c)
+			}
+			w := httptest.NewRecorder()
+			handler(w, r)
+			b.keep(w)
+		}
+		for n := int64(1); n <= 2; n++ {
+			plain(func(w http.ResponseWriter, r *http.Request) {
+				result, err := s.Increment(w, r, cookieName, "visits", 1)
+				must(t, err)
+				want(t, "count", result.Count, n)
+				session, err := s.Get(r, cookieName)
+				must(t, err)
+				want(t, "visits", session.Values["visits"], any(int(n)))
+			})
+		}
+		plain(func(w http.ResponseWriter, r *http.Request) {
+			session, err := s.Get(r, cookieName)
+			must(t, err)
+			session.Values["name"] = "Ann"
+			must(t, session.Save(r.WithContext(context.WithoutCancel(r.Context())), w))
+		})
+		old := b.id()
+		plain(func(w http.ResponseWriter, r *http.Request) {
+			session, err := s.New(r, cookieName) // without the registry
+			must(t, err)
+			want(t, "name", session.Values["name"], any("Ann"))
+			session.Values["name"] = "Bob"
+			must(t, s.Save(r, w, session))
+			must(t, s.Regenerate(w, r, cookieName))
+		})
+		if b.id() == old {
+			t.Error("Regenerate kept the id")
+		}
+		want(t, "name", b.get(s, "name"), any("Bob"))
+		plain(func(w http.ResponseWriter, r *http.Request) { must(t, s.Destroy(w, r, cookieName)) })
+		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+	})
+}
+
+func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
+	s := newStore(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))
+	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+	if _, err := s.Increment(w, r, "no name", "visits", 1); err == nil {
+		t.Error("no error from Increment for a cookie name with a blank")
+	}
+	engine := gin.New()
+	engine.Use(sessions.Sessions("no name", s))
+	engine.GET("/", func(c *gin.Context) {
+		if _, err := redisstore.Increment(c, "visits", 1); err == nil {
+			t.Error("no error from Increment behind a middleware with a blank in its name")
+		}
+		if redisstore.Destroy(c) == nil || redisstore.Regenerate(c) == nil || redisstore.Abandon(c) == nil {
+			t.Error("no error from Destroy, Regenerate or Abandon")
+		}
+	})
+	engine.ServeHTTP(w, r)
+}
