@@ -105,8 +105,9 @@ func (r Result) Command() string {
 	b = append(append(b, " 1 "...), r.key...)
 	for _, arg := range r.args {
 		text := fmt.Sprint(arg)
-		if text == "" || strings.ContainsAny(text, " \"\\") {
-			text = strconv.Quote(text)
+		quoted := strconv.Quote(text)
+		if text == "" || strings.Contains(text, " ") || len(quoted) != len(text)+2 {
+			text = quoted
 		}
 		b = append(append(b, ' '), text...)
 	}
