@@ -149,7 +149,9 @@ func (b *browser) visit(s sessions.Store) int64 {
 	var n int64
 	b.request(s, func(c *gin.Context) {
 		result, err := redisstore.Increment(c, "visits", 1)
-		must(b.t, err)
+		if err != nil { // not fatal: visits are concurrent
+			b.t.Errorf("visit: %v", err)
+		}
 		n = result.Count
 	})
 	return n
@@ -158,7 +160,11 @@ func (b *browser) visit(s sessions.Store) int64 {
 // set saves values: name, value, name, value, ...
 func (b *browser) set(s sessions.Store, values ...any) {
 	b.t.Helper()
-	b.request(s, func(c *gin.Context) { must(b.t, save(c, values...)) })
+	b.request(s, func(c *gin.Context) {
+		if err := save(c, values...); err != nil { // not fatal: saves are concurrent
+			b.t.Errorf("save: %v", err)
+		}
+	})
 }
 
 // save sets values of the default session and saves it.

@@ -70,10 +70,11 @@ end
 
 local remembered = field[sender .. ARGV[6]]
 if remembered then
-  local values = remembered:gmatch('%-?%d+')
-  values() -- the seconds
-  values() -- the floor
-  for i = 12, #ARGV, 2 do field[ARGV[i]] = values() end
+  local i = 8 -- the seconds and the floor come first
+  for value in remembered:gmatch('%-?%d+') do
+    if i >= 12 then field[ARGV[i]] = value end
+    i = i + 2
+  end
   return reply()
 end
 if number < settled then return 'LATE' end

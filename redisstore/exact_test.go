@@ -1,0 +1,460 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
+)
+
+func TestAReturningVisitIsExactlyOneCommand(t *testing.T) {
+	server := redistest.Start(t)
+	rdb, watcher := client(t, server), redistest.Client(t, server)
+	s := newStore(t, rdb)
+	b := &browser{t: t}
+	b.visit(s)
+
+	const visits = 25
+	must(t, watcher.ConfigResetStat(t.Context()).Err())
+	for range visits {
+		b.visit(s)
+	}
+	// What the script does inside is counted under its own names.
+	inside := map[string]int{"hgetall": visits, "time": visits, "hset": visits, "hdel": visits, "pexpire": visits}
+	info, err := watcher.InfoMap(t.Context(), "commandstats").Result()
+	must(t, err)
+	for name := range info["Commandstats"] {
+		command := strings.TrimPrefix(name, "cmdstat_")
+		switch n := calls(t, watcher, command); {
+		case command == "evalsha":
+			want(t, "evalsha", n, visits)
+		case strings.HasPrefix(command, "config"), command == "info":
+		case inside[command] != n:
+			t.Errorf("%d calls of %s, want %d", n, command, inside[command])
+		}
+	}
+}
+
+func TestASaveIsExactlyOneCommandAfterTheLoad(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	s := newStore(t, client(t, proxy))
+	b := &browser{t: t}
+	b.set(s, "n", 1)
+	for i := range 5 {
+		before, scripts := proxy.Requests(), proxy.Requests("EVALSHA")
+		b.set(s, "n", i)
+		want(t, "commands of a load and a save", proxy.Requests()-before, 2)
+		want(t, "scripts", proxy.Requests("EVALSHA")-scripts, 1)
+	}
+	before := proxy.Requests()
+	b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) })
+	want(t, "commands of a Destroy", proxy.Requests()-before, 1)
+	b.request(s, func(*gin.Context) {})
+	want(t, "commands of a request that ignores its session", proxy.Requests()-before, 1)
+}
+
+// numbers collects what concurrent visits were told.
+type numbers struct {
+	mu   sync.Mutex
+	seen map[int64]int
+}
+
+func (n *numbers) add(number int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.seen == nil {
+		n.seen = make(map[int64]int)
+	}
+	n.seen[number]++
+}
+
+// wantAll fails the test unless each number from first to last was seen exactly once.
+func (n *numbers) wantAll(t testing.TB, first, last int64) {
+	t.Helper()
+	got := slices.Sorted(maps.Keys(n.seen))
+	if int64(len(got)) != last-first+1 || got[0] != first || got[len(got)-1] != last {
+		t.Fatalf("%d different numbers from %d to %d, want each from %d to %d",
+			len(got), got[0], got[len(got)-1], first, last)
+	}
+	for number, times := range n.seen {
+		if times != 1 {
+			t.Errorf("%d visits have the number %d", times, number)
+		}
+	}
+}
+
+func TestConcurrentVisitsOverTwoStoresEachHaveTheirOwnNumber(t *testing.T) {
+	const visits, connections = 10_000, 64
+	server := redistest.Start(t)
+	var stores []*redisstore.Store
+	for range 2 {
+		rdb := client(t, server, func(o *redis.Options) { o.PoolSize = connections / 2 })
+		stores = append(stores, newStore(t, rdb))
+	}
+	b := &browser{t: t}
+	b.visit(stores[0])
+	var got numbers
+	var wg sync.WaitGroup
+	for i := range connections {
+		wg.Go(func() {
+			own := &browser{t: t, cookie: b.cookie}
+			for j := i; j < visits; j += connections {
+				got.add(own.visit(stores[j/connections%2]))
+			}
+		})
+	}
+	wg.Wait()
+	got.wantAll(t, 2, visits+1)
+	want(t, "count", b.visit(stores[1]), visits+2)
+	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 1)
+}
+
+// lostReplies sends visits through proxies while replies to executed increments are lost, and wants every one of
+// them to succeed, counted once.
+func lostReplies(t *testing.T, rdb redis.UniversalClient, lose func(n int), watcher *redis.Client) {
+	t.Helper()
+	const inFlight, rounds, lostEach = 64, 4, 10
+	s := newStore(t, rdb)
+	b := &browser{t: t}
+	b.visit(s)
+	var got numbers
+	for range rounds {
+		lose(lostEach)
+		var wg sync.WaitGroup
+		for range inFlight {
+			wg.Go(func() {
+				own := &browser{t: t, cookie: b.cookie}
+				got.add(own.visit(s))
+			})
+		}
+		wg.Wait()
+	}
+	got.wantAll(t, 2, 1+inFlight*rounds)
+	want(t, "count", b.visit(s), 2+inFlight*rounds)
+	fields, err := watcher.HLen(t.Context(), b.key()).Result()
+	must(t, err)
+	want(t, "fields after all is settled (@created, visits and one remembered number)", fields, 3)
+}
+
+func isScript(args []string) bool { return redistest.Named("EVALSHA", "EVAL")(args) }
+
+func TestAVisitWhoseReplyWasLostCountsOnce(t *testing.T) {
+	quick := func(o *redis.Options) {
+		o.PoolSize = 64
+		o.ReadTimeout = 300 * time.Millisecond // how soon a reply that vanished is missed
+	}
+	t.Run("connection closed", func(t *testing.T) {
+		server := redistest.Start(t)
+		proxy := redistest.NewProxy(t, server)
+		lostReplies(t, client(t, proxy, quick), func(n int) { proxy.DropNextReplies(n, isScript) }, redistest.Client(t, server))
+		want(t, "replies lost", proxy.Affected(), 40)
+	})
+	t.Run("reply vanished", func(t *testing.T) {
+		server := redistest.Start(t)
+		proxy := redistest.NewProxy(t, server)
+		lostReplies(t, client(t, proxy, quick), func(n int) { proxy.SwallowNextReplies(n, isScript) }, redistest.Client(t, server))
+		want(t, "replies lost", proxy.Affected(), 40)
+	})
+	t.Run("cluster client", func(t *testing.T) {
+		server, proxy, rdb := cluster(t)
+		lostReplies(t, rdb, func(n int) { proxy.DropNextReplies(n, isScript) }, redistest.Client(t, server))
+		want(t, "replies lost", proxy.Affected(), 40)
+	})
+}
+
+// cluster starts a Cluster of one node, which tells its clients to come through the proxy, and a client.
+func cluster(t testing.TB) (redistest.Target, *redistest.Proxy, *redis.ClusterClient) {
+	t.Helper()
+	server := redistest.Start(t, redistest.Config("cluster-enabled yes"))
+	proxy := redistest.NewProxy(t, server)
+	direct := redistest.Client(t, server)
+	_, port, _ := strings.Cut(proxy.Addr(), ":")
+	must(t, direct.ConfigSet(t.Context(), "cluster-announce-port", port).Err())
+	must(t, direct.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	redistest.Wait(t, "the cluster to be ready", func() bool {
+		info, err := direct.ClusterInfo(t.Context()).Result()
+		return err == nil && strings.Contains(info, "cluster_state:ok")
+	})
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: []string{proxy.Addr()}, PoolSize: 64, ContextTimeoutEnabled: true,
+	})
+	t.Cleanup(func() { must(t, rdb.Close()) })
+	return server, proxy, rdb
+}
+
+func TestAFirstVisitWhoseReplyWasLostCreatesOneSession(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	s := newStore(t, client(t, proxy))
+	(&browser{t: t}).visit(s) // so that Redis knows the script
+	proxy.DropNextReplies(1, isScript)
+	b := &browser{t: t}
+	want(t, "number", b.visit(s), 1)
+	want(t, "replies lost", proxy.Affected(), 1)
+	want(t, "number of the next visit", b.visit(s), 2)
+	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 2)
+}
+
+func TestARepeatedVisitSeesTheSessionAsItIsAndItsOwnNumber(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	s, other := newStore(t, client(t, proxy)), newStore(t, client(t, server))
+	b := &browser{t: t}
+	b.set(s, "name", "Ann")
+	b.visit(s)
+
+	proxy.SwallowNextReplies(1, isScript)
+	done := make(chan struct{})
+	slow := &browser{t: t, cookie: b.cookie}
+	go func() {
+		defer close(done)
+		slow.request(s, func(c *gin.Context) {
+			result, err := redisstore.Increment(c, "visits", 1, redisstore.And("other", 7))
+			must(t, err)
+			want(t, "number", result.Count, 2)
+			session := sessions.Default(c)
+			want(t, "visits", session.Get("visits"), any(2))
+			want(t, "other", session.Get("other"), any(7))
+			want(t, "name", session.Get("name"), any("Bob"))
+			want(t, "created", result.Created, false)
+		})
+	}()
+	redistest.Wait(t, "the increment to be executed", func() bool { return proxy.Affected() == 1 })
+	want(t, "number over the other store", b.visit(other), 3)
+	b.set(other, "name", "Bob")
+	proxy.Heal()
+	<-done
+	want(t, "count", b.visit(s), 4)
+}
+
+// command is what a client sent, to be sent again by hand.
+type command struct{ args []any }
+
+// recorder is a go-redis hook that keeps the commands of one name.
+type recorder struct {
+	name string
+	mu   sync.Mutex
+	sent []command
+}
+
+func (h *recorder) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *recorder) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h *recorder) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if strings.EqualFold(cmd.Name(), h.name) {
+			h.mu.Lock()
+			h.sent = append(h.sent, command{slices.Clone(cmd.Args())})
+			h.mu.Unlock()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// repeat sends the command number i again and returns the answer's status.
+func (h *recorder) repeat(t testing.TB, rdb *redis.Client, i int) string {
+	t.Helper()
+	text, err := rdb.Do(context.Background(), h.sent[i].args...).Text()
+	must(t, err)
+	status, _, _ := strings.Cut(text, "\x00")
+	return status
+}
+
+func TestALateRepetitionNeverCountsAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		var sent recorder
+		sent.name = "evalsha"
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.visit(s)
+		rdb.AddHook(&sent)
+		for range 10 {
+			b.visit(s)
+		}
+		for i := range 9 { // a later visit has told the session that these are settled
+			want(t, "status", sent.repeat(t, rdb, i), "LATE")
+		}
+		want(t, "status of the last one", sent.repeat(t, rdb, 9), "OK")
+		want(t, "status of the last one, again", sent.repeat(t, rdb, 9), "OK")
+		want(t, "count", b.visit(s), 12)
+
+		want(t, "visits before the session is destroyed", b.visit(newStore(t, rdb)), 13)
+		last := len(sent.sent) - 1
+		b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) })
+		want(t, "status after Destroy", sent.repeat(t, rdb, last), "GONE")
+		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+	})
+}
+
+// A store that is gone leaves a remembered number behind in every session; the other stores clean up.
+func TestRememberedNumbersDoNotPileUp(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := client(t, server)
+	s := newStore(t, rdb)
+	b := &browser{t: t}
+	b.visit(s)
+
+	// As if 20,000 visits over other stores had ended without a word two minutes ago.
+	now, err := rdb.Time(t.Context()).Result()
+	must(t, err)
+	const left = 20_000
+	pipe := rdb.Pipeline()
+	for i := range left {
+		value := fmt.Sprintf("[%d,%d,1]", now.Add(-2*time.Minute).Unix(), i)
+		pipe.HSet(t.Context(), b.key(), fmt.Sprintf("@ZZZZZZZZZZ.%d", i+1), value)
+	}
+	_, err = pipe.Exec(t.Context())
+	must(t, err)
+	want(t, "number", b.visit(s), 2)
+	fields, err := rdb.HLen(t.Context(), b.key()).Result()
+	must(t, err)
+	want(t, "fields", fields, 3)
+}
+
+func TestTwoRequestsThatSetDifferentFieldsKeepBoth(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "same", 0, "removed", true, "kept", "as it is")
+		b.request(s, func(c *gin.Context) {
+			session := sessions.Default(c)
+			session.Set("slow", 1)
+			session.Set("same", 1)
+			session.Delete("removed")
+			(&browser{t: t, cookie: b.cookie}).set(s, "quick", 2, "same", 2, "kept", "changed")
+			must(t, session.Save())
+		})
+		for name, value := range map[string]any{"slow": 1, "quick": 2, "same": 1, "removed": nil, "kept": "changed"} {
+			want(t, name, b.get(s, name), value)
+		}
+	})
+}
+
+func TestManyConcurrentSavesOfDifferentFieldsKeepAll(t *testing.T) {
+	const saves = 64
+	s := newStore(t, client(t, redistest.Start(t)))
+	b := &browser{t: t}
+	b.set(s, "start", true)
+	var wg sync.WaitGroup
+	for i := range saves {
+		wg.Go(func() {
+			own := &browser{t: t, cookie: b.cookie}
+			own.set(s, fmt.Sprintf("field %d", i), i)
+			own.visit(s)
+		})
+	}
+	wg.Wait()
+	b.request(s, func(c *gin.Context) {
+		session := sessions.Default(c)
+		want(t, "visits", session.Get("visits"), any(saves))
+		for i := range saves {
+			name := fmt.Sprintf("field %d", i)
+			want(t, name, session.Get(name), any(i))
+		}
+	})
+}
+
+func TestAScriptThatRedisForgotIsInvisible(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := client(t, server)
+	s := newStore(t, rdb)
+	b := &browser{t: t}
+	b.visit(s)
+	forget := func() { must(t, rdb.ScriptFlush(t.Context()).Err()) }
+	forget()
+	b.request(s, func(c *gin.Context) {
+		result, err := redisstore.Increment(c, "visits", 1)
+		must(t, err)
+		want(t, "number", result.Count, 2)
+		want(t, "commands", result.RoundTrips, 2)
+	})
+	forget()
+	b.set(s, "name", "Ann")
+	forget()
+	b.request(s, func(c *gin.Context) { must(t, redisstore.Regenerate(c)) })
+	forget()
+	want(t, "number", b.visit(s), 3)
+	want(t, "name", b.get(s, "name"), any("Ann"))
+}
+
+func TestIncrementCountsSeveralCountersBothWaysAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "stock", 10)
+		b.request(s, func(c *gin.Context) {
+			result, err := redisstore.Increment(c, "visits", 1, redisstore.And("stock", -3), redisstore.And("visits", 1))
+			must(t, err)
+			want(t, "count", result.Count, 2)
+			counters, err := result.Counters("")
+			must(t, err)
+			if !maps.Equal(counters, map[string]int64{"visits": 2, "stock": 7}) {
+				t.Errorf("counters = %v", counters)
+			}
+		})
+		b.request(s, func(c *gin.Context) {
+			result, err := redisstore.Increment(c, "stock", 0)
+			must(t, err)
+			want(t, "stock", result.Count, 7)
+		})
+	})
+}
+
+func TestResultTellsWhatHappened(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb, redisstore.WithTTL(time.Hour))
+		b := &browser{t: t}
+		var first redisstore.Result
+		b.request(s, func(c *gin.Context) {
+			var err error
+			first, err = redisstore.Increment(c, "visits", 1)
+			must(t, err)
+		})
+		want(t, "created", first.Created, true)
+		want(t, "expires in", first.ExpiresIn, time.Hour)
+		if age := time.Since(first.CreatedAt); age < -time.Minute || age > time.Minute {
+			t.Errorf("created %v ago", age)
+		}
+		w := b.request(s, func(c *gin.Context) {
+			result, err := redisstore.Increment(c, "visits", 1, redisstore.And("two words", 1), redisstore.And("line\nbreak", 1))
+			must(t, err)
+			want(t, "created", result.Created, false)
+			want(t, "created at", result.CreatedAt, first.CreatedAt)
+			want(t, "commands", result.RoundTrips, 1)
+			if result.Elapsed <= 0 {
+				t.Errorf("elapsed = %v", result.Elapsed)
+			}
+			command := result.Command()
+			for _, part := range []string{"EVALSHA ", result.Key(), " visits 1", ` "two words" 1`, ` "line\nbreak" 1`} {
+				if !strings.Contains(command, part) {
+					t.Errorf("no %q in the command %q", part, command)
+				}
+			}
+			for _, text := range []string{command, result.Key()} {
+				if strings.Contains(text, b.id()[:9]) {
+					t.Errorf("more than 8 characters of the id in %q", text)
+				}
+			}
+		})
+		want(t, "status", w.Code, http.StatusOK)
+		want(t, "command of nothing", redisstore.Result{}.Command(), "")
+		want(t, "mask of a short secret", redisstore.Mask("abcdefghijkl"), "…")
+		want(t, "mask", redisstore.Mask("abcdefghijklm"), "abcdef…")
+	})
+}
