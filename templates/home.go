@@ -47,8 +47,8 @@ type rowSlots struct {
 	Name, Date, Clock, Visits, Share template.HTML // "web.2", "2026-11-21", "09:18:00", 3, "33%"
 }
 
-// appendHome appends the whole page to dst.
-func (p *Pages) appendHome(dst []byte, h Home) []byte {
+// fillHome makes the whole page.
+func (p *Pages) fillHome(h Home) []byte {
 	s := p.common.Settings
 	here := h.seenHere()
 	drawing := h.picture()
@@ -63,8 +63,8 @@ func (p *Pages) appendHome(dst []byte, h Home) []byte {
 		Seen:     text("This process has seen you " + count(here, "time")),
 		Here:     digits(here),
 		Sentence: text(h.sentence(s.Store)),
-		Rows:     p.rows(h),
-		Nodes:    p.nodes(drawing),
+		Rows:     p.fillRows(h),
+		Nodes:    p.fillNodes(drawing),
 		Height:   text(drawing.Height),
 		Top:      text(drawing.Top),
 		Bottom:   text(drawing.Bottom),
@@ -77,9 +77,9 @@ func (p *Pages) appendHome(dst []byte, h Home) []byte {
 		Trips:    text(count(int64(h.RoundTrips), "round trip")),
 		Took:     text(milliseconds(h.RedisTime)),
 		Since:    text(date + " " + clock + " UTC"),
-		Lives:    text(span(h.ExpiresIn)),
+		Lives:    text(span(h.ExpiresIn.Round(time.Second))),
 	}
-	return p.homes[variant{First: h.Visits == 1, New: h.New, Routed: h.Via != ""}].fill(dst, &v)
+	return p.homes[variant{First: h.Visits == 1, New: h.New, Routed: h.Via != ""}].fill(nil, &v)
 }
 
 // seenHere is what the process that answers would know without Redis.
@@ -102,24 +102,28 @@ func (h Home) sentence(store Store) string {
 	return s
 }
 
-// rows is the ledger's table: the folded visits first, because they are the oldest.
-func (p *Pages) rows(h Home) template.HTML {
+// fillRows makes the ledger's table: the folded visits first, because they are the oldest.
+func (p *Pages) fillRows(h Home) template.HTML {
 	most := h.Earlier
 	for _, r := range h.Rows {
 		most = max(most, r.Visits)
 	}
 	var dst []byte
 	if h.Earlier > 0 {
-		dst = p.earlier.fill(dst, &rowSlots{Visits: digits(h.Earlier), Share: share(h.Earlier, most)})
+		dst = p.rows["earlier"].fill(dst, &rowSlots{Visits: digits(h.Earlier), Share: share(h.Earlier, most)})
 	}
 	for _, r := range h.Rows {
-		m := p.row
+		kind := "row"
 		if r.Current {
-			m = p.current
+			kind = "current"
 		}
 		date, clock := stamp(r.Started)
-		dst = m.fill(dst, &rowSlots{
-			Name: text(r.Instance), Date: text(date), Clock: text(clock), Visits: digits(r.Visits), Share: share(r.Visits, most),
+		dst = p.rows[kind].fill(dst, &rowSlots{
+			Name:   text(r.Instance),
+			Date:   text(date),
+			Clock:  text(clock),
+			Visits: digits(r.Visits),
+			Share:  share(r.Visits, most),
 		})
 	}
 	return template.HTML(dst)

@@ -50,6 +50,19 @@ func newMold[V any](t *template.Template, name string, data page) (*mold[V], err
 	return m, nil
 }
 
+// newMolds makes a mold of each of the named templates.
+func newMolds[V any](t *template.Template, data page, names ...string) (map[string]*mold[V], error) {
+	molds := make(map[string]*mold[V], len(names))
+	for _, name := range names {
+		m, err := newMold[V](t, name, data)
+		if err != nil {
+			return nil, err
+		}
+		molds[name] = m
+	}
+	return molds, nil
+}
+
 // fill appends the template's text with the fields of v in its slots.
 func (m *mold[V]) fill(dst []byte, v *V) []byte {
 	fields := reflect.ValueOf(v).Elem()

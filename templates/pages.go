@@ -23,17 +23,16 @@ const (
 // Settings are the facts that do not change while the process runs. All of them are escaped where they are shown; none
 // may be secret.
 type Settings struct {
-	Instance     string        // name of this process, as people know it: "web.2"
-	Started      time.Time     // when this process started
-	Store        Store         // where the sessions are
-	RedisSource  string        // where the address was found: "REDIS_URL", "VCAP_SERVICES"; not shown for Memory
-	RedisAddress string        // host and port without user and password; not shown for Memory
-	Unverified   bool          // true if Redis is reached over TLS without checking its certificate
-	RedisCLI     string        // how to reach that Redis by hand: "redis-cli -p 6380"; empty leaves the commands out
-	KeyPrefix    string        // of every key in Redis: "visits:"
-	CookieName   string        // with its __Host- prefix, if it has one
-	TTL          time.Duration // how long a session lives after a visit
-	DemoControls bool          // true offers the button "Stop this instance"
+	Instance     string    // name of this process, as people know it: "web.2"
+	Started      time.Time // when this process started
+	Store        Store     // where the sessions are
+	RedisSource  string    // where the address was found: "REDIS_URL", "VCAP_SERVICES"; not shown for Memory
+	RedisAddress string    // host and port without user and password; not shown for Memory
+	Unverified   bool      // true if Redis is reached over TLS without checking its certificate
+	RedisCLI     string    // how to reach that Redis by hand: "redis-cli -p 6380"; empty leaves the commands out
+	KeyPrefix    string    // of every key in Redis: "visits:"
+	CookieName   string    // with its __Host- prefix, if it has one
+	DemoControls bool      // true offers the button "Stop this instance"
 }
 
 // URLs finds the address of a static file by its plain name. It is satisfied by *static.Files.
@@ -46,9 +45,9 @@ type Pages struct {
 	common    page
 	templates *template.Template
 
-	homes                    map[variant]*mold[homeSlots]
-	row, current, earlier    *mold[rowSlots]
-	node, litNode, countNode *mold[nodeSlots]
+	homes map[variant]*mold[homeSlots]
+	rows  map[string]*mold[rowSlots]  // "row", "current", "earlier"
+	nodes map[string]*mold[nodeSlots] // "node", "lit", "more"
 }
 
 // page is what a template is executed with: what is the same on every page of the process, and the mold's marks.
@@ -57,7 +56,6 @@ type page struct {
 	variant
 	Style, Script, Icon string
 	InMemory            bool
-	Lifetime            string   // Settings.TTL in words
 	KeepCommands        []string // to be typed where sessions are in memory
 	Slot                any
 }
@@ -73,20 +71,19 @@ type variant struct {
 // "favicon.svg".
 func New(urls URLs, s Settings) (*Pages, error) {
 	p := &Pages{common: page{
-		Settings: s,
-		Style:    urls.URL("style.css"),
-		Script:   urls.URL("script.js"),
-		Icon:     urls.URL("favicon.svg"),
-		InMemory: s.Store == Memory,
-		Lifetime: span(s.TTL),
-
+		Settings:     s,
+		Style:        urls.URL("style.css"),
+		Script:       urls.URL("script.js"),
+		Icon:         urls.URL("favicon.svg"),
+		InMemory:     s.Store == Memory,
 		KeepCommands: startRedis(),
 	}}
 	if p.common.Style == "" || p.common.Script == "" || p.common.Icon == "" {
-		return nil, fmt.Errorf("templates: style.css, script.js or favicon.svg has no URL")
+		return nil, errors.New("templates: style.css, script.js or favicon.svg has no URL")
 	}
 	var err error
-	if p.templates, err = template.New("").Funcs(template.FuncMap{"words": strings.Fields}).ParseFS(files, "*.html"); err != nil {
+	p.templates, err = template.New("").Funcs(template.FuncMap{"words": strings.Fields}).ParseFS(files, "*.html")
+	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
 	if err := p.makeMolds(); err != nil {
@@ -95,39 +92,34 @@ func New(urls URLs, s Settings) (*Pages, error) {
 	return p, nil
 }
 
-func (p *Pages) makeMolds() error {
-	var failed []error
-	add := func(err error) { failed = append(failed, err) }
-	for name, m := range map[string]**mold[rowSlots]{"row": &p.row, "current": &p.current, "earlier": &p.earlier} {
-		var err error
-		*m, err = newMold[rowSlots](p.templates, name, p.common)
-		add(err)
+func (p *Pages) makeMolds() (err error) {
+	if p.rows, err = newMolds[rowSlots](p.templates, p.common, "row", "current", "earlier"); err != nil {
+		return err
 	}
-	for name, m := range map[string]**mold[nodeSlots]{"node": &p.node, "lit": &p.litNode, "more": &p.countNode} {
-		var err error
-		*m, err = newMold[nodeSlots](p.templates, name, p.common)
-		add(err)
+	if p.nodes, err = newMolds[nodeSlots](p.templates, p.common, "node", "lit", "more"); err != nil {
+		return err
 	}
 	p.homes = make(map[variant]*mold[homeSlots])
 	for i := range 8 {
 		data := p.common
 		data.variant = variant{First: i&1 != 0, New: i&2 != 0, Routed: i&4 != 0}
-		m, err := newMold[homeSlots](p.templates, "home", data)
-		add(err)
-		p.homes[data.variant] = m
+		if p.homes[data.variant], err = newMold[homeSlots](p.templates, "home", data); err != nil {
+			return err
+		}
 	}
-	return errors.Join(failed...)
+	return nil
 }
 
-// Home writes the page of a counted visit, in one piece.
+// Home writes the page of a counted visit with a single Write, so that w may be the connection itself.
 func (p *Pages) Home(w io.Writer, h Home) error {
-	if _, err := w.Write(p.appendHome(nil, h)); err != nil {
+	if _, err := w.Write(p.fillHome(h)); err != nil {
 		return fmt.Errorf("templates: write home page: %w", err)
 	}
 	return nil
 }
 
-// Problem writes a page that is not a counted visit, in one piece. The status is for the caller to send.
+// Problem writes a page that is not a counted visit, also with a single Write. The status is for the caller to send.
+// Where sessions are in memory it never says that the count is safe.
 func (p *Pages) Problem(w io.Writer, pr Problem) error {
 	if p.common.InMemory {
 		pr.CountSafe = false

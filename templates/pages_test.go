@@ -2,32 +2,134 @@ package templates_test
 
 import (
 	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/html"
 
 	"visit-counter/static"
 	"visit-counter/templates"
 )
 
+var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
+
 var now = time.Date(2026, 11, 21, 9, 21, 7, 0, time.UTC)
 
-func settings() templates.Settings {
-	return templates.Settings{
-		Instance: "web.2", Started: now.Add(-3 * time.Minute), Store: templates.Redis,
-		RedisSource: "REDIS_URL", RedisAddress: "127.0.0.1:6379", RedisCLI: "redis-cli",
-		KeyPrefix: "visits:", CookieName: "session", TTL: 24 * time.Hour,
+// id is a session's id. Only its first 6 characters may be seen.
+const id = "k3Jd9aPqXyZ0-w8LmN4bVt"
+
+// state is one way a page can be: exactly one of home and problem is set.
+type state struct {
+	settings templates.Settings
+	home     *templates.Home
+	problem  *templates.Problem
+}
+
+// visit is a visit in the middle of a session's life: four instances behind a router, three restarts.
+func visit() state {
+	return state{
+		settings: templates.Settings{
+			Instance: "web.2", Started: now.Add(-3 * time.Minute), Store: templates.Redis,
+			RedisSource: "REDIS_URL", RedisAddress: "127.0.0.1:6379", RedisCLI: "redis-cli -p 6379",
+			KeyPrefix: "visits:", CookieName: "session", DemoControls: true,
+		},
+		home: &templates.Home{
+			Now: now, Visits: 12, Instances: 4, Restarts: 3, FirstVisit: now.Add(-13 * time.Hour),
+			ExpiresIn: 24*time.Hour - time.Millisecond, ID: id, Via: "Via: 1.1 balancer",
+			RedisCommand: "EVALSHA 6f1c0a… 1 visits:session:k3Jd9a… …", RoundTrips: 1, RedisTime: 312 * time.Microsecond,
+			Rows: []templates.Row{
+				{Instance: "web.1", Started: now.Add(-14 * time.Hour), Visits: 2},
+				{Instance: "web.2", Started: now.Add(-14 * time.Hour), Visits: 1},
+				{Instance: "web.3", Started: now.Add(-13 * time.Hour), Visits: 1},
+				{Instance: "web.4", Started: now.Add(-13 * time.Hour), Visits: 2},
+				{Instance: "web.1", Started: now.Add(-40 * time.Minute), Visits: 1},
+				{Instance: "web.3", Started: now.Add(-30 * time.Minute), Visits: 2},
+				{Instance: "web.2", Started: now.Add(-3 * time.Minute), Visits: 3, Current: true},
+			},
+		},
 	}
 }
 
-func home() templates.Home {
-	return templates.Home{
-		Now: now, Visits: 12, Instances: 2, Restarts: 0, ID: "abcdefghijkl", ExpiresIn: 24 * time.Hour,
-		FirstVisit: now.Add(-13 * time.Hour), RoundTrips: 1, RedisTime: 310 * time.Microsecond, RedisCommand: "EVALSHA",
-		Rows: []templates.Row{
-			{Instance: "web.1", Started: now.Add(-14 * time.Hour), Visits: 9},
-			{Instance: "web.2", Started: now.Add(-3 * time.Minute), Visits: 3, Current: true},
-		},
+func firstVisit() state {
+	s := visit()
+	s.settings.DemoControls = false
+	s.home.Visits, s.home.Instances, s.home.Restarts, s.home.New, s.home.Via = 1, 1, 0, true, ""
+	s.home.FirstVisit = now
+	s.home.Rows = []templates.Row{{Instance: "web.2", Started: s.settings.Started, Visits: 1, Current: true}}
+	return s
+}
+
+func inMemory() state {
+	s := firstVisit()
+	s.settings.Store, s.settings.RedisCLI = templates.Memory, ""
+	s.home.Visits, s.home.New = 3, false
+	s.home.Rows[0].Visits = 3
+	return s
+}
+
+func folded() state {
+	s := visit()
+	s.home.Visits, s.home.Earlier, s.home.Instances, s.home.Restarts, s.home.Rows = 123456, 123456-40, 9, 40, nil
+	for i := range 31 {
+		s.home.Rows = append(s.home.Rows, templates.Row{
+			Instance: fmt.Sprintf("web.%d", i%9+1), Started: now.Add(time.Duration(i-40) * time.Hour), Visits: 1,
+		})
 	}
+	s.home.Rows = append(s.home.Rows, templates.Row{Instance: "web.2", Started: s.settings.Started, Visits: 9, Current: true})
+	return s
+}
+
+const hostileName = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>{{.Slot.ID}}`
+
+func hostile() state {
+	s := visit()
+	s.settings.Instance = hostileName
+	s.settings.CookieName, s.settings.KeyPrefix = hostileName, hostileName
+	s.settings.RedisAddress, s.settings.RedisSource, s.settings.RedisCLI = hostileName, hostileName, hostileName
+	s.home.Via, s.home.RedisCommand = hostileName, hostileName
+	s.home.ID = hostileName
+	s.home.Rows[6].Instance = hostileName
+	s.home.Rows[5].Instance = "</td></table>&amp;" + hostileName
+	return s
+}
+
+func unverified() state {
+	s := visit()
+	s.settings.Unverified = true
+	return s
+}
+
+func states() map[string]state {
+	all := map[string]state{
+		"visit": visit(), "first": firstVisit(), "memory": inMemory(), "folded": folded(), "hostile": hostile(),
+		"unverified": unverified(), "empty": {settings: visit().settings, home: &templates.Home{}},
+	}
+	for name, p := range map[string]templates.Problem{
+		"not-found":            templates.NotFound(),
+		"method-not-allowed":   templates.MethodNotAllowed(),
+		"forbidden":            templates.Forbidden(),
+		"internal":             templates.Internal(),
+		"unavailable":          templates.Unavailable("", ""),
+		"out-of-memory":        templates.Unavailable("Redis is full.", "Make room.", "redis-cli INFO memory"),
+		"reset-failed":         templates.ResetFailed(),
+		"no-redis":             templates.NoRedis(templates.Local, ""),
+		"no-redis-heroku":      templates.NoRedis(templates.Heroku, "my-app"),
+		"no-redis-cf":          templates.NoRedis(templates.CloudFoundry, "my-app"),
+		"no-redis-cf-nameless": templates.NoRedis(templates.CloudFoundry, ""),
+		"prefetch":             templates.Prefetch(),
+		"stopping":             templates.Stopping("web.2"),
+		"stopping-hostile":     templates.Stopping(hostileName),
+	} {
+		all[name] = state{settings: visit().settings, problem: &p}
+	}
+	return all
 }
 
 func newPages(t testing.TB, s templates.Settings) *templates.Pages {
@@ -36,31 +138,372 @@ func newPages(t testing.TB, s templates.Settings) *templates.Pages {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := templates.New(files, s)
+	pages, err := templates.New(files, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return pages
 }
 
-func TestFirst(t *testing.T) {
-	var b bytes.Buffer
-	if err := newPages(t, settings()).Home(&b, home()); err != nil {
+// render makes the page and insists that it comes in one Write.
+func (s state) render(t testing.TB) string {
+	t.Helper()
+	var w onceWriter
+	pages := newPages(t, s.settings)
+	err := error(nil)
+	if s.home != nil {
+		err = pages.Home(&w, *s.home)
+	} else {
+		err = pages.Problem(&w, *s.problem)
+	}
+	if err != nil || w.writes != 1 {
+		t.Fatalf("rendered in %d writes with error %v; want 1 and none", w.writes, err)
+	}
+	return w.String()
+}
+
+type onceWriter struct {
+	bytes.Buffer
+	writes int
+}
+
+func (w *onceWriter) Write(p []byte) (int, error) {
+	w.writes++
+	return w.Buffer.Write(p)
+}
+
+// elements parses a page and returns its elements by name, and all of them under "*".
+func elements(t *testing.T, page string) map[string][]*html.Node {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(page))
+	if err != nil {
 		t.Fatal(err)
 	}
-	b.Reset()
-	if err := newPages(t, settings()).Problem(&b, templates.NoRedis(templates.CloudFoundry, "x")); err != nil {
+	found := map[string][]*html.Node{}
+	for n := range root.Descendants() {
+		if n.Type == html.ElementNode {
+			found[n.Data] = append(found[n.Data], n)
+			found["*"] = append(found["*"], n)
+		}
+	}
+	return found
+}
+
+func attr(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// words is the text of an element with single spaces.
+func words(n *html.Node) string {
+	var b strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode {
+			b.WriteString(d.Data)
+		}
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func TestPagesMatchTheirGoldenFiles(t *testing.T) {
+	files, err := static.New()
+	if err != nil {
 		t.Fatal(err)
+	}
+	hashes := strings.NewReplacer( // so that a new style or script does not change every page
+		files.URL("style.css"), "/static/style.css",
+		files.URL("script.js"), "/static/script.js",
+		files.URL("favicon.svg"), "/static/favicon.svg",
+	)
+	for _, name := range []string{"visit", "first", "memory", "unavailable", "no-redis-cf", "stopping"} {
+		t.Run(name, func(t *testing.T) {
+			got := hashes.Replace(states()[name].render(t))
+			golden := filepath.Join("testdata", name+".html")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("the page differs from %s; if it should, run: go test ./templates -update\n%s", golden, got)
+			}
+		})
 	}
 }
+
+func TestWordsAndHooksStay(t *testing.T) {
+	for _, c := range []struct {
+		state string
+		want  []string
+	}{
+		{"visit", []string{
+			"Served by web.2", "started 3 minutes ago", "This process has seen you 3 times", "would say 3", "Redis says 12",
+			"4 instances and 3 restarts later, no visit has been lost", "this process", "visits:session:k3Jd9a…",
+			"EVALSHA 6f1c0a… 1 visits:session:k3Jd9a… …", "1 round trip, 0.31 ms", "The address came from REDIS_URL",
+			"127.0.0.1:6379", "Via: 1.1 balancer", "24 hours", "'visits:session:k3Jd9a*'",
+			">Visit again</button>", ">Start over</button>", ">Stop this instance</button>",
+		}},
+		{"first", []string{
+			"Served by web.2", "This process has seen you 1 time.", "would say 1", "Redis says 1",
+			"This is your first visit", "It brought no session", "1 instance and 0 restarts later, no visit has been lost",
+		}},
+		{"memory", []string{
+			"Sessions are in memory only", "every count is lost", "REDIS_URL=redis://127.0.0.1:6379",
+			"This process has seen you 3 times", "would say 3", "Its embedded Redis says 3",
+		}},
+		{"folded", []string{">earlier<", ">123416<", "this process", "9 instances and 40 restarts later"}},
+		{"unverified", []string{"nobody has checked the certificate"}},
+	} {
+		page := states()[c.state].render(t)
+		for _, want := range c.want {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s: the page does not say %q", c.state, want)
+			}
+		}
+	}
+}
+
+func TestThePageHasTheShapeThatPeopleAndTestsLookFor(t *testing.T) {
+	for name, s := range states() {
+		page := elements(t, s.render(t))
+		if n := len(page["h1"]); n != 1 {
+			t.Errorf("%s: %d h1; want 1", name, n)
+		}
+		if len(page["main"]) != 1 || len(page["header"]) != 1 {
+			t.Errorf("%s: want one main and one header", name)
+		}
+		if s.home == nil {
+			continue
+		}
+		if len(page["ol"]) != 1 || len(page["li"]) != 5 {
+			t.Errorf("%s: %d ol with %d li; want 1 with 5", name, len(page["ol"]), len(page["li"]))
+		}
+		visits := slices.Collect(func(yield func(string) bool) {
+			for _, n := range page["*"] {
+				if attr(n, "id") == "visits" && !yield(n.FirstChild.Data) {
+					return
+				}
+			}
+		})
+		if want := []string{fmt.Sprint(s.home.Visits)}; !slices.Equal(visits, want) {
+			t.Errorf("%s: id=visits holds %q; want %q", name, visits, want)
+		}
+		var columns []string
+		for _, th := range page["th"] {
+			if attr(th, "scope") == "col" {
+				columns = append(columns, words(th))
+			}
+		}
+		if want := []string{"Instance", "Started", "Visits"}; !slices.Equal(columns, want) {
+			t.Errorf("%s: columns %q; want %q", name, columns, want)
+		}
+	}
+}
+
+func TestTheLedgerMarksTheProcessThatAnswers(t *testing.T) {
+	rows := elements(t, visit().render(t))["tr"]
+	var got []string
+	for _, tr := range rows[1:] {
+		got = append(got, words(tr))
+	}
+	want := []string{
+		"web.12026-11-20 19:21:07 UTC2", "web.22026-11-20 19:21:07 UTC1", "web.32026-11-20 20:21:07 UTC1",
+		"web.42026-11-20 20:21:07 UTC2", "web.12026-11-21 08:41:07 UTC1", "web.32026-11-21 08:51:07 UTC2",
+		"web.2 this process2026-11-21 09:18:07 UTC3",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("rows:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestFoldedVisitsComeFirst(t *testing.T) {
+	rows := elements(t, folded().render(t))["tr"]
+	if got := words(rows[1]); len(rows) != 1+1+32 || got != "earlierolder processes123416" {
+		t.Errorf("%d rows, the first %q; want the head, the folded one and 32", len(rows), got)
+	}
+}
+
+func TestHostileTextIsOnlyText(t *testing.T) {
+	for _, name := range []string{"hostile", "stopping-hostile"} {
+		page := elements(t, states()[name].render(t))
+		if scripts, images := len(page["script"]), len(page["img"]); scripts != 1 || images != 1 {
+			t.Errorf("%s: %d scripts and %d images; want our own one of each", name, scripts, images)
+		}
+	}
+	page := elements(t, hostile().render(t))
+	if got, want := words(page["tr"][7].FirstChild), hostileName+" this process"; got != want {
+		t.Errorf("the row says %q; want %q", got, want)
+	}
+	if got, want := words(page["tr"][6].FirstChild), "</td></table>&amp;"+hostileName; got != want {
+		t.Errorf("the row says %q; want %q", got, want)
+	}
+}
+
+func TestNothingIsInline(t *testing.T) {
+	for name, s := range states() {
+		for _, n := range elements(t, s.render(t))["*"] {
+			if n.Data == "style" || n.Data == "script" && (n.FirstChild != nil || attr(n, "src") == "") {
+				t.Errorf("%s: inline <%s>", name, n.Data)
+			}
+			for _, a := range n.Attr {
+				if a.Key == "style" || strings.HasPrefix(a.Key, "on") || strings.HasPrefix(a.Val, "javascript:") {
+					t.Errorf("%s: <%s %s=%q>", name, n.Data, a.Key, a.Val)
+				}
+				if strings.Contains(a.Val, "//") && s.home != nil && name != "hostile" {
+					t.Errorf("%s: <%s %s=%q> leads elsewhere", name, n.Data, a.Key, a.Val)
+				}
+			}
+		}
+	}
+}
+
+func TestAtMostEightCharactersOfTheIDAreShown(t *testing.T) {
+	page := visit().render(t)
+	if strings.Contains(page, id[:9]) {
+		t.Error("the page holds 9 characters of the session's id")
+	}
+	if !strings.Contains(page, id[:6]+"…") {
+		t.Error("the page does not show the masked id")
+	}
+}
+
+func TestStopIsOfferedOnlyWithDemoControls(t *testing.T) {
+	if page := firstVisit().render(t); strings.Contains(page, "/stop") {
+		t.Error("the page offers /stop without demo controls")
+	}
+}
+
+func TestTheMemoryBannerIsOnlyThereInMemory(t *testing.T) {
+	if page := visit().render(t); strings.Contains(page, "memory only") || strings.Contains(page, "embedded") {
+		t.Error("a page with Redis speaks of memory")
+	}
+	if page := inMemory().render(t); strings.Contains(page, "<strong>Redis says") || strings.Contains(page, "nothing would be lost") {
+		t.Error("a page in memory claims what only Redis can")
+	}
+}
+
+func TestEveryProblemSaysWhatIsWrongAndWhatToDo(t *testing.T) {
+	for name, s := range states() {
+		if s.problem == nil {
+			continue
+		}
+		p := s.problem
+		if p.Status < 200 || p.Title == "" || p.Wrong == "" || p.Todo == "" {
+			t.Errorf("%s: %+v lacks a status, a title, what is wrong or what to do", name, *p)
+		}
+		if strings.HasSuffix(p.Title, ".") || !strings.HasSuffix(p.Wrong, ".") || !strings.HasSuffix(p.Todo, ".") {
+			t.Errorf("%s: the title ends without a full stop, the sentences with one: %+v", name, *p)
+		}
+		page := s.render(t)
+		if got := strings.Contains(page, "Your count is safe."); got != p.CountSafe {
+			t.Errorf("%s: says that the count is safe: %v; want %v", name, got, p.CountSafe)
+		}
+		s.settings.Store = templates.Memory
+		if strings.Contains(s.render(t), "Your count is safe.") {
+			t.Errorf("%s: says that a count in memory is safe", name)
+		}
+	}
+}
+
+func TestCommandsNameTheApp(t *testing.T) {
+	for _, c := range []struct {
+		problem templates.Problem
+		want    []string
+	}{
+		{templates.NoRedis(templates.Heroku, ""), []string{"heroku addons:create heroku-redis:mini"}},
+		{templates.NoRedis(templates.Heroku, "x"), []string{"heroku addons:create heroku-redis:mini --app x"}},
+		{templates.NoRedis(templates.CloudFoundry, ""), []string{
+			"cf create-service SERVICE PLAN my-redis", "cf bind-service visit-counter my-redis", "cf restage visit-counter",
+		}},
+		{templates.NoRedis(templates.CloudFoundry, "x"), []string{
+			"cf create-service SERVICE PLAN my-redis", "cf bind-service x my-redis", "cf restage x",
+		}},
+	} {
+		if !slices.Equal(c.problem.Commands, c.want) {
+			t.Errorf("commands = %q; want %q", c.problem.Commands, c.want)
+		}
+		page := elements(t, state{settings: visit().settings, problem: &c.problem}.render(t))
+		for i, want := range c.want {
+			if got := words(page["code"][i]); got != want {
+				t.Errorf("the page shows %q; want %q", got, want)
+			}
+		}
+	}
+}
+
+func TestTheStopPageComesBackWithoutAScript(t *testing.T) {
+	for name, s := range states() {
+		want := strings.HasPrefix(name, "stopping")
+		if got := strings.Contains(s.render(t), `<noscript><meta http-equiv="refresh" content="8; url=/"></noscript>`); got != want {
+			t.Errorf("%s: comes back by itself: %v; want %v", name, got, want)
+		}
+	}
+}
+
+func TestAllRequestsTogetherStayUnder30KB(t *testing.T) {
+	files, err := static.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := 0
+	for _, name := range []string{"style.css", "script.js", "favicon.svg"} {
+		file, ok := files.Lookup(strings.TrimPrefix(files.URL(name), static.Prefix))
+		if !ok {
+			t.Fatalf("%s is not served", name)
+		}
+		loaded += file.Size()
+	}
+	if page := len(visit().render(t)); page > 9_000 {
+		t.Errorf("the page with 7 rows is %d bytes; want at most 9000", page)
+	}
+	if total := len(folded().render(t)) + loaded; total > 30_000 {
+		t.Errorf("the heaviest page and its files are %d bytes; want at most 30000", total)
+	}
+}
+
+func TestNewRefusesMissingFiles(t *testing.T) {
+	if _, err := templates.New(noFiles{}, visit().settings); err == nil {
+		t.Error("New accepted files without a URL; want an error")
+	}
+}
+
+type noFiles struct{}
+
+func (noFiles) URL(string) string { return "" }
+
+func TestAFailedWriteIsReported(t *testing.T) {
+	pages := newPages(t, visit().settings)
+	if err := pages.Home(fullDisk{}, *visit().home); !errors.Is(err, errFull) {
+		t.Errorf("Home = %v; want %v", err, errFull)
+	}
+	if err := pages.Problem(fullDisk{}, templates.NotFound()); !errors.Is(err, errFull) {
+		t.Errorf("Problem = %v; want %v", err, errFull)
+	}
+}
+
+var errFull = errors.New("disk full")
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
+
 func BenchmarkHome(b *testing.B) {
-	p := newPages(b, settings())
-	h := home()
-	var buf bytes.Buffer
+	s := visit()
+	s.home.Rows = s.home.Rows[3:]
+	pages := newPages(b, s.settings)
+	var w bytes.Buffer
 	b.ReportAllocs()
 	for b.Loop() {
-		buf.Reset()
-		if err := p.Home(&buf, h); err != nil {
+		w.Reset()
+		if err := pages.Home(&w, *s.home); err != nil {
 			b.Fatal(err)
 		}
 	}

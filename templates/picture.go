@@ -17,10 +17,9 @@ type picture struct {
 
 // node is one box of the drawing.
 type node struct {
+	Kind string // the template that draws it: "node", "lit" for the one that answered, "more" for a count of those left out
 	Name string // shortened to fit the box at 320 px
 	Y    string // upper edge of its slot: "2.4em"
-	Lit  bool   // true for the instance that answered
-	More bool   // true for the last box that only counts those left out
 }
 
 const (
@@ -34,18 +33,11 @@ type nodeSlots struct {
 	Name, Y template.HTML
 }
 
-// nodes draws the boxes.
-func (p *Pages) nodes(drawing picture) template.HTML {
+// fillNodes makes the boxes.
+func (p *Pages) fillNodes(drawing picture) template.HTML {
 	var dst []byte
 	for _, n := range drawing.Nodes {
-		m := p.node
-		switch {
-		case n.Lit:
-			m = p.litNode
-		case n.More:
-			m = p.countNode
-		}
-		dst = m.fill(dst, &nodeSlots{Name: text(n.Name), Y: text(n.Y)})
+		dst = p.nodes[n.Kind].fill(dst, &nodeSlots{Name: text(n.Name), Y: text(n.Y)})
 	}
 	return template.HTML(dst)
 }
@@ -69,13 +61,15 @@ func (h Home) picture() picture {
 	}
 	d := picture{Lit: "50%"}
 	for i, name := range names {
+		kind := "node"
 		if name == lit {
+			kind = "lit"
 			d.Lit = tenths(i*slotTenths + slotTenths/2)
 		}
-		d.Nodes = append(d.Nodes, node{Name: shorten(name), Y: tenths(i * slotTenths), Lit: name == lit})
+		d.Nodes = append(d.Nodes, node{Kind: kind, Name: shorten(name), Y: tenths(i * slotTenths)})
 	}
 	if left > 0 {
-		d.Nodes = append(d.Nodes, node{Name: "+ " + strconv.Itoa(left) + " more", Y: tenths(len(names) * slotTenths), More: true})
+		d.Nodes = append(d.Nodes, node{Kind: "more", Name: "+ " + strconv.Itoa(left) + " more", Y: tenths(len(names) * slotTenths)})
 	}
 	n := max(len(d.Nodes), 1)
 	d.Height = tenths(n * slotTenths)
@@ -87,7 +81,7 @@ func (h Home) picture() picture {
 // fold keeps the newest names, and lit among them, and leaves one place for the box that counts the others.
 func fold(names []string, lit string) []string {
 	kept := slices.Clone(names[len(names)-(mostNodes-1):])
-	if !slices.Contains(kept, lit) {
+	if lit != "" && !slices.Contains(kept, lit) {
 		kept[0] = lit
 	}
 	return kept

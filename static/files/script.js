@@ -16,7 +16,7 @@
 
   // A page that comes out of the back/forward cache shows an old count.
   addEventListener("pageshow", (event) => {
-    if (event.persisted) location.replace("/");
+    if (event.persisted && find("visits")) location.reload();
   });
 
   // The button "Visit again" is a form without fields, which leaves a lone question mark in the address.
@@ -43,10 +43,10 @@
     find("actions").firstElementChild.after(button);
     find("actions").after(report);
     button.addEventListener("click", async () => {
-      if (button.ariaDisabled) return;
-      button.ariaDisabled = "true";
+      if (button.hasAttribute("aria-disabled")) return;
+      button.setAttribute("aria-disabled", "true"); // not disabled, which would lose the focus
       await burst(button, report);
-      button.ariaDisabled = null;
+      button.removeAttribute("aria-disabled");
     });
   }
 

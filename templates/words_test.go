@@ -1,0 +1,103 @@
+package templates
+
+import (
+	"testing"
+	"time"
+)
+
+func TestNumbersAndNounsAgree(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 times", 1: "1 time", 2: "2 times", 21: "21 times", 1000000: "1000000 times"} {
+		if got := count(n, "time"); got != want {
+			t.Errorf("count(%d) = %q; want %q", n, got, want)
+		}
+	}
+}
+
+func TestDurationsAreSaidInTheirLargestUnit(t *testing.T) {
+	for _, c := range []struct {
+		d    time.Duration
+		want string
+	}{
+		{-time.Hour, "0 seconds"},
+		{0, "0 seconds"},
+		{999 * time.Millisecond, "0 seconds"},
+		{time.Second, "1 second"},
+		{59*time.Second + 999*time.Millisecond, "59 seconds"},
+		{time.Minute, "1 minute"},
+		{3*time.Minute + 50*time.Second, "3 minutes"},
+		{time.Hour, "1 hour"},
+		{24 * time.Hour, "24 hours"},
+		{48*time.Hour - time.Second, "47 hours"},
+		{48 * time.Hour, "2 days"},
+		{30 * 24 * time.Hour, "30 days"},
+	} {
+		if got := span(c.d); got != c.want {
+			t.Errorf("span(%v) = %q; want %q", c.d, got, c.want)
+		}
+	}
+}
+
+func TestTheFutureIsJustNow(t *testing.T) {
+	now := time.Date(2026, 11, 21, 9, 21, 0, 0, time.UTC)
+	for before, want := range map[time.Duration]string{
+		-time.Minute:           "just now",
+		0:                      "just now",
+		999 * time.Millisecond: "just now",
+		time.Second:            "1 second ago",
+		3 * time.Minute:        "3 minutes ago",
+	} {
+		if got := ago(now, now.Add(-before)); got != want {
+			t.Errorf("%v before now is %q; want %q", before, got, want)
+		}
+	}
+}
+
+func TestStampsAreUTC(t *testing.T) {
+	newYork := time.FixedZone("EST", -5*60*60)
+	date, clock := stamp(time.Date(2026, 11, 20, 22, 18, 5, 999, newYork))
+	if date != "2026-11-21" || clock != "03:18:05" {
+		t.Errorf("stamp = %q, %q; want 2026-11-21, 03:18:05", date, clock)
+	}
+}
+
+func TestMillisecondsHaveTwoDecimals(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0.00 ms", 4 * time.Microsecond: "0.00 ms", 312 * time.Microsecond: "0.31 ms", 1500 * time.Millisecond: "1500.00 ms",
+	} {
+		if got := milliseconds(d); got != want {
+			t.Errorf("milliseconds(%v) = %q; want %q", d, got, want)
+		}
+	}
+}
+
+func TestAnIDIsNeverShownWhole(t *testing.T) {
+	for id, want := range map[string]string{
+		"": "", "abc": "abc", "abcdef": "abcdef", "abcdefg": "abcdef…", "abcdef…": "abcdef…", "äöüßéèx": "äöüßéè…",
+	} {
+		if got := mask(id); got != want {
+			t.Errorf("mask(%q) = %q; want %q", id, got, want)
+		}
+	}
+}
+
+func TestTheSentenceClaimsOnlyWhatIsKnown(t *testing.T) {
+	h := Home{Instances: 4, Restarts: 3}
+	if got, want := h.sentence(Redis), "4 instances and 3 restarts later, no visit has been lost"; got != want {
+		t.Errorf("with Redis: %q; want %q", got, want)
+	}
+	h = Home{Instances: 1, Restarts: 1}
+	if got, want := h.sentence(Memory), "1 instance and 1 restart later, no visit has been lost that this process knows of"; got != want {
+		t.Errorf("in memory: %q; want %q", got, want)
+	}
+}
+
+func TestAVisitAlwaysHasABar(t *testing.T) {
+	for _, c := range []struct {
+		part, whole int64
+		want        string
+	}{{0, 0, "0%"}, {1, 1000000, "1%"}, {1, 3, "33%"}, {9, 9, "100%"}} {
+		if got := share(c.part, c.whole); string(got) != c.want {
+			t.Errorf("share(%d, %d) = %q; want %q", c.part, c.whole, got, c.want)
+		}
+	}
+}
