@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strconv"
 	"strings"
 	"time"
+
+	"visit-counter/internal/child"
 )
 
 const (
@@ -19,28 +22,40 @@ const (
 
 // awaitReady returns nil once the child answers, and an error if it ends, if somebody else answers in its
 // place, or if ctx ends first.
-func (s *Server) awaitReady(ctx context.Context, child *process) error {
+func (s *Server) awaitReady(ctx context.Context, process *child.Process) error {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		if ctx.Err() != nil {
 			return fmt.Errorf("not ready: %w", ctx.Err())
 		}
-		if ready, err := s.ask(ctx, child); ready || err != nil {
+		if ready, err := s.ask(ctx, process); ready || err != nil {
 			return err
 		}
 		select {
 		case <-tick.C:
-		case <-child.done:
-			return child.ending()
+		case <-process.Done():
+			return ending(process)
 		case <-ctx.Done():
 		}
 	}
 }
 
+// ending says how the process ended.
+func ending(process *child.Process) error {
+	err := process.Err()
+	switch {
+	case strings.Contains(process.Log(), "ddress already in use"):
+		return errPortTaken
+	case err != nil:
+		return fmt.Errorf("ended: %w", err)
+	}
+	return errors.New("ended with status 0")
+}
+
 // ask reports whether the child answers commands. A refused login is an answer; no connection, a lost one
 // and LOADING are none yet. The few commands are spoken by hand because a client would log each failed try.
-func (s *Server) ask(ctx context.Context, child *process) (bool, error) {
+func (s *Server) ask(ctx context.Context, process *child.Process) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	conn, err := s.dial(ctx)
@@ -64,7 +79,7 @@ func (s *Server) ask(ctx context.Context, child *process) (bool, error) {
 	if !strings.HasPrefix(info, "$") {
 		return refused(info), nil
 	}
-	if !strings.Contains(info, "process_id:"+strconv.Itoa(child.cmd.Process.Pid)+"\r\n") {
+	if !strings.Contains(info, "process_id:"+strconv.Itoa(process.PID())+"\r\n") {
 		return false, errPortTaken
 	}
 	return true, nil

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"visit-counter/internal/child"
 )
 
 // ErrNotInstalled reports that neither redis-server nor valkey-server is on PATH.
@@ -85,7 +87,7 @@ type Server struct {
 	port    int
 
 	mu     sync.Mutex
-	child  *process
+	child  *child.Process
 	closed bool
 }
 
@@ -139,35 +141,35 @@ func (s *Server) startOnPort(ctx context.Context) (err error) {
 
 // launch starts the process and waits until it answers; a process that does not is killed.
 func (s *Server) launch(ctx context.Context) error {
-	child, err := s.spawn()
+	process, err := s.spawn()
 	if err != nil {
 		return err
 	}
-	if err := s.awaitReady(ctx, child); err != nil {
-		child.kill()
-		return fmt.Errorf("%s on %s: %w; the end of its log:\n%s", filepath.Base(s.bin), s.Addr(), err, s.redact(child.log.String()))
+	if err := s.awaitReady(ctx, process); err != nil {
+		process.Kill()
+		return fmt.Errorf("%s on %s: %w; the end of its log:\n%s", filepath.Base(s.bin), s.Addr(), err, s.redact(process.Log()))
 	}
 	return nil
 }
 
 // spawn starts the process unless there is one.
-func (s *Server) spawn() (*process, error) {
+func (s *Server) spawn() (*child.Process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.child != nil && s.child.running() {
+	if s.child != nil && s.child.Running() {
 		return nil, errors.New("redis-server is running already")
 	}
 	cmd := exec.Command(s.bin, append([]string{s.configFile()}, s.opts.Args...)...)
 	cmd.Dir = s.dir
-	child, err := startProcess(cmd, s.opts.Stdout)
+	process, err := child.Start(cmd, s.opts.Stdout)
 	if err != nil {
 		return nil, err
 	}
-	s.child = child
-	return child, nil
+	s.child = process
+	return process, nil
 }
 
 // Addr returns the server's host and port. It stays the same over Restart.
@@ -189,13 +191,13 @@ func (s *Server) URL() string {
 func (s *Server) Dir() string { return s.dir }
 
 // PID returns the process id of the present or, if none runs, of the last process.
-func (s *Server) PID() int { return s.current().cmd.Process.Pid }
+func (s *Server) PID() int { return s.current().PID() }
 
 // Running reports whether the process exists. A paused one does.
-func (s *Server) Running() bool { return s.current().running() }
+func (s *Server) Running() bool { return s.current().Running() }
 
 // current returns the present or the last process.
-func (s *Server) current() *process {
+func (s *Server) current() *child.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.child
@@ -204,15 +206,15 @@ func (s *Server) current() *process {
 // Stop asks the server to shut down (SIGTERM), which makes it write what it has to, and waits until it is
 // gone or ctx ends. A paused server is resumed. Stopping a server that is not running is no error.
 func (s *Server) Stop(ctx context.Context) error {
-	child := s.current()
-	if err := child.signal(terminate); err != nil {
+	process := s.current()
+	if err := process.Terminate(); err != nil {
 		return fmt.Errorf("stop redis-server: %w", err)
 	}
-	if err := child.signal(resume); err != nil {
+	if err := process.Resume(); err != nil {
 		return fmt.Errorf("stop redis-server: %w", err)
 	}
 	select {
-	case <-child.done:
+	case <-process.Done():
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("stop redis-server: %w", ctx.Err())
@@ -220,14 +222,14 @@ func (s *Server) Stop(ctx context.Context) error {
 }
 
 // Kill ends the server at once (SIGKILL), paused or not, and returns when it is gone.
-func (s *Server) Kill() { s.current().kill() }
+func (s *Server) Kill() { s.current().Kill() }
 
 // Pause freezes the server (SIGSTOP): connections stay open and new ones are accepted by the kernel, but
 // nothing is answered. Pausing a server that is not running is no error. Windows cannot do it.
-func (s *Server) Pause() error { return s.current().signal(suspend) }
+func (s *Server) Pause() error { return s.current().Suspend() }
 
 // Resume undoes Pause (SIGCONT).
-func (s *Server) Resume() error { return s.current().signal(resume) }
+func (s *Server) Resume() error { return s.current().Resume() }
 
 // Restart stops the server if it runs and starts it again on the same port, with the same directory and
 // with its server.conf as it is now. It returns when the server answers, its data loaded; ctx bounds that.
@@ -243,15 +245,15 @@ func (s *Server) Restart(ctx context.Context) error {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	child := s.child
+	process := s.child
 	s.mu.Unlock()
-	if child != nil {
+	if process != nil {
 		if !s.tempDir {
 			ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 			defer cancel()
 			_ = s.Stop(ctx) // what does not stop is killed
 		}
-		child.kill()
+		process.Kill()
 	}
 	if s.tempDir {
 		return os.RemoveAll(s.dir)

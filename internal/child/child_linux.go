@@ -1,4 +1,4 @@
-package redisserver
+package child
 
 import (
 	"os/exec"
@@ -6,7 +6,7 @@ import (
 )
 
 // detach makes the child end when its parent does, and keeps a terminal's Ctrl-C from it: whoever started
-// the server decides when it ends.
+// it decides when it ends.
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
