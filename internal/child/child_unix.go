@@ -11,3 +11,6 @@ import (
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }
+
+// KillOrphan ends a child whose parent has gone. On Linux it has ended already, and its number may be another's.
+func KillOrphan(pid int) { _ = syscall.Kill(pid, syscall.SIGKILL) } // fails only if it has ended
