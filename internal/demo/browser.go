@@ -1,0 +1,32 @@
+package demo
+
+import (
+	"os/exec"
+	"runtime"
+)
+
+// openBrowser opens url where there is a graphical session. That it cannot is no news: the address has been printed.
+func openBrowser(url string, getenv func(string) string) {
+	opener := browserOpener(runtime.GOOS, getenv)
+	if opener == nil {
+		return
+	}
+	cmd := exec.Command(opener[0], append(opener[1:], url)...)
+	if cmd.Start() == nil {
+		go cmd.Wait() //nolint:errcheck // how the browser fares is not the demo's concern
+	}
+}
+
+// browserOpener returns the command that opens an address, nil where nobody would see it.
+func browserOpener(system string, getenv func(string) string) []string {
+	remote := getenv("SSH_CONNECTION") != ""
+	switch {
+	case system == "windows":
+		return []string{"rundll32", "url.dll,FileProtocolHandler"}
+	case system == "darwin" && !remote:
+		return []string{"open"}
+	case system != "darwin" && (getenv("DISPLAY") != "" || getenv("WAYLAND_DISPLAY") != ""):
+		return []string{"xdg-open"}
+	}
+	return nil
+}
