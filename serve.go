@@ -178,7 +178,7 @@ func settings(cfg config.Config, b *backend.Backend, started time.Time) template
 		Instance: cfg.Instance, Started: started, Store: templates.Store(storeName(b)),
 		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address, Unverified: b.Redis.TLS && !b.Redis.Verified,
 		RedisCLI: "redis-cli", KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
-		TTL: cfg.SessionTTL, DemoControls: cfg.DemoControls,
+		DemoControls: cfg.DemoControls,
 	}
 }
 
