@@ -421,6 +421,22 @@ func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUT(t *testing.T) {
 	wait.Wait()
 }
 
+func TestTheDeadlineOfACallIsHonoured(t *testing.T) {
+	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
+	p := startProxy(t, s.plain)
+	p.muted.Store(math.MaxInt64)
+	c := load(t, environment(map[string]string{"REDIS_URL": "redis://" + p.addr, "REDIS_TIMEOUT": "30s"}, nil))
+	client := c.Redis.Client()
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	err := client.Ping(ctx).Err()
+	if took := time.Since(begin); err == nil || took > 2*time.Second {
+		t.Errorf("Ping() = %v after %s; want an error after 100 ms", err, took)
+	}
+}
+
 func TestClientIsOfTheKindThatTheAddressAsksFor(t *testing.T) {
 	for url, want := range map[string]string{
 		"redis://one:1/2":             "*redis.Client tcp one:1",
