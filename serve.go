@@ -177,9 +177,17 @@ func settings(cfg config.Config, b *backend.Backend, started time.Time) template
 	return templates.Settings{
 		Instance: cfg.Instance, Started: started, Store: templates.Store(storeName(b)),
 		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address, Unverified: b.Redis.TLS && !b.Redis.Verified,
-		RedisCLI: "redis-cli", KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
+		RedisCLI: redisCLI(b), KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
 		DemoControls: cfg.DemoControls,
 	}
+}
+
+// redisCLI returns how the page tells people to look at Redis; an embedded one is nobody else's to look at.
+func redisCLI(b *backend.Backend) string {
+	if b.Memory {
+		return ""
+	}
+	return b.Redis.CLI()
 }
 
 func storeName(b *backend.Backend) string {

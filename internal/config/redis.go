@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -103,4 +104,43 @@ func describe(o *redis.UniversalOptions) string {
 		parts = append(parts, "TLS")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// CLI returns how a person reaches this Redis with redis-cli, which asks for the password where there is one; empty
+// where that takes more than one command, as with Sentinels. NAME stands for the user.
+func (r Redis) CLI() string {
+	if r.Options == nil || r.Options.MasterName != "" {
+		return ""
+	}
+	words := append([]string{"redis-cli"}, cliAddress(r.Options.Addrs[0])...)
+	for _, option := range []struct {
+		needed bool
+		words  string
+	}{
+		{isCluster(r.Options), "-c"},
+		{r.TLS, "--tls"},
+		{r.Options.DB != 0, "-n " + strconv.Itoa(r.Options.DB)},
+		{r.Options.Username != "", "--user NAME"},
+		{r.Options.Password != "", "--askpass"},
+	} {
+		if option.needed {
+			words = append(words, option.words)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// cliAddress returns redis-cli's options for an address; none for where it looks by itself.
+func cliAddress(addr string) (words []string) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return []string{"-s", addr} // a socket
+	}
+	if host != "127.0.0.1" && host != "localhost" {
+		words = append(words, "-h", host)
+	}
+	if port != "6379" {
+		words = append(words, "-p", port)
+	}
+	return words
 }
