@@ -119,7 +119,7 @@ func (p *Pages) fillRows(h Home) template.HTML {
 		}
 		date, clock := stamp(r.Started)
 		dst = p.rows[kind].fill(dst, &rowSlots{
-			Name:   text(r.Instance),
+			Name:   breakable(r.Instance),
 			Date:   text(date),
 			Clock:  text(clock),
 			Visits: digits(r.Visits),

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"strings"
 	"time"
 )
 
@@ -82,7 +81,7 @@ func New(urls URLs, s Settings) (*Pages, error) {
 		return nil, errors.New("templates: style.css, script.js or favicon.svg has no URL")
 	}
 	var err error
-	p.templates, err = template.New("").Funcs(template.FuncMap{"words": strings.Fields}).ParseFS(files, "*.html")
+	p.templates, err = template.New("").Funcs(template.FuncMap{"command": command}).ParseFS(files, "*.html")
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}

@@ -256,7 +256,7 @@ func TestWordsAndHooksStay(t *testing.T) {
 			"This is your first visit", "It brought no session", "1 instance and 0 restarts later, no visit has been lost",
 		}},
 		{"memory", []string{
-			"Sessions are in memory only", "every count is lost", "REDIS_URL=redis://127.0.0.1:6379",
+			"Sessions are in memory only", "every count is lost", "REDIS_URL=", "redis://127.0.0.1:6379",
 			"This process has seen you 3 times", "would say 3", "Its embedded Redis says 3",
 		}},
 		{"folded", []string{">earlier<", ">123416<", "this process", "9 instances and 40 restarts later"}},
@@ -315,9 +315,9 @@ func TestTheLedgerMarksTheProcessThatAnswers(t *testing.T) {
 		got = append(got, words(tr))
 	}
 	want := []string{
-		"web.12026-11-20 19:21:07 UTC2", "web.22026-11-20 19:21:07 UTC1", "web.32026-11-20 20:21:07 UTC1",
-		"web.42026-11-20 20:21:07 UTC2", "web.12026-11-21 08:41:07 UTC1", "web.32026-11-21 08:51:07 UTC2",
-		"web.2 this process2026-11-21 09:18:07 UTC3",
+		"web.12026-11-20 19:21:072", "web.22026-11-20 19:21:071", "web.32026-11-20 20:21:071",
+		"web.42026-11-20 20:21:072", "web.12026-11-21 08:41:071", "web.32026-11-21 08:51:072",
+		"web.2 this process2026-11-21 09:18:073",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("rows:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

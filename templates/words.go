@@ -1,7 +1,9 @@
 package templates
 
 import (
+	"html/template"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -69,4 +71,27 @@ func prefix(id string) string {
 		return id
 	}
 	return string([]rune(id)[:shown])
+}
+
+// command is a command to be typed, in which a line never ends inside "--option", but may end after an equals sign.
+func command(s string) template.HTML {
+	words := strings.Split(s, " ")
+	for i, word := range words {
+		word = strings.Replace(string(text(word)), "=", "=<wbr>", 1)
+		if strings.HasPrefix(word, "--") {
+			word = "<span>" + word + "</span>"
+		}
+		words[i] = word
+	}
+	return template.HTML(strings.Join(words, " "))
+}
+
+// breakable is a name in which a line may end after a dot or a colon, if it is too long for a narrow table.
+func breakable(name string) template.HTML {
+	const narrow = 16
+	escaped := text(name)
+	if utf8.RuneCountInString(name) <= narrow {
+		return escaped
+	}
+	return template.HTML(strings.NewReplacer(".", ".<wbr>", ":", ":<wbr>").Replace(string(escaped)))
 }

@@ -101,3 +101,26 @@ func TestAVisitAlwaysHasABar(t *testing.T) {
 		}
 	}
 }
+
+func TestOptionsOfCommandsStayInOneLine(t *testing.T) {
+	for s, want := range map[string]string{
+		"make run":                 "make run",
+		"A=redis://h make --x=1 z": "A=<wbr>redis://h make <span>--x=<wbr>1</span> z",
+		"echo \"<b>\" --<i>":       "echo &#34;&lt;b&gt;&#34; <span>--&lt;i&gt;</span>",
+	} {
+		if got := command(s); string(got) != want {
+			t.Errorf("command(%q) = %q; want %q", s, got, want)
+		}
+	}
+}
+
+func TestOnlyLongNamesAreBroken(t *testing.T) {
+	for name, want := range map[string]string{
+		"web.2": "web.2", "laptop.home:8080": "laptop.home:8080",
+		"<laptop>.local:8081": "&lt;laptop&gt;.<wbr>local:<wbr>8081",
+	} {
+		if got := breakable(name); string(got) != want {
+			t.Errorf("breakable(%q) = %q; want %q", name, got, want)
+		}
+	}
+}
