@@ -3,6 +3,8 @@ package handlers
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -65,23 +67,57 @@ func (a *App) logFailure(c *gin.Context, err error) { c.Set(failureKey, err) }
 
 // reason says in words for everybody what is wrong with Redis and what to do: never a library's text.
 func reason(err error) (wrong, todo string) {
+	if wrong, todo, ok := refusal(err); ok {
+		return wrong, todo
+	}
+	if wrong, todo, ok := mistrust(err); ok {
+		return wrong, todo
+	}
 	var network net.Error
-	switch {
-	case errors.Is(err, redisstore.ErrFull), redis.HasErrorPrefix(err, "OOM"):
-		return "Redis is out of memory and takes no new data.",
-			"Give it more memory, or a policy that makes room: redis-cli CONFIG SET maxmemory-policy volatile-lru."
-	case redis.IsAuthError(err), redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"):
-		return "Redis refuses the password of this app.", "Correct the password in the address of Redis and restart the app."
-	case redis.IsPermissionError(err), redis.HasErrorPrefix(err, "NOPERM"):
-		return "Redis does not permit what this app needs.", "See the README for the commands and keys its user needs."
-	case redis.IsLoadingError(err):
-		return "Redis has just started and is still loading its data.", "Try again in a moment."
-	case redis.IsReadOnlyError(err):
-		return "This Redis is a replica and takes no writes.", "Try again in a moment; if it stays so, use the master's address."
-	case redis.IsMaxClientsError(err):
-		return "Redis has no connection left for this app.", "Try again in a moment, or lower REDIS_POOL_SIZE."
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
 		return "Redis did not answer in time.", "Try again in a moment."
 	}
-	return "", ""
+	return "Redis cannot be reached.", "Try again in a moment; if it stays so, look whether Redis runs at this app's address of it, " +
+		"and whether it wants TLS (rediss://) or not (redis://)."
+}
+
+// refusal is the reason if Redis itself has given one.
+func refusal(err error) (wrong, todo string, ok bool) {
+	switch {
+	case errors.Is(err, redisstore.ErrFull), redis.IsOOMError(err):
+		return "Redis is out of memory and takes no new data.",
+			"Give it more memory, or a policy that makes room: redis-cli CONFIG SET maxmemory-policy volatile-lru.", true
+	case redis.IsAuthError(err):
+		return "Redis refuses the password of this app.", "Correct the password in the address of Redis and restart the app.", true
+	case redis.IsPermissionError(err):
+		return "Redis does not permit what this app needs.", "See the README for the commands and keys its user needs.", true
+	case redis.IsLoadingError(err):
+		return "Redis has just started and is still loading its data.", "Try again in a moment.", true
+	case redis.IsReadOnlyError(err):
+		return "This Redis is a replica and takes no writes.", "Try again in a moment; if it stays so, use the master's address.", true
+	case redis.IsClusterDownError(err), redis.IsMasterDownError(err):
+		return "A part of Redis is down and has not been replaced yet.", "Try again in a moment.", true
+	case strings.Contains(err.Error(), "max number of clients"):
+		return "Redis has no connection left for this app.", "Try again in a moment, or lower REDIS_POOL_SIZE.", true
+	}
+	return "", "", false
+}
+
+// mistrust is the reason if the app refuses to talk to what answers at Redis' address.
+func mistrust(err error) (wrong, todo string, ok bool) {
+	var (
+		host        x509.HostnameError
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &host):
+		return "The certificate of Redis is for another host.", "Use the host name that the certificate is for.", true
+	case errors.As(err, &certificate):
+		return "The certificate of Redis is not trusted.",
+			"Set REDIS_TLS_CA to the CA that has signed it; REDIS_TLS_VERIFY=false trusts everybody.", true
+	case errors.As(err, &record):
+		return "What answers at the address of Redis does not speak TLS.", "Write redis:// for a Redis without TLS.", true
+	}
+	return "", "", false
 }
