@@ -29,7 +29,8 @@ type Backend struct {
 	// Memory is true for a Redis embedded in this process, which ends with it, data and all.
 	Memory bool
 
-	close []func()
+	probeKey string
+	close    []func()
 }
 
 // Open returns the Redis that the configuration asks for. It does not wait for it: a Redis that is down is found out
@@ -43,30 +44,46 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, e
 	case cfg.Store == config.StoreAuto:
 		local := cfg.RedisAt(localAddress, "the Redis on this machine")
 		if answers(ctx, local) {
-			return open(local, log), nil
+			return open(cfg, local, log), nil
 		}
 		return openEmbedded(cfg, log)
 	case cfg.Redis.Options == nil:
 		return &Backend{}, nil
 	}
-	return open(cfg.Redis, log), nil
+	return open(cfg, cfg.Redis, log), nil
 }
 
-func open(r config.Redis, log *slog.Logger) *Backend {
-	client := r.Client()
-	stop := watch(client, log.With(slog.String("source", r.Source), slog.String("address", r.Address)))
-	return &Backend{
-		Client: client, Redis: r,
-		close: []func(){stop, func() { _ = client.Close() }}, // nothing is left to do about an error
+func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
+	b := &Backend{Client: r.Client(), Redis: r, probeKey: cfg.KeyPrefix + "probe"}
+	w := &watcher{
+		probe: b.Ping, patience: cfg.RedisTimeout / 2,
+		log:       log.With(slog.String("source", r.Source), slog.String("address", r.Address)),
+		suspicion: make(chan struct{}, 1),
 	}
+	b.Client.AddHook(w)
+	ctx, stop := context.WithCancel(context.Background())
+	go w.run(ctx)
+	b.close = []func(){stop, func() { _ = b.Client.Close() }} // nothing is left to do about an error
+	return b
 }
 
-// Ping reports whether Redis answers.
+// Ping reports whether Redis can keep sessions now: it answers, all masters of a Cluster do, and it takes writes. It
+// asks with a write that finds nothing to change, because a replica and a full Redis answer everything else.
 func (b *Backend) Ping(ctx context.Context) error {
 	if b.Client == nil {
 		return errors.New("no Redis is configured")
 	}
-	return b.Client.Ping(ctx).Err()
+	if cluster, ok := b.Client.(*redis.ClusterClient); ok {
+		err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() })
+		if err != nil {
+			return err
+		}
+	}
+	err := b.Client.SetArgs(ctx, b.probeKey, "", redis.SetArgs{Mode: "XX"}).Err()
+	if errors.Is(err, redis.Nil) { // there is no such key, so nothing was set
+		return nil
+	}
+	return err
 }
 
 // Close ends the connections, and the embedded Redis.

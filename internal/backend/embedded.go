@@ -76,7 +76,7 @@ func openEmbedded(cfg config.Config, log *slog.Logger) (*Backend, error) {
 		"start a redis-server, or set REDIS_URL")
 	client := r.Client()
 	return &Backend{
-		Client: client, Redis: r, Memory: true,
+		Client: client, Redis: r, Memory: true, probeKey: cfg.KeyPrefix + "probe",
 		close: []func(){func() { _ = client.Close() }, e.Close},
 	}, nil
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,15 +15,19 @@ import (
 // probeEvery is how often a Redis that is away is asked whether it is back.
 const probeEvery = 250 * time.Millisecond
 
-// watcher says in the log when Redis comes and goes: once per change, however many requests notice.
+// watcher says in the log when Redis comes and goes: once per change, however many requests notice. What it says is
+// what probe has found; a command that fails only makes it look, so that one bad moment of many requests, or of one
+// node among several, is not told as a coming and going.
 type watcher struct {
-	log   *slog.Logger
-	probe func() // asks Redis until it answers
+	probe    func(context.Context) error
+	patience time.Duration // for one probe
+	log      *slog.Logger
 
-	mu       sync.Mutex
-	state    state
-	since    time.Time // of the first failure
-	failures int
+	suspicion chan struct{} // holds at most one
+	failures  atomic.Int64  // commands that failed since the last change
+
+	state state     // of run alone
+	since time.Time // when it was lost; of run alone
 }
 
 type state int
@@ -34,13 +38,57 @@ const (
 	lost
 )
 
-// watch follows what client's commands learn about Redis, and asks it once right now. stop ends what it does by
-// itself.
-func watch(client redis.UniversalClient, log *slog.Logger) (stop func()) {
-	ctx, stop := context.WithCancel(context.Background())
-	client.AddHook(&watcher{log: log, probe: func() { probe(ctx, client) }})
-	go func() { _ = client.Ping(ctx).Err() }() // the hook sees its outcome
-	return stop
+// run looks at once, whenever a command has failed, and at intervals while Redis is away, until ctx ends.
+func (w *watcher) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		w.look(ctx)
+		var again <-chan time.Time
+		suspicion := w.suspicion
+		if w.state == lost {
+			again, suspicion = time.After(probeEvery), nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-again:
+		case <-suspicion:
+		}
+	}
+}
+
+// look asks Redis and logs what has changed.
+func (w *watcher) look(ctx context.Context) {
+	began := time.Now()
+	limited, cancel := context.WithTimeout(ctx, w.patience)
+	defer cancel()
+	err := w.probe(limited)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil && w.state != lost:
+		w.state, w.since = lost, began
+		w.log.Error("redis lost", slog.Any("err", err))
+	case err == nil && w.state == unknown:
+		w.state = connected
+		w.log.Info("redis connected")
+	case err == nil && w.state == lost:
+		w.state = connected
+		w.log.Info("redis back", slog.Duration("after", time.Since(w.since).Round(time.Millisecond)),
+			slog.Int64("failures", w.failures.Load()))
+	}
+	if w.state == connected {
+		w.failures.Store(0)
+	}
+}
+
+// note is told the outcome of each command, after its repetitions.
+func (w *watcher) note(err error) {
+	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, context.Canceled) || redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return
+	}
+	w.failures.Add(1)
+	select {
+	case w.suspicion <- struct{}{}:
+	default:
+	}
 }
 
 var _ redis.Hook = (*watcher)(nil)
@@ -50,10 +98,17 @@ func (w *watcher) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
-// ProcessHook notes the outcome of each command, its repetitions included.
+// ProcessHook repeats each command where that may help, and notes its outcome.
 func (w *watcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		err := next(ctx, cmd)
+		if cmd.Name() == "hello" { // the greeting of a connection, on behalf of a command
+			err := next(ctx, cmd)
+			if redis.IsMaxClientsError(err) {
+				return errMaxClients
+			}
+			return err
+		}
+		err := repeat(ctx, func() error { return next(ctx, cmd) })
 		w.note(err)
 		return err
 	}
@@ -65,77 +120,6 @@ func (w *watcher) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		err := next(ctx, cmds)
 		w.note(err)
 		return err
-	}
-}
-
-func (w *watcher) note(err error) {
-	if away(err) {
-		w.failed(err)
-		return
-	}
-	w.answered()
-}
-
-// away reports whether an error means that this Redis cannot keep sessions now. Other error replies are an answer.
-func away(err error) bool {
-	var reply redis.Error
-	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, redis.ErrClosed):
-		return false
-	case !errors.As(err, &reply):
-		return true
-	}
-	for _, prefix := range []string{
-		"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOAUTH", "WRONGPASS", "NOPERM", "OOM", "MISCONF",
-		"max number of clients", "invalid password",
-	} {
-		if redis.HasErrorPrefix(err, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-func (w *watcher) answered() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch w.state {
-	case unknown:
-		w.log.Info("redis connected")
-	case lost:
-		w.log.Info("redis back",
-			slog.Duration("after", time.Since(w.since).Round(time.Millisecond)), slog.Int("failures", w.failures))
-	case connected:
-		return
-	}
-	w.state, w.failures = connected, 0
-}
-
-func (w *watcher) failed(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.failures++
-	if w.state == lost {
-		return
-	}
-	w.state, w.since = lost, time.Now()
-	w.log.Error("redis lost", slog.Any("err", err))
-	go w.probe()
-}
-
-// probe asks until Redis answers, so that its return is noticed without a visitor.
-func probe(ctx context.Context, client redis.UniversalClient) {
-	ticker := time.NewTicker(probeEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if client.Ping(ctx).Err() == nil {
-			return
-		}
 	}
 }
 

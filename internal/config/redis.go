@@ -65,11 +65,9 @@ func limit(o *redis.UniversalOptions, timeout time.Duration, poolSize int) {
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = attempt, attempt, attempt
 	o.PoolTimeout = timeout
 	o.ContextTimeoutEnabled = true
-	o.DialerRetries = 1 // MaxRetries covers dialling as well
-	o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = 2, 8*time.Millisecond, 64*time.Millisecond
-	if isCluster(o) {
-		o.MaxRetries = -1 // a Cluster's client repeats by itself, up to MaxRedirects
-	}
+	o.DialerRetries = 1
+	o.MaxRetries = -1 // package backend repeats, and a Cluster's client up to MaxRedirects
+	o.MinRetryBackoff, o.MaxRetryBackoff = 8*time.Millisecond, 64*time.Millisecond
 
 	// PoolSize alone is no cap, and pipelines would have a pool of their own on top.
 	o.PoolSize, o.MaxActiveConns, o.PipelinePoolSize = poolSize, poolSize, -1
