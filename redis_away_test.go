@@ -1,0 +1,284 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
+)
+
+// rig is one instance with a Redis that can be broken in every way.
+type rig struct {
+	server *redisserver.Server
+	proxy  *redistest.Proxy // between the instance and the server
+	admin  *redis.Client    // past the proxy
+	app    *instance
+}
+
+const rigPassword = "p4ss-of-the-rig"
+
+// newRig starts a Redis that keeps its data over a kill, and an instance.
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	everything.secret("a password", rigPassword)
+	r := &rig{server: redistest.Start(t, redistest.AppendOnly(), redistest.Password(rigPassword))}
+	r.proxy = redistest.NewProxy(t, r.server)
+	r.admin = redistest.Client(t, r.server)
+	r.app = start(t, "REDIS_URL="+r.proxy.URL())
+	redistest.Wait(t, "the first answer of Redis", func() bool { return r.app.output.count("redis connected") == 1 })
+	return r
+}
+
+// do runs commands on the server, each given as words with blanks between.
+func (r *rig) do(t testing.TB, commands ...string) {
+	t.Helper()
+	for _, command := range commands {
+		var args []any
+		for _, word := range strings.Fields(command) {
+			args = append(args, word)
+		}
+		if err := r.admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatalf("%s: %v", args[0], err)
+		}
+	}
+}
+
+// dropClients makes the server close all connections but the test's own.
+func (r *rig) dropClients(t testing.TB) {
+	t.Helper()
+	r.do(t, "CLIENT KILL TYPE normal SKIPME yes")
+}
+
+// absence is a way in which Redis can be away.
+type absence struct {
+	name    string
+	begin   func(*testing.T, *rig)
+	end     func(*testing.T, *rig)
+	says    string // the reason on the page
+	deletes bool   // Redis still takes a DEL, so that a reset works
+}
+
+func heal(_ *testing.T, r *rig) { r.proxy.Heal() }
+
+func notHello(args []string) bool { return !strings.EqualFold(args[0], "hello") }
+
+func absences() []absence {
+	return []absence{
+		{
+			name:  "killed",
+			begin: func(_ *testing.T, r *rig) { r.server.Kill() },
+			end:   func(t *testing.T, r *rig) { redistest.Restart(t, r.server) },
+			says:  "cannot be reached",
+		}, {
+			name:  "connections refused",
+			begin: func(_ *testing.T, r *rig) { r.proxy.Refuse(); r.proxy.CutAll() },
+			end:   heal, says: "cannot be reached",
+		}, {
+			name: "hung",
+			begin: func(t *testing.T, r *rig) {
+				if err := r.server.Pause(); err != nil {
+					t.Fatal(err)
+				}
+			},
+			end: func(t *testing.T, r *rig) {
+				if err := r.server.Resume(); err != nil {
+					t.Fatal(err)
+				}
+			},
+			says: "did not answer in time",
+		}, {
+			name:  "requests vanish",
+			begin: func(_ *testing.T, r *rig) { r.proxy.SwallowRequests() },
+			end:   heal, says: "did not answer in time",
+		}, {
+			name:  "answers vanish",
+			begin: func(_ *testing.T, r *rig) { r.proxy.SwallowReplies() },
+			end:   heal, says: "did not answer in time",
+		}, {
+			name:  "loading its data",
+			begin: func(_ *testing.T, r *rig) { r.proxy.Reply(redistest.Loading, notHello) },
+			end:   heal, says: "still loading",
+		}, {
+			name:  "no connection left",
+			begin: func(t *testing.T, r *rig) { r.do(t, "CONFIG SET maxclients 1"); r.dropClients(t) },
+			end:   func(t *testing.T, r *rig) { r.do(t, "CONFIG SET maxclients 1000") },
+			says:  "no connection left",
+		}, {
+			name:    "out of memory",
+			begin:   func(t *testing.T, r *rig) { r.do(t, "CONFIG SET maxmemory 1kb") },
+			end:     func(t *testing.T, r *rig) { r.do(t, "CONFIG SET maxmemory 0") },
+			says:    "out of memory",
+			deletes: true,
+		}, {
+			name:  "a replica",
+			begin: func(t *testing.T, r *rig) { r.do(t, "REPLICAOF 127.0.0.1 1") },
+			end:   func(t *testing.T, r *rig) { r.do(t, "REPLICAOF NO ONE") },
+			says:  "is a replica",
+		}, {
+			name: "another password",
+			begin: func(t *testing.T, r *rig) {
+				r.do(t, "ACL SETUSER default resetpass >another-password")
+				r.dropClients(t)
+			},
+			end:  func(t *testing.T, r *rig) { r.do(t, "ACL SETUSER default resetpass >"+rigPassword) },
+			says: "refuses the password",
+		},
+	}
+}
+
+func TestVisitsAreRefusedAndNoneIsLostWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
+	for _, a := range absences() {
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			y := newTally(t, r.app)
+			y.visit()
+			if got := y.storm(20); got != 20 {
+				t.Fatalf("before the fault %d of 20 visits were counted", got)
+			}
+			id := y.id()
+			a.begin(t, r)
+			r.refusesAll(t, a, y)
+			a.end(t, r)
+			back := y.recover(id)
+			r.saidOnce(t)
+			y.prove(a.name, back)
+		})
+	}
+}
+
+// refusesAll proves what is promised while Redis is away, all of it at the same time.
+func (r *rig) refusesAll(t *testing.T, a absence, y *tally) {
+	t.Helper()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if got := y.storm(atOnce); got != 0 {
+			t.Errorf("%d visits were counted", got)
+		}
+	})
+	wg.Go(func() {
+		if answer := newBrowser(t).do(t, http.MethodGet, r.app.url+"/healthz"); answer.status != http.StatusOK || answer.took > patience/2 {
+			t.Errorf("/healthz: %d after %v", answer.status, answer.took)
+		}
+	})
+	wg.Wait()
+	answer := y.visitor.do(t, http.MethodGet, r.app.url+"/")
+	refused(t, answer)
+	if !strings.Contains(answer.body, a.says) {
+		t.Errorf("the page does not say %q:\n%s", a.says, answer.body)
+	}
+	y.sent++
+	answer = newBrowser(t).do(t, http.MethodGet, r.app.url+"/readyz")
+	refused(t, answer)
+	if !strings.Contains(answer.body, a.says) || answer.took > patience {
+		t.Errorf("/readyz after %v: %s, want %q", answer.took, answer.body, a.says)
+	}
+	if a.deletes {
+		return
+	}
+	answer = y.visitor.do(t, http.MethodPost, r.app.url+"/reset")
+	refused(t, answer)
+	if answer.took > patience {
+		t.Errorf("the reset took %v", answer.took)
+	}
+}
+
+// saidOnce proves that the log tells the fault once, and its end.
+func (r *rig) saidOnce(t *testing.T) {
+	t.Helper()
+	redistest.Wait(t, "the log to say that Redis is back", func() bool { return r.app.output.count("redis back") == 1 })
+	for message, want := range map[string]int{"redis connected": 1, "redis lost": 1, "redis back": 1} {
+		if got := r.app.output.count(message); got != want {
+			t.Errorf("the log says %q %d times, want %d", message, got, want)
+		}
+	}
+	for _, attribute := range []string{`"after":`, `"failures":`} {
+		if !strings.Contains(r.app.output.String(), attribute) {
+			t.Errorf("the log does not say %s", attribute)
+		}
+	}
+}
+
+func TestCountIsExactOverAKillOfRedisUnderLoad(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	y := newTally(t, r.app)
+	y.visit()
+	id := y.id()
+	var back time.Duration
+	y.during(func() {
+		y.acknowledged(100)
+		r.server.Kill()
+		redistest.Wait(t, "the log to say that Redis is lost", func() bool { return r.app.output.count("redis lost") == 1 })
+		redistest.Restart(t, r.server)
+		back = y.recover(id)
+		y.acknowledged(100)
+	})
+	r.saidOnce(t)
+	y.prove("killed and restarted under load", back)
+}
+
+func TestStartsWithoutRedisAndCountsWhenItComes(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Kill()
+	i := start(t, "REDIS_URL="+server.URL())
+	y := newTally(t, i)
+	if got := y.storm(atOnce); got != 0 {
+		t.Errorf("without Redis %d visits were counted", got)
+	}
+	refused(t, newBrowser(t).do(t, http.MethodGet, i.url+"/readyz"))
+	redistest.Wait(t, "the log to say that Redis is lost", func() bool { return i.output.count("redis lost") == 1 })
+	redistest.Restart(t, server)
+	began := time.Now()
+	redistest.Wait(t, "a visit to be counted", y.visit)
+	y.prove("down at the start", time.Since(began))
+	redistest.Wait(t, "the log to say that Redis is back", func() bool { return i.output.count("redis back") == 1 })
+}
+
+// Short troubles are waited out: whoever visits meanwhile notices nothing.
+func TestShortTroubleIsNotNoticed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	visits := redistest.Named("evalsha", "eval")
+	for _, test := range []struct {
+		name  string
+		begin func(*testing.T)
+	}{
+		{"loading", func(*testing.T) { r.proxy.ReplyNext(4, redistest.Loading, visits) }},
+		{"a replica", func(*testing.T) { r.proxy.ReplyNext(4, redistest.ReadOnly, visits) }},
+		{"a master away", func(*testing.T) { r.proxy.ReplyNext(4, redistest.MasterDown, visits) }},
+		{"a script forgotten", func(t *testing.T) { r.do(t, "SCRIPT FLUSH") }},
+		{"answers lost", func(*testing.T) { r.proxy.DropNextReplies(4, visits) }},
+		{"an answer vanished", func(*testing.T) { r.proxy.SwallowNextReplies(1, visits) }},
+		{"all connections cut", func(*testing.T) { r.proxy.CutAll() }},
+		{"half a second of silence", func(t *testing.T) { r.do(t, "CLIENT PAUSE 500 ALL") }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			y := newTally(t, r.app)
+			y.visit()
+			test.begin(t)
+			if !y.visit() {
+				t.Error("the visit was refused")
+			}
+			if got := y.storm(8); got != 8 {
+				t.Errorf("%d of 8 visits were counted", got)
+			}
+			y.prove("short: "+test.name, 0)
+			if y.acked != y.sent {
+				t.Errorf("%d of %d visits were acknowledged", y.acked, y.sent)
+			}
+			r.proxy.Heal()
+		})
+	}
+	if got := r.app.output.count("redis lost"); got != 0 {
+		t.Errorf("the log says %d times that Redis was lost", got)
+	}
+}
