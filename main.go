@@ -4,23 +4,34 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"visit-counter/internal/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := run(ctx, os.Getenv, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// run runs the program until ctx ends, and returns nil if it ended as it should.
-func run(ctx context.Context, getenv func(string) string, out io.Writer) error {
-	return serve(ctx, getenv, out)
+// run runs the command that args name, or serves, and returns the exit status.
+func run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
+	program := cli.Program{
+		About: "Visit Counter counts each visitor's visits in a session kept in Redis.",
+		Commands: []cli.Command{
+			{Name: "serve", About: "serve one instance", Run: cli.NoFlags("serve", aboutServe, serve)},
+			{Name: "version", About: "say which build this is", Run: cli.NoFlags("version", aboutVersion, version)},
+		},
+	}
+	return program.Run(ctx, args, getenv, out, errOut)
 }
+
+const (
+	aboutServe = "Serves one instance of the app on PORT (8080) until SIGTERM or Ctrl-C. Same as no command at all."
+
+	aboutVersion = "Says which build this is: version, commit, Go, and the libraries that matter."
+)

@@ -1,0 +1,22 @@
+package cli
+
+import (
+	"io"
+	"os"
+)
+
+// IsTerminal reports whether out is shown to a person.
+func IsTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// Coloured reports whether what is written to out may have colours: on a terminal that knows them, unless NO_COLOR
+// is set (no-color.org).
+func Coloured(out io.Writer, getenv func(string) string) bool {
+	return IsTerminal(out) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
+}
