@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"visit-counter/internal/cli"
+	"visit-counter/internal/doctor"
 )
 
 func main() {
@@ -24,6 +25,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		About: "Visit Counter counts each visitor's visits in a session kept in Redis.",
 		Commands: []cli.Command{
 			{Name: "serve", About: "serve one instance", Run: cli.NoFlags("serve", aboutServe, serve)},
+			{Name: "doctor", About: "look at the Redis that serving would use, and say what to do", Run: doctor.Command{Load: loadConfig}.Run},
 			{Name: "version", About: "say which build this is", Run: cli.NoFlags("version", aboutVersion, version)},
 		},
 	}

@@ -1,0 +1,92 @@
+package doctor
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Status says how a check ended.
+type Status string
+
+// The ways in which a check ends.
+const (
+	Pass Status = "PASS" // as it should be, or as far as this Redis tells
+	Warn Status = "WARN" // it works, but something will surprise somebody
+	Fail Status = "FAIL" // visits cannot be counted, or everybody can read them
+)
+
+// Line is one finding.
+type Line struct {
+	Check   string `json:"check"`
+	Status  Status `json:"status"`
+	Node    string `json:"node,omitempty"` // host and port, where there are several servers
+	Message string `json:"message"`
+	Fix     string `json:"fix,omitempty"` // what to do; never empty unless Pass
+}
+
+// Report is all findings.
+type Report struct {
+	OK     bool   `json:"ok"` // nothing failed
+	Passed int    `json:"passed"`
+	Warned int    `json:"warned"`
+	Failed int    `json:"failed"`
+	Checks []Line `json:"checks"`
+}
+
+func (r *Report) add(l Line) {
+	r.Checks = append(r.Checks, l)
+	switch l.Status {
+	case Pass:
+		r.Passed++
+	case Warn:
+		r.Warned++
+	case Fail:
+		r.Failed++
+	}
+}
+
+// finish ends the output and returns an error if something failed, the printing included.
+func (r *Report) finish(out io.Writer, asJSON bool, printed error) error {
+	r.OK = r.Failed == 0
+	switch {
+	case asJSON:
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		printed = enc.Encode(r)
+	case r.OK && printed == nil:
+		_, printed = fmt.Fprintf(out, "\n%d passed, %d to think about, none failed.\n", r.Passed, r.Warned)
+	}
+	if printed == nil && !r.OK {
+		return fmt.Errorf("doctor: %d of %d checks failed", r.Failed, len(r.Checks))
+	}
+	return printed
+}
+
+// printer prints lines for people.
+type printer struct {
+	out      io.Writer
+	coloured bool
+	err      error // the first
+}
+
+func (p *printer) line(l Line) {
+	status := string(l.Status)
+	if p.coloured {
+		colour := map[Status]string{Pass: "\x1b[32m", Warn: "\x1b[33m", Fail: "\x1b[1;31m"}[l.Status]
+		status = colour + status + "\x1b[0m"
+	}
+	message := l.Message
+	if l.Node != "" {
+		message = l.Node + ": " + message
+	}
+	_, err := fmt.Fprintf(p.out, "%s  %-13s  %s\n", status, l.Check, message)
+	if l.Fix != "" {
+		_, fixErr := fmt.Fprintf(p.out, "%21s→ %s\n", "", l.Fix)
+		err = errors.Join(err, fixErr)
+	}
+	p.err = cmp.Or(p.err, err)
+}
