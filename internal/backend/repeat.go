@@ -34,7 +34,7 @@ func repeat(ctx context.Context, try func() error) error {
 		if !ok || !passes(err) {
 			return err
 		}
-		wait := pause/2 + rand.N(pause)
+		wait := pause/2 + rand.N(pause) //nolint:gosec // a pause is no secret
 		if time.Now().Add(wait).After(half) {
 			return err
 		}
