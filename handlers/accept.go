@@ -10,7 +10,7 @@ import (
 // 12.5.1). Of two that are equally welcome, the one that is named wins over the one under a wildcard, then the one
 // that is named first; HTML wins a draw.
 func prefersJSON(r *http.Request) bool {
-	accept := strings.Join(r.Header.Values("Accept"), ",")
+	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
 	if !strings.Contains(accept, "json") && !strings.Contains(accept, "application/*") {
 		return false
 	}
@@ -32,7 +32,7 @@ type weight struct {
 }
 
 func weigh(accept, mainType, subType string) (best weight) {
-	for i, entry := range strings.Split(strings.ToLower(accept), ",") {
+	for i, entry := range strings.Split(accept, ",") {
 		mediaRange, parameters, _ := strings.Cut(entry, ";")
 		precision := 0
 		switch strings.TrimSpace(mediaRange) {

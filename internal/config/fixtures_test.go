@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -87,9 +88,7 @@ func (f fixture) environments(t *testing.T) map[string]Environment {
 	}
 	with := func(name, value string, files fstest.MapFS) Environment {
 		values := map[string]string{"VCAP_APPLICATION": "{}", name: value}
-		for k, v := range f.Env {
-			values[k] = v
-		}
+		maps.Copy(values, f.Env)
 		env := environment(values, nil)
 		env.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(files, strings.TrimPrefix(name, "/")) }
 		env.ReadDir = func(name string) ([]fs.DirEntry, error) { return fs.ReadDir(files, strings.TrimPrefix(name, "/")) }

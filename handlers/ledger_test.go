@@ -1,0 +1,74 @@
+package handlers
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"visit-counter/redisstore"
+	"visit-counter/templates"
+)
+
+func TestRowsSortByTheStartOfTheirProcess(t *testing.T) {
+	started := time.Date(2026, 11, 21, 9, 18, 0, 5e6, time.FixedZone("", 3600))
+	names := []string{
+		rowName(started.Add(time.Second), "a"),
+		rowName(started, "web.2 (blue)"),
+		rowName(started.Add(-time.Hour), "z"),
+	}
+	slices.Sort(names)
+	for i, want := range []string{"z", "web.2 (blue)", "a"} {
+		at, instance, err := parseRow(names[i])
+		if err != nil || instance != want {
+			t.Errorf("row %d is %q's (%v), want %q's", i, instance, err, want)
+		}
+		if want == "web.2 (blue)" && !at.Equal(started) {
+			t.Errorf("a row says %v, its process started %v", at, started)
+		}
+	}
+	for _, damaged := range []string{"process:", "process:yesterday web.1", "process:2026-11-21T09:18:00.000Z"} {
+		if _, _, err := parseRow(damaged); !errors.Is(err, redisstore.ErrCorrupt) {
+			t.Errorf("parseRow(%q) = %v, want ErrCorrupt", damaged, err)
+		}
+	}
+}
+
+func TestLedgerAddsUp(t *testing.T) {
+	start := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	row := func(minute int, visits int64, current bool) templates.Row {
+		return templates.Row{Instance: "web", Started: start.Add(time.Duration(minute) * time.Minute), Visits: visits, Current: current}
+	}
+	for _, test := range []struct {
+		name    string
+		visits  int64
+		earlier int64
+		rows    []templates.Row
+		want    []int64 // visits of the rows, then the earlier ones
+	}{
+		{"as it is stored", 12, 2, []templates.Row{row(1, 7, false), row(2, 3, true)}, []int64{7, 3, 2}},
+		{"visits that no row knows are earlier ones", 20, 0, []templates.Row{row(1, 7, false), row(2, 3, true)}, []int64{7, 3, 10}},
+		{"later visits of others come off the newest", 9, 0,
+			[]templates.Row{row(1, 7, false), row(2, 3, false), row(3, 1, true)}, []int64{7, 1, 1, 0}},
+		{"a row that had none yet is left out", 8, 0,
+			[]templates.Row{row(1, 7, false), row(2, 3, false), row(3, 1, true)}, []int64{7, 1, 0}},
+		{"the process that answers keeps its row", 1, 4, []templates.Row{row(1, 7, false), row(2, 1, true)}, []int64{1, 0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := ledger{rows: test.rows, earlier: test.earlier}
+			l.balance(test.visits)
+			var got []int64
+			sum := l.earlier
+			for _, row := range l.rows {
+				got = append(got, row.Visits)
+				sum += row.Visits
+			}
+			if got = append(got, l.earlier); !slices.Equal(got, test.want) {
+				t.Errorf("rows and earlier = %v, want %v", got, test.want)
+			}
+			if sum != test.visits {
+				t.Errorf("the ledger has %d visits, the count %d", sum, test.visits)
+			}
+		})
+	}
+}
