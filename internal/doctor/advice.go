@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -13,7 +14,7 @@ import (
 )
 
 // permissions is what a user of Redis needs for the store, in the words of ACL SETUSER.
-const permissions = "+evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +setnx +get +ping"
+const permissions = "+evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +set +get +ping"
 
 // advice says what an error reply means and what to do about it.
 type advice struct {
@@ -55,6 +56,7 @@ func (d *doctor) explain(err error) (message, fix string) {
 	if errors.Is(err, redisstore.ErrFull) {
 		text = "oom command not allowed"
 	}
+	text = strings.Replace(text, "can't run this command", "no permission", 1) // what a script says
 	for _, a := range advices(d.redis.Source, d.cfg.KeyPrefix) {
 		if strings.Contains(text, a.reply) {
 			return a.message, a.fix
@@ -65,10 +67,15 @@ func (d *doctor) explain(err error) (message, fix string) {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return "it does not answer within " + d.limit().String(), "see whether it is overloaded, stopped or swapping (redis-cli PING there), and restart it"
-	case errors.Is(err, io.EOF), errors.As(err, new(*net.OpError)):
+	case closed(err):
 		return "it closes the connection", "look at its log; " + d.redis.Source + " may name another service's port"
 	case errors.As(err, &reply):
 		return "it answers: " + err.Error(), "look at its log and its configuration"
 	}
 	return "what it answers is not understood: " + err.Error(), "correct " + d.redis.Source + ": this may be another kind of server"
+}
+
+// closed reports whether the server has closed a connection, or refused a new one.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.As(err, new(*net.OpError)) || errors.As(err, new(*os.SyscallError))
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"visit-counter/internal/cli"
 	"visit-counter/internal/config"
 )
@@ -53,6 +55,7 @@ func (c Command) Run(ctx context.Context, args []string, getenv func(string) str
 	if *asJSON {
 		p = printer{out: io.Discard}
 	}
+	redis.SetLogger(silent{}) // what the library would print is told in our words
 	report := new(Report)
 	tell := func(l Line) {
 		report.add(l)
@@ -66,6 +69,12 @@ func (c Command) Run(ctx context.Context, args []string, getenv func(string) str
 	}
 	return report.finish(out, *asJSON, p.err)
 }
+
+// silent is a log of the Redis library that says nothing.
+type silent struct{}
+
+// Printf does nothing.
+func (silent) Printf(context.Context, string, ...any) {}
 
 // mistakes tells what is wrong with the configuration, without which there is nothing to look at.
 func mistakes(err error, tell func(Line)) {

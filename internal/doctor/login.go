@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -33,10 +35,7 @@ func (d *doctor) login(ctx context.Context, client redis.UniversalClient) ([]*no
 	err := client.Ping(pinging).Err()
 	cancel()
 	if err != nil {
-		message, fix := d.explain(err)
-		if d.speaksTLS(ctx) {
-			message, fix = "it speaks TLS, and the address does not say so", "write rediss:// instead of redis:// in "+d.redis.Source
-		}
+		message, fix := d.refusal(ctx, err)
 		d.fail(check, "", message, fix)
 		return nil, false
 	}
@@ -53,6 +52,35 @@ func (d *doctor) login(ctx context.Context, client redis.UniversalClient) ([]*no
 		d.pass(check, "", "accepted as user %s", cmp.Or(o.Username, "default"))
 	}
 	return nodes, true
+}
+
+// refusal says in words why the first command failed.
+func (d *doctor) refusal(ctx context.Context, err error) (message, fix string) {
+	if closed(err) {
+		if last := d.farewell(ctx); last != "" {
+			return d.explain(errors.New(last))
+		}
+	}
+	if d.speaksTLS(ctx) {
+		return "it speaks TLS, and the address does not say so", "write rediss:// instead of redis:// in " + d.redis.Source
+	}
+	return d.explain(err)
+}
+
+// farewell returns what the server says before it closes a connection on which nothing was asked: that it has too many
+// of them, for example. A client that asks at once often sees only the closing. It returns "" if there is none.
+func (d *doctor) farewell(ctx context.Context) string {
+	conn, err := d.dial(ctx, d.redis.Options.Addrs[0])
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetReadDeadline(time.Now().Add(d.limit())) // fails only on a closed connection
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		return ""
+	}
+	return line
 }
 
 // speaksTLS reports whether a server that was addressed without TLS completes a TLS handshake.

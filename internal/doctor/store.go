@@ -84,8 +84,7 @@ func (d *doctor) shares(ctx context.Context, client redis.UniversalClient) error
 	key := d.cfg.KeyPrefix + "session:doctor-" + rand.Text()
 	_, err := ask(ctx, d, func(ctx context.Context) (any, error) {
 		_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			p.SetNX(ctx, key, "doctor", 0)
-			p.PExpire(ctx, key, lifetime)
+			p.SetNX(ctx, key, "doctor", lifetime)
 			p.Get(ctx, key)
 			p.Del(ctx, key)
 			return nil

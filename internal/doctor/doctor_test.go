@@ -1,0 +1,452 @@
+package doctor_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"visit-counter/internal/cli"
+	"visit-counter/internal/config"
+	"visit-counter/internal/doctor"
+	"visit-counter/internal/redistest"
+)
+
+const password = "p4ss/w0rd:of=the#tests"
+
+// finding is what the doctor said.
+type finding struct {
+	status int
+	out    string
+	lines  []doctor.Line
+}
+
+// examine runs the command as main does, with these variables and nothing else in its environment, and checks that it
+// says no secret.
+func examine(t *testing.T, env ...string) finding {
+	t.Helper()
+	return examineAs(t, nil, nil, env...)
+}
+
+func examineAs(t *testing.T, reach func(netip.Addr) doctor.Reach, flags []string, env ...string) finding {
+	t.Helper()
+	vars := make(map[string]string)
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		vars[name] = value
+	}
+	load := func(getenv func(string) string) (config.Config, error) {
+		return config.Load(config.Environment{Getenv: getenv, ReadFile: os.ReadFile})
+	}
+	program := cli.Program{Commands: []cli.Command{{Name: "doctor", Run: doctor.Command{Load: load, Reach: reach}.Run}}}
+	var out, errOut strings.Builder
+	args := append([]string{"doctor", "--json"}, flags...)
+	f := finding{status: program.Run(t.Context(), args, func(name string) string { return vars[name] }, &out, &errOut)}
+	f.out = out.String()
+	var report doctor.Report
+	if err := json.Unmarshal([]byte(f.out), &report); err != nil {
+		t.Fatalf("the report is not JSON: %v\n%s%s", err, f.out, errOut.String())
+	}
+	f.lines = report.Checks
+	if report.OK != (f.status == 0) || (f.status != 0) != (errOut.Len() > 0) {
+		t.Errorf("ok is %t, exit status %d, stderr %q", report.OK, f.status, errOut.String())
+	}
+	for _, secret := range []string{password, url.QueryEscape(password)} {
+		if strings.Contains(f.out+errOut.String(), secret) {
+			t.Errorf("the password is in the output:\n%s%s", f.out, errOut.String())
+		}
+	}
+	for _, l := range f.lines {
+		if (l.Status == doctor.Pass) != (l.Fix == "") {
+			t.Errorf("a fix belongs to WARN and FAIL: %+v", l)
+		}
+	}
+	return f
+}
+
+// wants checks the exit status, and that a line of that check has the status and contains the text.
+func (f finding) wants(t *testing.T, exit int, check string, status doctor.Status, text string) {
+	t.Helper()
+	if f.status != exit {
+		t.Errorf("exit status %d, want %d:\n%s", f.status, exit, f.out)
+	}
+	for _, l := range f.lines {
+		if l.Check == check && l.Status == status && strings.Contains(l.Message+" "+l.Fix, text) {
+			return
+		}
+	}
+	t.Errorf("no line %s %s with %q:\n%s", status, check, text, f.out)
+}
+
+// of returns the lines of one status, as "check: message".
+func (f finding) of(status doctor.Status) (lines []string) {
+	for _, l := range f.lines {
+		if l.Status == status {
+			lines = append(lines, l.Check+": "+l.Message)
+		}
+	}
+	return lines
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHealthyRedisPassesEverythingAndIsLeftAsItWas(t *testing.T) {
+	server := redistest.Start(t, redistest.AppendOnly(), redistest.Password(password))
+	f := examine(t, "REDIS_URL="+server.URL())
+	if rest := append(f.of(doctor.Warn), f.of(doctor.Fail)...); f.status != 0 || len(rest) > 0 {
+		t.Errorf("exit status %d, %q", f.status, rest)
+	}
+	for check, text := range map[string]string{
+		"address": "from REDIS_URL", "reachable": server.Addr(), "tls": "not used", "login": "user default",
+		"exposed": "wants a password", "server": "Redis 7", "role": "master", "persistence": "no visit is lost",
+		"memory": "no limit", "connections": "are left", "secret": "none yet", "store": "found again and removed", "clock": "apart",
+	} {
+		f.wants(t, 0, check, doctor.Pass, text)
+	}
+	if keys := redistest.Client(t, server).Keys(t.Context(), "*").Val(); len(keys) > 0 {
+		t.Errorf("keys are left behind: %q", keys)
+	}
+}
+
+func TestAddressIsToldWithWhatItWonOver(t *testing.T) {
+	server := redistest.Start(t)
+	bound := fmt.Sprintf(`{"p-redis":[{"name":"my-redis","label":"p-redis","credentials":{"host":"127.0.0.1","port":%q}}]}`,
+		server.Addr()[strings.LastIndex(server.Addr(), ":")+1:])
+	f := examine(t, "VCAP_APPLICATION={}", "VCAP_SERVICES="+bound, "REDIS_URL=redis://:"+url.QueryEscape(password)+"@other.invalid:6379")
+	f.wants(t, 0, "address", doctor.Pass, "VCAP_SERVICES")
+	f.wants(t, 0, "configuration", doctor.Warn, "ignored, though different: REDIS_URL (other.invalid:6379)")
+}
+
+func TestNoRedisOnAPlatformTellsTheCommands(t *testing.T) {
+	examine(t, "DYNO=web.1").wants(t, 1, "address", doctor.Fail, "heroku addons:create heroku-redis:mini")
+	examine(t, "VCAP_APPLICATION={}").wants(t, 1, "address", doctor.Fail, "cf bind-service visit-counter my-redis")
+}
+
+func TestMemoryIsNeverSilent(t *testing.T) {
+	examine(t, "SESSION_STORE=memory").wants(t, 0, "address", doctor.Warn, "loses them when it ends")
+}
+
+func TestEveryMistakeOfTheConfigurationFails(t *testing.T) {
+	f := examine(t, "PORT=http", "REDIS_URL=https://:"+password+"@example.com")
+	f.wants(t, 1, "configuration", doctor.Fail, "PORT: ")
+	f.wants(t, 1, "configuration", doctor.Fail, "REDIS_URL: ")
+	if len(f.lines) != 2 {
+		t.Errorf("2 mistakes are %d lines:\n%s", len(f.lines), f.out)
+	}
+}
+
+func TestNothingThere(t *testing.T) {
+	server := redistest.Start(t)
+	server.Kill()
+	f := examine(t, "REDIS_URL="+server.URL())
+	f.wants(t, 1, "reachable", doctor.Fail, "nothing listens at "+server.Addr())
+	f.wants(t, 1, "reachable", doctor.Fail, "correct REDIS_URL")
+	examine(t, "REDIS_URL=redis://redis.invalid:6379").wants(t, 1, "reachable", doctor.Fail, "redis.invalid cannot be resolved")
+	examine(t, "REDIS_URL=unix:///nowhere/redis.sock").wants(t, 1, "reachable", doctor.Fail, "nothing listens at /nowhere/redis.sock")
+}
+
+func TestHungRedisIsToldInTime(t *testing.T) {
+	server := redistest.Start(t)
+	must(t, server.Pause())
+	began := time.Now()
+	examine(t, "REDIS_URL="+server.URL(), "REDIS_TIMEOUT=300ms").wants(t, 1, "login", doctor.Fail, "does not answer within 300ms")
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestRedisThatHangsHalfwayIsToldInTime(t *testing.T) {
+	proxy := redistest.NewProxy(t, redistest.Start(t))
+	proxy.SwallowNextReplies(1000, redistest.Named("INFO", "CONFIG", "EVALSHA", "SET"))
+	began := time.Now()
+	examine(t, "REDIS_URL="+proxy.URL(), "REDIS_TIMEOUT=200ms").wants(t, 1, "store", doctor.Fail, "does not answer")
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestPasswords(t *testing.T) {
+	protected := redistest.Start(t, redistest.Password(password))
+	examine(t, "REDIS_URL=redis://"+protected.Addr()).wants(t, 1, "login", doctor.Fail, "none is configured")
+	examine(t, "REDIS_URL=redis://:wrong@"+protected.Addr()).wants(t, 1, "login", doctor.Fail, "refuses the password")
+	unprotected := redistest.Start(t)
+	examine(t, "REDIS_URL=redis://:"+url.QueryEscape(password)+"@"+unprotected.Addr()).
+		wants(t, 0, "exposed", doctor.Pass, "it has no password, and is used from this machine only")
+}
+
+func TestOpenRedisIsToldByWhoCanReachIt(t *testing.T) {
+	is := func(r doctor.Reach) func(netip.Addr) doctor.Reach { return func(netip.Addr) doctor.Reach { return r } }
+	server, protected := redistest.Start(t), redistest.Start(t, redistest.Password(password))
+	f := examineAs(t, is(doctor.Everybody), nil, "REDIS_URL="+server.URL())
+	f.wants(t, 1, "exposed", doctor.Fail, "requirepass")
+	f.wants(t, 1, "tls", doctor.Warn, "can be read on the way")
+	examineAs(t, is(doctor.PrivateNetwork), nil, "REDIS_URL="+server.URL()).wants(t, 0, "exposed", doctor.Warn, "private network")
+	examineAs(t, is(doctor.Everybody), nil, "REDIS_URL="+protected.URL()).wants(t, 0, "exposed", doctor.Pass, "wants a password")
+}
+
+func TestLoopbackIsNotSafeWhenRedisListensElsewhereToo(t *testing.T) {
+	proxy := redistest.NewProxy(t, redistest.Start(t, redistest.Config("protected-mode no")))
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "exposed", doctor.Pass, "this machine only")
+	proxy.Reply("%1\r\n+bind\r\n+* -::*", func(args []string) bool { return len(args) == 3 && args[2] == "bind" })
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "exposed", doctor.Warn, "listens to other machines")
+}
+
+func TestReachIsToldByTheAddress(t *testing.T) {
+	for addr, want := range map[string]doctor.Reach{
+		"127.0.0.1": doctor.ThisMachine, "::1": doctor.ThisMachine, "::ffff:127.0.0.1": doctor.ThisMachine,
+		"10.1.2.3": doctor.PrivateNetwork, "172.17.0.2": doctor.PrivateNetwork, "192.168.1.1": doctor.PrivateNetwork,
+		"100.64.0.1": doctor.PrivateNetwork, "169.254.1.1": doctor.PrivateNetwork, "fd00::1": doctor.PrivateNetwork,
+		"8.8.8.8": doctor.Everybody, "100.128.0.1": doctor.Everybody, "172.32.0.1": doctor.Everybody, "2001:db8::1": doctor.Everybody,
+	} {
+		if got := doctor.ReachOf(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("ReachOf(%s) = %d, want %d", addr, got, want)
+		}
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	tests := []struct {
+		name   string
+		kind   redistest.Certificate
+		env    []string // CA stands for the file of the authority
+		exit   int
+		status doctor.Status
+		text   string
+	}{
+		{"private CA, known", redistest.Valid, []string{"REDIS_TLS_CA=CA"}, 0, doctor.Warn, "TLS 1.3, certificate of CN=test CA, valid for less than a day"},
+		{"private CA, unknown", redistest.Valid, nil, 1, doctor.Fail, "set REDIS_TLS_CA"},
+		{"expired", redistest.Expired, []string{"REDIS_TLS_CA=CA"}, 1, doctor.Fail, "has expired on " + time.Now().Add(-time.Hour).Format(time.DateOnly)},
+		{"other name", redistest.WrongHost, []string{"REDIS_TLS_CA=CA"}, 1, doctor.Fail, "for another name: redis.invalid"},
+		{"self-signed", redistest.SelfSigned, nil, 1, doctor.Fail, "not trusted"},
+		{"not verified", redistest.Valid, []string{"REDIS_TLS_VERIFY=false"}, 0, doctor.Warn, "it is not verified: who stands in between"},
+		{"not verified, though it could be", redistest.Valid, []string{"REDIS_TLS_VERIFY=false", "REDIS_TLS_CA=CA"}, 0, doctor.Warn, "though it could be"},
+		{"Heroku", redistest.Valid, []string{"DYNO=web.1"}, 0, doctor.Warn, "it is not verified: who stands in between"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			files := redistest.TLSFiles(t, tt.kind)
+			server := redistest.Start(t, redistest.TLS(files), redistest.Password(password))
+			env := []string{"REDIS_URL=" + server.URL()}
+			for _, v := range tt.env {
+				env = append(env, strings.Replace(v, "=CA", "="+files.CAFile, 1))
+			}
+			f := examine(t, env...)
+			f.wants(t, tt.exit, "tls", tt.status, tt.text)
+			if tt.exit == 0 {
+				f.wants(t, 0, "store", doctor.Pass, "counted")
+			}
+		})
+	}
+}
+
+func TestTLSAndPlainAreToldApart(t *testing.T) {
+	secured := redistest.Start(t, redistest.TLS(redistest.TLSFiles(t, redistest.Valid)))
+	examine(t, "REDIS_URL=redis://"+secured.Addr()).wants(t, 1, "login", doctor.Fail, "it speaks TLS")
+	plain := redistest.Start(t)
+	examine(t, "REDIS_URL=rediss://"+plain.Addr()).wants(t, 1, "tls", doctor.Fail, "does not complete a TLS handshake")
+}
+
+func TestReplica(t *testing.T) {
+	master := redistest.Start(t)
+	_, port, err := net.SplitHostPort(master.Addr())
+	must(t, err)
+	replica := redistest.Start(t, redistest.Config("replicaof 127.0.0.1 "+port))
+	f := examine(t, "REDIS_URL="+replica.URL())
+	f.wants(t, 1, "role", doctor.Fail, "its master is "+master.Addr())
+	f.wants(t, 1, "store", doctor.Fail, "replica")
+}
+
+func TestMemory(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := redistest.Client(t, server)
+	must(t, rdb.SetRange(t.Context(), "ballast", 30<<20, "x").Err())
+	tests := []struct {
+		name, limit, policy string
+		exit                int
+		status              doctor.Status
+		text                string
+	}{
+		{"room", "100mb", "noeviction", 0, doctor.Pass, "of 100.0 MB used, noeviction"},
+		{"nearly full", "35mb", "noeviction", 0, doctor.Warn, "when it is full, no visit can be counted"},
+		{"full", "30mb", "noeviction", 1, doctor.Fail, "it is full"},
+		{"evicts anything", "100mb", "allkeys-lru", 0, doctor.Warn, "sessions are removed"},
+		{"evicts what expires, as sessions do", "100mb", "volatile-ttl", 0, doctor.Warn, "sessions are removed"},
+		{"a policy without a limit", "0", "allkeys-lru", 0, doctor.Pass, "no limit"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			must(t, rdb.ConfigSet(t.Context(), "maxmemory-policy", tt.policy).Err())
+			must(t, rdb.ConfigSet(t.Context(), "maxmemory", tt.limit).Err())
+			f := examine(t, "REDIS_URL="+server.URL())
+			f.wants(t, tt.exit, "memory", tt.status, tt.text)
+			if tt.exit != 0 {
+				f.wants(t, tt.exit, "store", doctor.Fail, "its memory is full")
+			}
+		})
+	}
+}
+
+func TestPersistence(t *testing.T) {
+	tests := []struct {
+		name, config string
+		status       doctor.Status
+		text         string
+	}{
+		{"none", `save ""`, doctor.Warn, "every count is lost"},
+		{"snapshots only", "save 3600 1", doctor.Warn, "snapshots only"},
+		{"append-only file", "appendonly yes", doctor.Pass, "the last second or two"},
+		{"append-only file, written by the system", "appendonly yes\nappendfsync no", doctor.Pass, "half a minute"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			server := redistest.Start(t, redistest.Config(tt.config))
+			examine(t, "REDIS_URL="+server.URL()).wants(t, 0, "persistence", tt.status, tt.text)
+		})
+	}
+}
+
+func TestConnections(t *testing.T) {
+	server := redistest.Start(t, redistest.Config("maxclients 20"))
+	env := "REDIS_URL=" + server.URL()
+	examine(t, env).wants(t, 0, "connections", doctor.Pass, "enough for")
+	examineAs(t, nil, []string{"--instances", "6"}, env).
+		wants(t, 0, "connections", doctor.Warn, "20 at most, but 6 instances with REDIS_POOL_SIZE 4 need 24")
+
+	hold := func(connections int) {
+		for range connections {
+			conn, err := net.Dial("tcp", server.Addr())
+			must(t, err)
+			t.Cleanup(func() { _ = conn.Close() })
+		}
+	}
+	rdb := redistest.Client(t, server)
+	hold(16) // and rdb is one
+	redistest.Wait(t, "17 connections", func() bool {
+		return strings.Contains(rdb.Info(t.Context(), "clients").Val(), "connected_clients:17\r\n")
+	})
+	examine(t, env).wants(t, 0, "connections", doctor.Warn, "3 of 20 are left: not enough for one more instance")
+	redistest.Wait(t, "17 connections again", func() bool {
+		return strings.Contains(rdb.Info(t.Context(), "clients").Val(), "connected_clients:17\r\n")
+	})
+	hold(3)
+	examine(t, env).wants(t, 1, "login", doctor.Fail, "no connection left")
+}
+
+func TestManagedRedisThatForbidsInfoAndConfigIsNoFailure(t *testing.T) {
+	const store = "~visits:* -@all +evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +set +get +ping"
+	server := redistest.Start(t, redistest.Config("user default off", "user app on >secret "+store))
+	f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
+	for check, status := range map[string]doctor.Status{
+		"persistence": doctor.Warn, "memory": doctor.Warn, "connections": doctor.Warn,
+	} {
+		f.wants(t, 0, check, status, "not told by this Redis")
+	}
+	f.wants(t, 0, "login", doctor.Pass, "user app")
+	f.wants(t, 0, "server", doctor.Pass, "Redis 7") // HELLO tells
+	f.wants(t, 0, "role", doctor.Pass, "master")
+	f.wants(t, 0, "store", doctor.Pass, "counted")
+}
+
+func TestRedisThatForbidsConfigOnlyTellsTheRest(t *testing.T) {
+	server := redistest.Start(t, redistest.Config("user default off", "user app on >secret ~* +@all -config"))
+	f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
+	f.wants(t, 0, "memory", doctor.Pass, "no limit")
+	f.wants(t, 0, "connections", doctor.Pass, "are left")
+	f.wants(t, 0, "persistence", doctor.Warn, "whether there are snapshots is not told by this Redis")
+}
+
+func TestUserWhoMayNotDoWhatTheStoreNeeds(t *testing.T) {
+	for name, rights := range map[string]string{
+		"no scripts":       "~* +@all -evalsha -eval",
+		"not in a script":  "~* +@all -hset",
+		"other keys":       "~other:* +@all",
+		"no shared secret": "~visits:session:* +@all",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t, redistest.Config("user default off", "user app on >secret "+rights))
+			f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
+			check := "store"
+			if name == "no shared secret" {
+				check = "secret"
+			}
+			f.wants(t, 1, check, doctor.Fail, "ACL SETUSER NAME ~visits:* +evalsha")
+		})
+	}
+}
+
+func TestSecretsAreTold(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := redistest.Client(t, server)
+	examine(t, "REDIS_URL="+server.URL(), "SESSION_SECRET=Zq8v2Lw7Jk4Rt9Xc1Bn6Mp3Hs5Fd0GyU").
+		wants(t, 0, "secret", doctor.Pass, "SESSION_SECRET: the first of 1")
+	must(t, rdb.Set(t.Context(), "visits:secret", strings.Repeat("x", 52), 0).Err())
+	examine(t, "REDIS_URL="+server.URL()).wants(t, 0, "secret", doctor.Pass, "share a random one")
+	must(t, rdb.Set(t.Context(), "visits:secret", "short", 0).Err())
+	examine(t, "REDIS_URL="+server.URL()).wants(t, 1, "secret", doctor.Fail, "too short")
+}
+
+func TestOldRedisFails(t *testing.T) {
+	proxy := redistest.NewProxy(t, redistest.Start(t))
+	isServer := func(args []string) bool {
+		return strings.EqualFold(args[0], "INFO") && len(args) == 2 && args[1] == "server"
+	}
+	proxy.Reply("+redis_version:3.2.12", isServer)
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 1, "server", doctor.Fail, "Redis 3.2.12 is too old")
+	proxy.Heal()
+	proxy.Reply("$38\r\nredis_version:7.2.4\r\nvalkey_version:8\r", isServer)
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "server", doctor.Pass, "Valkey 8")
+}
+
+func TestWrongClocksAreTold(t *testing.T) {
+	proxy := redistest.NewProxy(t, redistest.Start(t))
+	proxy.Reply(fmt.Sprintf("*2\r\n+%d\r\n+0", time.Now().Add(time.Hour).Unix()), redistest.Named("TIME"))
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "clock", doctor.Warn, "away from ours")
+}
+
+func TestEachMasterOfAClusterIsExamined(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3, 0)
+	f := examine(t, "REDIS_URL="+cluster.URL())
+	for _, addr := range cluster.Addrs() {
+		f.wants(t, 0, "store", doctor.Pass, "counted")
+		for _, check := range []string{"role", "memory", "store"} {
+			if !f.has(check, addr) {
+				t.Errorf("no line %s about %s:\n%s", check, addr, f.out)
+			}
+		}
+	}
+	one := "REDIS_URL=redis://" + cluster.Addrs()[0]
+	examine(t, one).wants(t, 1, "server", doctor.Fail, "set REDIS_CLUSTER=true")
+	examine(t, one, "REDIS_CLUSTER=true").wants(t, 0, "store", doctor.Pass, "counted")
+	examine(t, "REDIS_URL="+redistest.Start(t).URL(), "REDIS_CLUSTER=true").wants(t, 1, "login", doctor.Fail, "is no Cluster")
+}
+
+func (f finding) has(check, node string) bool {
+	for _, l := range f.lines {
+		if l.Check == check && l.Node == node {
+			return true
+		}
+	}
+	return false
+}
+
+func TestEachSentinelIsAskedForTheMaster(t *testing.T) {
+	sentinel := redistest.StartSentinel(t)
+	f := examine(t, "REDIS_URL="+sentinel.URL())
+	f.wants(t, 0, "sentinel", doctor.Pass, "the master is "+sentinel.Master().Addr())
+	f.wants(t, 0, "role", doctor.Pass, "master")
+	f.wants(t, 0, "store", doctor.Pass, "counted")
+	sentinel.Sentinels[0].Kill()
+	examine(t, "REDIS_URL="+sentinel.URL()).wants(t, 0, "reachable", doctor.Warn, "nothing listens")
+	examine(t, "REDIS_URL="+strings.Replace(sentinel.URL(), "master_name="+redistest.SentinelName, "master_name=other", 1)).
+		wants(t, 1, "sentinel", doctor.Fail, "correct master_name")
+}
