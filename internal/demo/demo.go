@@ -59,7 +59,12 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
-	merged := newMerger(out, isTerminal(out) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb")
+	return show(ctx, o, getenv, out)
+}
+
+// show runs the fleet.
+func show(ctx context.Context, o demoOptions, getenv func(string) string, out io.Writer) error {
+	merged := newMerger(out, inColour(out, getenv))
 	f, err := fleet.Start(ctx, fleet.Options{
 		Instances: o.instances, Port: o.port, Memory: o.store == "memory", RedisURL: o.redis,
 		Environment: instanceEnvironment(o, getenv), Log: merged.source,

@@ -53,17 +53,16 @@ type source struct {
 func (s *source) Write(b []byte) (int, error) {
 	s.merger.mu.Lock()
 	defer s.merger.mu.Unlock()
-	text := append(s.rest, b...)
+	s.rest = append(s.rest, b...)
 	for {
-		line, rest, found := bytes.Cut(text, []byte("\n"))
-		if !found && len(text) < mostLine {
-			s.rest = bytes.Clone(text)
+		line, rest, found := bytes.Cut(s.rest, []byte("\n"))
+		if !found && len(s.rest) < mostLine {
 			return len(b), nil
 		}
 		if !routine(line) {
 			fmt.Fprintf(s.merger.out, "%s%s\n", s.prefix, line)
 		}
-		text = rest
+		s.rest = rest
 	}
 }
 
@@ -82,4 +81,9 @@ func isTerminal(stream any) bool {
 	}
 	null, err := os.Stat(os.DevNull) // a character device, too
 	return err != nil || !os.SameFile(info, null)
+}
+
+// inColour reports whether a person would like to see colours there (no-color.org).
+func inColour(stream any, getenv func(string) string) bool {
+	return isTerminal(stream) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }

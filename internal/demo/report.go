@@ -1,0 +1,168 @@
+package demo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The outcomes of a check. What could not be run is no success.
+const (
+	passed = "PASS"
+	failed = "FAIL"
+	notRun = "NOT RUN"
+)
+
+// figures are what a check measured. Zero fields do not belong to it.
+type figures struct {
+	Sent        int            `json:"sent,omitempty"`
+	Answered    int            `json:"answered,omitempty"`
+	Counted     int            `json:"counted,omitempty"`
+	PerInstance map[string]int `json:"per_instance,omitempty"`
+	LongestWait float64        `json:"longest_wait_ms,omitempty"`
+	Recovery    float64        `json:"recovery_ms,omitempty"`
+	Note        string         `json:"note,omitempty"`
+}
+
+// result is the outcome of one check.
+type result struct {
+	Name    string  `json:"name"`
+	Status  string  `json:"status"`
+	Reason  string  `json:"reason,omitempty"` // of anything but PASS
+	Seconds float64 `json:"seconds"`
+	figures
+}
+
+// report is the outcome of all.
+type report struct {
+	Passed  bool     `json:"passed"`
+	URL     string   `json:"url"`
+	Store   string   `json:"store,omitempty"`
+	Seconds float64  `json:"seconds"`
+	Checks  []result `json:"checks"`
+}
+
+// err returns nil if every check has passed.
+func (r report) err() error {
+	counts := map[string]int{}
+	for _, c := range r.Checks {
+		counts[c.Status]++
+	}
+	var parts []string
+	if n := counts[failed]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", n))
+	}
+	if n := counts[notRun]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d could not be run", n))
+	}
+	if parts == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: of %d checks, %s", ErrUnproven, len(r.Checks), strings.Join(parts, " and "))
+}
+
+// ErrUnproven reports that a check has failed or could not be run. The reasons have been written.
+var ErrUnproven = errors.New("not all is proven")
+
+// String returns the figures in words.
+func (f figures) String() string {
+	var parts []string
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	if f.Sent > 0 {
+		add("%d sent, %d counted", f.Sent, f.Counted)
+		if f.Answered > 0 && f.Answered < f.Sent {
+			add("%d without an answer", f.Sent-f.Answered)
+		}
+	}
+	if len(f.PerInstance) > 0 {
+		var each []string
+		for _, name := range slices.Sorted(maps.Keys(f.PerInstance)) {
+			each = append(each, fmt.Sprintf("%s %d", name, f.PerInstance[name]))
+		}
+		add("%s", strings.Join(each, ", "))
+	}
+	if f.LongestWait > 0 {
+		add("longest wait %.0f ms", f.LongestWait)
+	}
+	if f.Recovery > 0 {
+		add("back after %.0f ms", f.Recovery)
+	}
+	if f.Note != "" {
+		add("%s", f.Note)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// milliseconds returns d with one digit after the point.
+func milliseconds(d time.Duration) float64 { return float64(d.Round(100*time.Microsecond)) / 1e6 }
+
+// writer says how it goes: a line for each check, or nothing until the whole as JSON. A line that shows the progress
+// of the present check is for terminals only.
+type writer struct {
+	json, live, colour bool
+
+	mu    sync.Mutex
+	out   io.Writer
+	shown time.Time // when the last progress was written
+}
+
+const (
+	nameColumn = 38
+	showEvery  = 100 * time.Millisecond
+	clearLine  = "\r\x1b[K"
+)
+
+// progress replaces what is shown of the check under way.
+func (w *writer) progress(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.live && !w.json && time.Since(w.shown) > showEvery {
+		w.shown = time.Now()
+		fmt.Fprintf(w.out, clearLine+"      "+format, args...)
+	}
+}
+
+// line writes a line for itself.
+func (w *writer) line(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.json {
+		return
+	}
+	if w.live {
+		fmt.Fprint(w.out, clearLine)
+	}
+	fmt.Fprintf(w.out, format+"\n", args...)
+}
+
+// result writes the line of a check that has ended.
+func (w *writer) result(r result) {
+	status := r.Status
+	if w.colour {
+		colour := map[string]int{passed: 32, failed: 31, notRun: 33}[status]
+		status = fmt.Sprintf("\x1b[%dm%s\x1b[0m", colour, status)
+	}
+	w.line("%s  %-*s  %s", status, nameColumn, r.Name, r.figures)
+	if r.Reason != "" {
+		w.line("      %s", r.Reason)
+	}
+}
+
+// end writes the sum.
+func (w *writer) end(r report) error {
+	if w.json {
+		encoder := json.NewEncoder(w.out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(r)
+	}
+	if r.Passed {
+		w.line("All %d checks passed in %.0f s.", len(r.Checks), r.Seconds)
+	}
+	return nil
+}
