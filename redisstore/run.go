@@ -22,13 +22,15 @@ func honoursDeadlines(rdb redis.UniversalClient) bool {
 }
 
 // do returns what f returns, with its error classified, but returns at ctx's end at the latest: f may still be
-// running then.
+// running then. Only where nothing but a deadline is sure to end ctx, and the client sees to deadlines itself, f
+// needs no goroutine: a client does not notice that ctx was cancelled while it waits for a reply.
 func do[T any](ctx context.Context, s *Store, f func() (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, classify(err)
 	}
-	if s.deadlines || ctx.Done() == nil {
+	_, limited := ctx.Deadline()
+	if s.deadlines && limited || ctx.Done() == nil {
 		v, err := f()
 		return v, classify(err)
 	}
