@@ -88,7 +88,7 @@ func (rec *record) abandon(ctx context.Context) error {
 	s := rec.store
 	if rec.id != "" {
 		if _, _, err := s.run(ctx, abandonScript, []string{s.key(rec.id)}, s.ttl.Milliseconds()); err != nil {
-			return err
+			return rec.failed(err)
 		}
 	}
 	rec.forget()

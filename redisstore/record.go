@@ -134,19 +134,23 @@ func (rec *record) gone(ctx context.Context) error {
 	return err
 }
 
-// fill gives the session the values of the fields.
+// fill gives the session the values of the fields, all of them or none.
 func (rec *record) fill(fields map[string]string) error {
+	values := make(map[any]any, len(fields))
 	for name, text := range fields {
 		if strings.HasPrefix(name, reserved) {
 			continue
 		}
+		if _, err := fieldName(name); err != nil {
+			return fmt.Errorf("%w: a field's name is not UTF-8, or empty", ErrCorrupt)
+		}
 		value, err := decode(text)
 		if err != nil {
-			clear(rec.session.Values)
 			return fmt.Errorf("field %q: %w", name, err)
 		}
-		rec.session.Values[name] = value
+		values[name] = value
 	}
+	rec.session.Values = values
 	rec.stored(fields)
 	return nil
 }
@@ -259,12 +263,21 @@ func (rec *record) destroy(ctx context.Context, w http.ResponseWriter) error {
 	if rec.id != "" {
 		key := s.key(rec.id)
 		if _, err := do(ctx, s, func() (int64, error) { return s.rdb.Del(ctx, key).Result() }); err != nil {
-			return err
+			return rec.failed(err)
 		}
 	}
 	rec.forget()
 	setCookie(w, rec.name, "", rec.options(), -1)
 	return nil
+}
+
+// failed notes that a session that was not loaded is still there: saving it would store what it looks like
+// without its values.
+func (rec *record) failed(err error) error {
+	if rec.err == nil && rec.fields == nil {
+		rec.err = err
+	}
+	return err
 }
 
 // ttlOf returns how long a session lives after its last use.
