@@ -128,15 +128,15 @@ func (b *browser) id() string {
 // key returns the key of the browser's session.
 func (b *browser) key() string { return redisstore.DefaultPrefix + "session:" + b.id() }
 
-// send runs handler behind the Sessions middleware for one request with the cookies.
+// send runs handler behind the middleware and the Sessions middleware for one request with the cookies.
 func send(s sessions.Store, cookies []*http.Cookie, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for _, c := range cookies {
 		r.Header.Add("Cookie", c.Name+"="+c.Value)
 	}
 	engine := gin.New()
-	engine.Use(sessions.Sessions(cookieName, s))
 	engine.Use(middleware...)
+	engine.Use(sessions.Sessions(cookieName, s))
 	engine.GET("/", handler)
 	w := httptest.NewRecorder()
 	engine.ServeHTTP(w, r)

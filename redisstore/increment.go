@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -243,6 +244,10 @@ func (op *increment) create(ctx context.Context, rec *record) error {
 
 // run sends the increment for the session rec.id, and takes over what Redis answers.
 func (op *increment) run(ctx context.Context, rec *record) error {
+	write, remove, err := rec.changes() // an unsaved value that cannot be stored shows before anything is written
+	if err != nil {
+		return err
+	}
 	s, id, create := rec.store, rec.id, "0"
 	if rec.result.Created {
 		create = "1"
@@ -262,19 +267,25 @@ func (op *increment) run(ctx context.Context, rec *record) error {
 		return err
 	}
 	rec.result.script, rec.result.key, rec.result.args = incrementScript.Hash(), s.key(Mask(id)), args
-	return op.take(rec, answer)
+	before := rec.session.Values
+	if rec.err = op.take(rec, answer); rec.err != nil {
+		return rec.err
+	}
+	op.restore(rec, before, write, remove)
+	return nil
 }
 
-// take fills the session with what Redis answered: the milliseconds to live, and name and text of each field.
+// take fills the session with what Redis answered: the milliseconds to live, the number of fields, and name and
+// text of each. Fields that do not add up, because a NUL is in them, are foreign.
 func (op *increment) take(rec *record, answer []string) (err error) {
-	if len(answer)%2 != 1 {
+	if len(answer) < 2 || answer[1] != strconv.Itoa(len(answer)/2-1) || len(answer)%2 != 0 {
 		return fmt.Errorf("%w: a field contains NUL", ErrCorrupt)
 	}
 	if rec.result.ExpiresIn, err = milliseconds(answer[0]); err != nil {
 		return err
 	}
 	fields := make(map[string]string, len(answer)/2)
-	for i := 1; i < len(answer); i += 2 {
+	for i := 2; i < len(answer); i += 2 {
 		fields[answer[i]] = answer[i+1]
 	}
 	if rec.result.CreatedAt, err = createdAt(fields); err != nil {
@@ -284,34 +295,23 @@ func (op *increment) take(rec *record, answer []string) (err error) {
 		return fmt.Errorf("%w: a counter is not a whole number", ErrCorrupt)
 	}
 	rec.result.fields = fields
-	if rec.fields == nil && len(rec.session.Values) == 0 {
-		return rec.fill(fields)
-	}
-	return op.merge(rec, fields)
+	return rec.fill(fields)
 }
 
-// merge takes over the fields that the request has not changed, and the counters.
-func (op *increment) merge(rec *record, fields map[string]string) error {
-	write, remove, err := rec.changes()
-	if err != nil {
-		return err
-	}
-	unsaved := make(map[string]any)
+// restore puts back what the request had changed and not saved, except the counters.
+func (op *increment) restore(rec *record, before map[any]any, write, remove []string) {
+	changed := remove
 	for i := 0; i < len(write); i += 2 {
-		unsaved[write[i]] = rec.session.Values[write[i]]
+		changed = append(changed, write[i])
 	}
-	for i := 0; i < len(op.counters); i += 2 {
-		delete(unsaved, op.counters[i].(string))
+	for _, name := range changed {
+		if slices.Contains(op.counters, any(name)) {
+			continue
+		}
+		if value, ok := before[name]; ok {
+			rec.session.Values[name] = value
+		} else {
+			delete(rec.session.Values, name)
+		}
 	}
-	clear(rec.session.Values)
-	if err := rec.fill(fields); err != nil {
-		return err
-	}
-	for _, name := range remove {
-		delete(rec.session.Values, name)
-	}
-	for name, value := range unsaved {
-		rec.session.Values[name] = value
-	}
-	return nil
 }

@@ -9,8 +9,9 @@
 -- ARGV[8] prefix of the rows to fold, "" = none       ARGV[9] most rows            ARGV[10], ARGV[11] sum, number folded
 -- ARGV[12], ARGV[13], ... counter, what to add
 --
--- Returns "OK", the milliseconds to live, name, value, name, value, ...; or a status and the field it is about.
--- Everything is joined with NUL, which neither a name nor JSON contains.
+-- Returns "OK", the milliseconds to live, the number of fields, name, value, name, value, ...; or a status and the
+-- field it is about. Everything is joined with NUL, which neither a name nor JSON contains: where one does, the
+-- number shows it.
 local key, sender, number, floor = KEYS[1], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local limit = 2 ^ 53 - 1
 
@@ -43,13 +44,14 @@ local function whole(text)
 end
 
 local function reply()
-  local out = { 'OK', string.format('%.0f', ttl) }
+  local out = { 'OK', string.format('%.0f', ttl), '' }
   for name, value in pairs(field) do
     if name == '@created' or name:sub(1, 1) ~= '@' then
       out[#out + 1] = name
       out[#out + 1] = value
     end
   end
+  out[3] = string.format('%.0f', (#out - 3) / 2)
   return table.concat(out, '\0')
 end
 
@@ -89,9 +91,10 @@ end
 for i = 12, #ARGV, 2 do
   local name = ARGV[i]
   grows = grows or not field[name]
-  local n = whole(field[name] or '0')
+  local n, by = whole(field[name] or '0'), whole(ARGV[i + 1])
   if not n then return 'CORRUPT\0' .. name end
-  n = n + ARGV[i + 1]
+  if not by then return 'OVERFLOW\0' .. name end
+  n = n + by
   if n > limit or n < -limit then return 'OVERFLOW\0' .. name end
   set(name, string.format('%.0f', n))
   results[#results + 1] = field[name]
@@ -136,7 +139,7 @@ end
 
 if #flat == 0 then set('@created', created) end
 set(sender .. ARGV[6], '[' .. clock[1] .. ',' .. ARGV[7] .. ',' .. table.concat(results, ',') .. ']')
-redis.call('HSET', key, unpack(write))
+for i = 1, #write, 1000 do redis.call('HSET', key, unpack(write, i, math.min(i + 999, #write))) end
 for i = 1, #remove, 1000 do redis.call('HDEL', key, unpack(remove, i, math.min(i + 999, #remove))) end
 redis.call('PEXPIRE', key, string.format('%.0f', ttl))
 return reply()

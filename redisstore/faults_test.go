@@ -1,0 +1,453 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	gsessions "github.com/gorilla/sessions"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
+)
+
+// failing returns a client that repeats nothing, so that a fault which lasts is an error at once.
+func failing(t *testing.T, target redistest.Target) *redis.Client {
+	t.Helper()
+	return client(t, target, func(o *redis.Options) { o.MaxRetries = -1 })
+}
+
+func TestAFailedLoadIsNeverOverwritten(t *testing.T) {
+	faults := map[string]func(*redistest.Proxy){
+		"reads fail":          func(p *redistest.Proxy) { p.Reply("-ERR no reads", redistest.Reads) },
+		"everything fails":    func(p *redistest.Proxy) { p.Reply(redistest.Loading, redistest.Any) },
+		"one read fails":      func(p *redistest.Proxy) { p.ReplyNext(1, redistest.MasterDown, redistest.Reads) },
+		"one reply is lost":   func(p *redistest.Proxy) { p.DropNextReplies(1, redistest.Reads) },
+		"nobody listens":      func(p *redistest.Proxy) { p.Refuse(); p.CutAll() },
+		"too many clients":    func(p *redistest.Proxy) { p.Reject(redistest.MaxClients); p.CutAll() },
+		"connections are cut": func(p *redistest.Proxy) { p.SwallowRequests() },
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t)
+			proxy := redistest.NewProxy(t, server)
+			rdb := client(t, proxy, func(o *redis.Options) {
+				o.MaxRetries = -1
+				o.DialerRetries = 1
+				o.ReadTimeout = 300 * time.Millisecond
+			})
+			s := newStore(t, rdb)
+			b := &browser{t: t}
+			b.set(s, "name", "Ann", "visits", 41)
+			before := b.cookie.Value
+			fault(proxy)
+			w := b.request(s, func(c *gin.Context) {
+				session := sessions.Default(c)
+				want(t, "name", session.Get("name"), nil)
+				proxy.Heal()
+				wantError(t, save(c, "name", "Bob"), redisstore.ErrUnavailable)
+				session.Clear()
+				session.Set("visits", 1)
+				wantError(t, session.Save(), redisstore.ErrUnavailable)
+				_, err := redisstore.Increment(c, "visits", 1)
+				wantError(t, err, redisstore.ErrUnavailable)
+				wantError(t, redisstore.Regenerate(c), redisstore.ErrUnavailable)
+			})
+			noCookie(t, w)
+			want(t, "cookie", b.cookie.Value, before)
+			want(t, "number of the next visit", b.visit(s), 42)
+			want(t, "name", b.get(s, "name"), any("Ann"))
+			want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 1)
+		})
+	}
+}
+
+func TestAFailedWriteChangesNothing(t *testing.T) {
+	for name, line := range map[string]string{
+		"read-only":      redistest.ReadOnly,
+		"out of memory":  redistest.OutOfMemory,
+		"cluster down":   redistest.ClusterDown,
+		"no permissions": "-NOPERM this user has no permissions",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t)
+			proxy := redistest.NewProxy(t, server)
+			s := newStore(t, failing(t, proxy))
+			b := &browser{t: t}
+			b.set(s, "name", "Ann", "visits", 41)
+			full := line == redistest.OutOfMemory
+			check := func(err error) {
+				t.Helper()
+				wantError(t, err, redisstore.ErrUnavailable)
+				if full {
+					wantError(t, err, redisstore.ErrFull)
+				}
+			}
+			proxy.Reply(line, redistest.Writes)
+			for _, visitor := range []*browser{b, {t: t}} {
+				w := visitor.request(s, func(c *gin.Context) {
+					check(save(c, "name", "Bob"))
+					_, err := redisstore.Increment(c, "visits", 1)
+					check(err)
+				})
+				noCookie(t, w)
+				w = visitor.request(s, func(c *gin.Context) {
+					_, err := redisstore.Increment(c, "visits", 1)
+					check(err)
+				})
+				noCookie(t, w)
+			}
+			w := b.request(s, func(c *gin.Context) {
+				check(redisstore.Destroy(c))
+				check(redisstore.Abandon(c))
+				check(redisstore.Regenerate(c))
+			})
+			noCookie(t, w)
+			proxy.Heal()
+			want(t, "number of the next visit", b.visit(s), 42)
+			want(t, "name", b.get(s, "name"), any("Ann"))
+			want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 1)
+		})
+	}
+}
+
+// The real thing, where a half-written session could show.
+func TestARedisThatIsFullWritesNothing(t *testing.T) {
+	server := redistest.Start(t, redistest.Config("maxmemory-policy noeviction"))
+	rdb := client(t, server)
+	s := newStore(t, rdb)
+	b := &browser{t: t}
+	want(t, "number", b.visit(s), 1)
+	must(t, rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	for _, visitor := range []*browser{b, {t: t}} {
+		w := visitor.request(s, func(c *gin.Context) {
+			_, err := redisstore.Increment(c, "visits", 1)
+			wantError(t, err, redisstore.ErrFull)
+			wantError(t, save(c, "name", "Ann"), redisstore.ErrFull)
+		})
+		noCookie(t, w)
+	}
+	w := b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) }) // makes room
+	want(t, "cookie lines", len(w.Header()["Set-Cookie"]), 1)
+	want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+	must(t, rdb.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	want(t, "number", b.visit(s), 1)
+}
+
+func TestDestroyThatFailsLeavesTheCookie(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	s := newStore(t, failing(t, proxy))
+	b := &browser{t: t}
+	b.set(s, "name", "Ann")
+	proxy.Reply(redistest.ReadOnly, redistest.Writes)
+	w := b.request(s, func(c *gin.Context) {
+		wantError(t, redisstore.Destroy(c), redisstore.ErrUnavailable)
+		proxy.Heal()
+		// It was not loaded, so it can only be destroyed or counted: what the request sees is not what there is.
+		wantError(t, save(c, "name", "Bob"), redisstore.ErrUnavailable)
+	})
+	noCookie(t, w)
+	want(t, "name", b.get(s, "name"), any("Ann"))
+	b.request(s, func(c *gin.Context) {
+		proxy.ReplyNext(1, redistest.ReadOnly, redistest.Writes)
+		wantError(t, redisstore.Destroy(c), redisstore.ErrUnavailable)
+		must(t, redisstore.Destroy(c))
+	})
+	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 0)
+}
+
+func TestDeadlinesAreHonoured(t *testing.T) {
+	const limit = 200 * time.Millisecond
+	for _, enabled := range []bool{true, false} {
+		for _, name := range []string{"deadline", "cancelled"} {
+			t.Run(fmt.Sprintf("%s, ContextTimeoutEnabled=%v", name, enabled), func(t *testing.T) {
+				server := redistest.Start(t)
+				s := newStore(t, client(t, server, func(o *redis.Options) { o.ContextTimeoutEnabled = enabled }))
+				b := &browser{t: t}
+				b.visit(s)
+				must(t, server.Pause())
+				defer func() { must(t, server.Resume()) }()
+				operations := map[string]func(*gin.Context) error{
+					"Increment":  func(c *gin.Context) error { _, err := redisstore.Increment(c, "visits", 1); return err },
+					"Save":       func(c *gin.Context) error { return save(c, "name", "Ann") },
+					"Destroy":    redisstore.Destroy,
+					"Regenerate": redisstore.Regenerate,
+					"Abandon":    redisstore.Abandon,
+				}
+				for name, operation := range operations {
+					ctx, cancel := context.WithCancel(t.Context())
+					if strings.HasPrefix(t.Name(), "TestDeadlinesAreHonoured/deadline") {
+						ctx, cancel = context.WithTimeout(ctx, limit)
+					} else {
+						time.AfterFunc(limit, cancel)
+					}
+					engine := gin.New()
+					engine.Use(sessions.Sessions(cookieName, s))
+					engine.GET("/", func(c *gin.Context) {
+						wantError(t, operation(c), redisstore.ErrUnavailable)
+					})
+					r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+					r.AddCookie(b.cookie)
+					w, start := httptest.NewRecorder(), time.Now()
+					engine.ServeHTTP(w, r)
+					if took := time.Since(start); took > 5*limit {
+						t.Errorf("%s took %v, want about %v", name, took, limit)
+					}
+					noCookie(t, w)
+					cancel()
+				}
+			})
+		}
+	}
+}
+
+func TestAVisitAbandonedAtItsDeadlineCountsAtMostOnce(t *testing.T) {
+	server := redistest.Start(t)
+	s := newStore(t, client(t, server, func(o *redis.Options) { o.ContextTimeoutEnabled = false }))
+	b := &browser{t: t}
+	b.visit(s)
+	must(t, server.Pause())
+	const visits = 20
+	for range visits {
+		b.request(s, func(c *gin.Context) {
+			_, err := redisstore.Increment(c, "visits", 1)
+			wantError(t, err, redisstore.ErrUnavailable)
+		}, within(20*time.Millisecond))
+	}
+	must(t, server.Resume())
+	if n := b.visit(s); n < 2 || n > visits+2 {
+		t.Errorf("number after %d abandoned visits = %d", visits, n)
+	}
+}
+
+// damage puts something else under the key of the browser's session.
+type damage func(ctx context.Context, rdb *redis.Client, key string) error
+
+func field(name, value string) damage {
+	return func(ctx context.Context, rdb *redis.Client, key string) error {
+		return rdb.HSet(ctx, key, name, value).Err()
+	}
+}
+
+func replacedBy(write func(ctx context.Context, rdb *redis.Client, key string) error) damage {
+	return func(ctx context.Context, rdb *redis.Client, key string) error {
+		if err := rdb.Del(ctx, key).Err(); err != nil {
+			return err
+		}
+		return write(ctx, rdb, key)
+	}
+}
+
+// content returns what lies under a key, but for what a visit may have counted before the damage showed.
+func content(t *testing.T, rdb *redis.Client, key string) string {
+	t.Helper()
+	if rdb.Type(t.Context(), key).Val() != "hash" {
+		return rdb.Dump(t.Context(), key).Val()
+	}
+	fields := rdb.HGetAll(t.Context(), key).Val()
+	for name, value := range fields {
+		if remembered := strings.HasPrefix(value, "["); remembered || name == "visits" && value >= "1" && value <= "9" {
+			delete(fields, name)
+		}
+	}
+	return fmt.Sprintf("%q", fields)
+}
+
+func TestDamagedAndForeignDataIsAnErrorAndStaysAsItIs(t *testing.T) {
+	damages := map[string]damage{
+		"a string": replacedBy(func(ctx context.Context, rdb *redis.Client, key string) error {
+			return rdb.Set(ctx, key, "x", 0).Err()
+		}),
+		"a list": replacedBy(func(ctx context.Context, rdb *redis.Client, key string) error {
+			return rdb.RPush(ctx, key, "x").Err()
+		}),
+		"a foreign hash":       replacedBy(field("name", "Ann")),
+		"no JSON":              field("name", "Ann"),
+		"half of a JSON value": field("name", `{"a":`),
+		"two JSON values":      field("name", `1 2`),
+		"an empty value":       field("name", ""),
+		"NUL":                  field("name", "\"a\x00b\""),
+		"two NUL":              field("name", "\"a\"\x00forged\x00\"b\""),
+		"two fields with NUL": func(ctx context.Context, rdb *redis.Client, key string) error {
+			return rdb.HSet(ctx, key, "p", "1\x00q", "r", "1\x00s").Err()
+		},
+		"binary":                      field("name", "\xff\xfe\x00\x01"),
+		"bytes that are not UTF-8":    field("name", "\"\xff\""),
+		"a name that is not UTF-8":    field("\xff", "1"),
+		"a name that is empty":        field("", "1"),
+		"a creation of garbage":       field("@created", "yesterday"),
+		"a creation of zero":          field("@created", "0"),
+		"a creation of 5,000 digits":  field("@created", strings.Repeat("9", 5000)),
+		"a reserved field of garbage": field("@other.1", "x"),
+		"a counter of text":           field("visits", `"1"`),
+		"a counter of blanks":         field("visits", " 1"),
+		"a counter with a fraction":   field("visits", "1.5"),
+		"a counter of garbage":        field("visits", "1x"),
+		"a counter of -0":             field("visits", "-0"),
+		"a counter of 5,000 digits":   field("visits", strings.Repeat("9", 5000)),
+	}
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, rdb *redis.Client) {
+				s := newStore(t, rdb)
+				b := &browser{t: t}
+				b.visit(s)
+				old := b.cookie.Value
+				must(t, damage(t.Context(), rdb, b.key()))
+				before := content(t, rdb, b.key())
+
+				w := b.request(s, func(c *gin.Context) {
+					_, err := redisstore.Increment(c, "visits", 1)
+					wantError(t, err, redisstore.ErrCorrupt)
+					if err != nil && len(err.Error()) > 200 || strings.Contains(fmt.Sprint(err), b.id()) {
+						t.Errorf("error = %v", err)
+					}
+					wantError(t, save(c, "name", "Bob"), redisstore.ErrCorrupt)
+				})
+				noCookie(t, w)
+				if content(t, rdb, b.key()) != before {
+					t.Error("what lies there was changed")
+				}
+				key := b.key()
+				b.request(s, func(c *gin.Context) {
+					_, err := redisstore.Increment(c, "visits", 1)
+					wantError(t, err, redisstore.ErrCorrupt)
+					must(t, redisstore.Abandon(c))
+					result, err := redisstore.Increment(c, "visits", 1)
+					must(t, err)
+					want(t, "number", result.Count, 1)
+				})
+				if b.cookie.Value == old {
+					t.Error("the new session has the old id")
+				}
+				if ttl := rdb.PTTL(t.Context(), key).Val(); ttl <= 0 {
+					t.Errorf("what was abandoned has the time to live %v", ttl)
+				}
+				want(t, "number", b.visit(s), 2)
+			})
+		})
+	}
+}
+
+func TestADamagedSessionThatIsLoadedIsNeverSaved(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "name", "Ann")
+		must(t, rdb.HSet(t.Context(), b.key(), "broken", "{").Err())
+		w := b.request(s, func(c *gin.Context) {
+			want(t, "name", sessions.Default(c).Get("name"), nil)
+			wantError(t, save(c, "name", "Bob"), redisstore.ErrCorrupt)
+		})
+		noCookie(t, w)
+		b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) }) // works for a damaged one
+		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+	})
+}
+
+func TestASessionDamagedAfterTheLoadIsNotWiped(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "name", "Ann", "town", "Ulm")
+		b.request(s, func(c *gin.Context) {
+			want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
+			must(t, rdb.HSet(t.Context(), b.key(), "broken", "{").Err())
+			_, err := redisstore.Increment(c, "visits", 1)
+			wantError(t, err, redisstore.ErrCorrupt)
+			wantError(t, save(c, "age", 30), redisstore.ErrCorrupt) // by a program that ignored the error
+		})
+		fields := rdb.HGetAll(t.Context(), b.key()).Val()
+		want(t, "name", fields["name"], `"Ann"`)
+		want(t, "town", fields["town"], `"Ulm"`)
+	})
+}
+
+func TestACounterThatWouldOverflowStaysAsItIs(t *testing.T) {
+	const most = 1<<53 - 1
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		for _, test := range []struct{ start, by int64 }{
+			{most, 1}, {-most, -1}, {0, math.MaxInt64}, {0, math.MinInt64}, {1, most}, {-most, most + 2}, {most, -most - 2},
+		} {
+			b := &browser{t: t}
+			b.set(s, "n", test.start)
+			w := b.request(s, func(c *gin.Context) {
+				_, err := redisstore.Increment(c, "visits", 1, redisstore.And("n", test.by))
+				wantError(t, err, redisstore.ErrOverflow)
+			})
+			noCookie(t, w)
+			want(t, "n", b.get(s, "n"), any(int(test.start)))
+			want(t, "visits", b.get(s, "visits"), nil)
+		}
+		b := &browser{t: t}
+		for _, by := range []int64{most - 1, 1, -most, -most} {
+			b.request(s, func(c *gin.Context) {
+				_, err := redisstore.Increment(c, "n", by)
+				must(t, err)
+			})
+		}
+		want(t, "n", b.get(s, "n"), any(-most))
+	})
+}
+
+func TestTooLargeASessionIsNotWritten(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb, redisstore.WithMaxBytes(100))
+		b := &browser{t: t}
+		w := b.request(s, func(c *gin.Context) {
+			wantError(t, save(c, "name", strings.Repeat("x", 95)), redisstore.ErrTooLarge)
+		})
+		noCookie(t, w)
+		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+		b.set(s, "name", strings.Repeat("x", 94)) // and two quotes
+		w = b.request(s, func(c *gin.Context) {
+			wantError(t, save(c, "n", 1), redisstore.ErrTooLarge)
+			_, err := redisstore.Increment(c, "visits", 1)
+			wantError(t, err, redisstore.ErrTooLarge)
+		})
+		noCookie(t, w)
+		b.set(s, "name", "x")
+		want(t, "number", b.visit(s), 1)
+	})
+}
+
+func TestASessionOfThousandsOfFields(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		fields := 9000
+		if strings.HasSuffix(t.Name(), "/miniredis") {
+			fields = 1500 // its Lua cannot join more, and it is for trying things out
+		}
+		s := newStore(t, rdb, redisstore.WithMaxBytes(1<<20))
+		b := &browser{t: t}
+		var values []any
+		var more []redisstore.Step
+		for i := range fields {
+			values = append(values, fmt.Sprintf("f%d", i), i)
+			more = append(more, redisstore.And(fmt.Sprintf("f%d", i), 1))
+		}
+		b.set(s, values...)
+		b.request(s, func(c *gin.Context) {
+			session := sessions.Default(c)
+			want(t, "the last field", session.Get(fmt.Sprintf("f%d", fields-1)), any(fields-1))
+			_, err := redisstore.Increment(c, "visits", 1, more...)
+			must(t, err)
+			want(t, "the last field", session.Get(fmt.Sprintf("f%d", fields-1)), any(fields))
+			session.Clear()
+			must(t, session.Save())
+		})
+		b.request(s, func(c *gin.Context) {
+			session := sessions.Default(c).(interface{ Session() *gsessions.Session }).Session()
+			want(t, "values", len(session.Values), 0)
+		})
+	})
+}

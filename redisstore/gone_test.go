@@ -1,0 +1,361 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
+)
+
+// A gate is a go-redis hook that holds commands of one name before they are sent.
+type gate struct {
+	name    string
+	arrived chan struct{} // receives one for each command held
+	release chan struct{} // lets one command go on for each received
+}
+
+func newGate(name string) *gate {
+	return &gate{name: name, arrived: make(chan struct{}), release: make(chan struct{})}
+}
+
+func (g *gate) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if strings.EqualFold(cmd.Name(), g.name) {
+			g.arrived <- struct{}{}
+			<-g.release
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// race holds a write of one request just before it is sent while another request destroys the session, as often
+// as told: in every other round the session is gone before the write goes on, else both run at once. round does
+// the write and checks what became of it; it gets a browser with a session.
+func race(t *testing.T, rounds int, round func(b *browser, slow *redisstore.Store, check func(old string))) {
+	server := redistest.Start(t)
+	watcher := redistest.Client(t, server)
+	slowClient := client(t, server)
+	held := newGate("evalsha")
+	quick, slow := newStore(t, client(t, server)), newStore(t, slowClient)
+	(&browser{t: t}).visit(slow) // so that Redis knows the scripts
+	(&browser{t: t}).set(slow, "n", 1)
+	slowClient.AddHook(held)
+	must(t, watcher.FlushDB(t.Context()).Err())
+
+	for i := range rounds {
+		b := &browser{t: t}
+		b.visit(quick)
+		key := b.key()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			round(&browser{t: t, cookie: b.cookie}, slow, func(old string) {
+				if redisstore.DefaultPrefix+"session:"+old == key {
+					t.Errorf("round %d: the write kept the id of the destroyed session", i)
+				}
+			})
+		})
+		<-held.arrived
+		var destroyed sync.WaitGroup
+		destroyed.Go(func() {
+			b.request(quick, func(c *gin.Context) {
+				if err := redisstore.Destroy(c); err != nil {
+					t.Errorf("destroy: %v", err)
+				}
+			})
+		})
+		if i%2 == 0 {
+			destroyed.Wait()
+		}
+		held.release <- struct{}{}
+		released := make(chan struct{})
+		go func() { // whatever the write is followed by
+			for {
+				select {
+				case <-held.arrived:
+					held.release <- struct{}{}
+				case <-released:
+					return
+				}
+			}
+		}()
+		wg.Wait()
+		destroyed.Wait()
+		close(released)
+		n, err := watcher.Exists(t.Context(), key).Result()
+		must(t, err)
+		if n != 0 {
+			t.Fatalf("round %d: the destroyed session is back", i)
+		}
+	}
+}
+
+func TestASlowSaveNeverBringsADestroyedSessionBack(t *testing.T) {
+	gone := 0
+	race(t, 200, func(b *browser, slow *redisstore.Store, _ func(string)) {
+		w := b.request(slow, func(c *gin.Context) {
+			switch err := save(c, "late", true); {
+			case errors.Is(err, redisstore.ErrGone):
+				gone++
+			case err != nil:
+				t.Errorf("save: %v", err)
+			default:
+				c.Header("Saved", "yes")
+			}
+		})
+		if w.Header().Get("Saved") == "" {
+			noCookie(t, w)
+		}
+	})
+	if gone < 100 {
+		t.Errorf("ErrGone %d times, want it at least in the 100 rounds in which Destroy came first", gone)
+	}
+}
+
+func TestASlowIncrementNeverBringsADestroyedSessionBack(t *testing.T) {
+	fresh := 0
+	race(t, 200, func(b *browser, slow *redisstore.Store, check func(string)) {
+		b.request(slow, func(c *gin.Context) {
+			result, err := redisstore.Increment(c, "visits", 1)
+			if err != nil {
+				t.Errorf("increment: %v", err)
+			}
+			if result.Created {
+				fresh++
+				check(sessions.Default(c).ID())
+				if result.Count != 1 {
+					t.Errorf("the new session begins with %d", result.Count)
+				}
+			}
+		})
+	})
+	if fresh < 100 {
+		t.Errorf("%d new sessions, want one at least in the 100 rounds in which Destroy came first", fresh)
+	}
+}
+
+func TestAFailedSaveLeavesNoKeyBehind(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "name", "Ann")
+		w := b.request(s, func(c *gin.Context) {
+			want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
+			(&browser{t: t, cookie: b.cookie}).request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) })
+			wantError(t, save(c, "name", "Bob"), redisstore.ErrGone)
+			wantError(t, save(c, "name", "Cid"), redisstore.ErrGone)
+			_, err := redisstore.Increment(c, "visits", 1)
+			wantError(t, err, redisstore.ErrGone)
+			wantError(t, redisstore.Regenerate(c), redisstore.ErrGone)
+		})
+		noCookie(t, w)
+		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+	})
+}
+
+func TestASessionThatExpiredSinceTheLoadIsGone(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := client(t, server)
+	s := newStore(t, rdb)
+	b := &browser{t: t}
+	b.set(s, "name", "Ann")
+	b.request(s, func(c *gin.Context) {
+		want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
+		must(t, rdb.PExpire(t.Context(), b.key(), time.Millisecond).Err())
+		redistest.Wait(t, "the session to expire", func() bool { return rdb.Exists(t.Context(), b.key()).Val() == 0 })
+		wantError(t, save(c, "name", "Bob"), redisstore.ErrGone)
+	})
+	old := b.id()
+	b.request(s, func(c *gin.Context) { want(t, "name", sessions.Default(c).Get("name"), nil) })
+	b.set(s, "name", "Cid")
+	if b.id() == old {
+		t.Error("a session was made under the id of one that has expired")
+	}
+}
+
+func TestAbandonGoesOnAfterASessionIsGone(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "name", "Ann")
+		old := b.id()
+		b.request(s, func(c *gin.Context) {
+			want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
+			must(t, rdb.Del(t.Context(), b.key()).Err())
+			_, err := redisstore.Increment(c, "visits", 1)
+			wantError(t, err, redisstore.ErrGone)
+			must(t, redisstore.Abandon(c))
+			_, err = redisstore.Increment(c, "visits", 1)
+			must(t, err)
+			want(t, "name", sessions.Default(c).Get("name"), nil)
+		})
+		if b.id() == old {
+			t.Error("the new session has the old id")
+		}
+	})
+}
+
+func TestDestroy(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.visit(s)
+		old := b.cookie
+		for range 2 { // it is no error that there is nothing left to destroy
+			b.cookie = old
+			w := b.request(s, func(c *gin.Context) {
+				must(t, redisstore.Destroy(c))
+				must(t, redisstore.Destroy(c))
+				want(t, "visits", sessions.Default(c).Get("visits"), nil)
+			})
+			want(t, "cookie lines", len(w.Header()["Set-Cookie"]), 1)
+			if b.cookie != nil {
+				t.Error("the cookie was not expired")
+			}
+			want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+		}
+		b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) }) // nor that there never was anything
+
+		b.cookie = old
+		want(t, "number after Destroy", b.visit(s), 1)
+		if b.cookie.Value == old.Value {
+			t.Error("a destroyed session's cookie was taken over")
+		}
+		b.request(s, func(c *gin.Context) {
+			must(t, redisstore.Destroy(c))
+			must(t, save(c, "name", "Ann")) // a new session in the same request
+		})
+		want(t, "name", b.get(s, "name"), any("Ann"))
+		want(t, "visits", b.get(s, "visits"), nil)
+		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
+	})
+}
+
+func TestDestroyDoesNotLoad(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	s := newStore(t, client(t, proxy))
+	b := &browser{t: t}
+	b.visit(s)
+	proxy.Reply("-ERR no reads", redistest.Reads)
+	b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) })
+	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 0)
+	want(t, "reads", proxy.Affected(), 0)
+}
+
+func TestNegativeMaxAgeDestroys(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "name", "Ann")
+		b.request(s, func(c *gin.Context) {
+			session := sessions.Default(c)
+			session.Clear()
+			session.Options(sessions.Options{Path: "/", MaxAge: -1})
+			must(t, session.Save())
+		})
+		if b.cookie != nil {
+			t.Error("the cookie was not expired")
+		}
+		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+	})
+}
+
+func TestRegenerate(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb, redisstore.WithTTL(time.Hour))
+		b := &browser{t: t}
+		b.request(s, func(c *gin.Context) { must(t, redisstore.Regenerate(c)) }) // nothing is stored yet
+		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+
+		b.set(s, "name", "Ann")
+		old := *b.cookie
+		oldKey := b.key()
+		b.request(s, func(c *gin.Context) {
+			session := sessions.Default(c)
+			session.Set("user", 7)
+			must(t, redisstore.Regenerate(c))
+			must(t, session.Save())
+		})
+		if b.cookie.Value == old.Value {
+			t.Fatal("the cookie is the old one")
+		}
+		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
+		want(t, "old session", rdb.Exists(t.Context(), oldKey).Val(), 0)
+		want(t, "name", b.get(s, "name"), any("Ann"))
+		want(t, "user", b.get(s, "user"), any(7))
+		if ttl := rdb.PTTL(t.Context(), b.key()).Val(); ttl <= 0 || ttl > time.Hour {
+			t.Errorf("time to live = %v", ttl)
+		}
+		thief := &browser{t: t, cookie: &old}
+		want(t, "name under the old cookie", thief.get(s, "name"), nil)
+		want(t, "number under the old cookie", thief.visit(s), 1)
+	})
+}
+
+func TestASlowSaveNeverWritesToARegeneratedSession(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "name", "Ann")
+		slow := &browser{t: t, cookie: b.cookie}
+		w := slow.request(s, func(c *gin.Context) {
+			want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
+			b.request(s, func(c *gin.Context) { must(t, redisstore.Regenerate(c)) })
+			wantError(t, save(c, "name", "Mallory"), redisstore.ErrGone)
+		})
+		noCookie(t, w)
+		want(t, "name", b.get(s, "name"), any("Ann"))
+		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
+	})
+}
+
+func TestRegenerateIsSafeToRepeat(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	s := newStore(t, client(t, proxy))
+	b := &browser{t: t}
+	b.set(s, "name", "Ann")
+	regenerate := func(c *gin.Context) { must(t, redisstore.Regenerate(c)) }
+	b.request(s, regenerate) // so that Redis knows the script
+	proxy.DropNextReplies(1, isScript)
+	b.request(s, regenerate)
+	want(t, "replies lost", proxy.Affected(), 1)
+	want(t, "name", b.get(s, "name"), any("Ann"))
+}
+
+func TestWorksInACluster(t *testing.T) {
+	server, _, rdb := cluster(t)
+	for _, prefix := range []string{redisstore.DefaultPrefix, "{tag}:", "{:", "}{", "{}"} {
+		t.Run(prefix, func(t *testing.T) {
+			s := newStoreWith(t, rdb, nil, redisstore.WithPrefix(prefix))
+			b := &browser{t: t}
+			b.set(s, "name", "Ann")
+			for range 5 { // a script of two keys in different slots would be refused
+				old := b.id()
+				b.request(s, func(c *gin.Context) { must(t, redisstore.Regenerate(c)) })
+				if b.id() == old {
+					t.Fatal("the id is the old one")
+				}
+			}
+			want(t, "name", b.get(s, "name"), any("Ann"))
+			want(t, "number", b.visit(s), 1)
+			b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) })
+		})
+	}
+	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 0)
+}
