@@ -51,3 +51,12 @@ go-redis  v9.23.0
 		t.Errorf("describe = %q, want %q", got, want)
 	}
 }
+
+func TestDoctorReadsWhatServeReads(t *testing.T) {
+	env := map[string]string{"DYNO": "web.1", "TRUSTED_PROXIES": "none"}
+	var out, errOut strings.Builder
+	status := run(t.Context(), []string{"doctor"}, func(name string) string { return env[name] }, &out, &errOut)
+	if status != 1 || !strings.Contains(out.String(), "heroku addons:create") {
+		t.Errorf("doctor: exit status %d, %q, %q", status, out.String(), errOut.String())
+	}
+}

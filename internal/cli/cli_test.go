@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -107,3 +108,37 @@ func TestHelpThatCannotBeWrittenIsAFailure(t *testing.T) {
 type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestColoursAreForTerminalsThatWantThem(t *testing.T) {
+	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // as much a terminal as a test has
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	file, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	tests := []struct {
+		name     string
+		out      io.Writer
+		variable string
+		want     bool
+	}{
+		{"terminal", device, "", true},
+		{"terminal with NO_COLOR", device, "NO_COLOR=1", false},
+		{"terminal that knows no colours", device, "TERM=dumb", false},
+		{"file", file, "", false},
+		{"anything else", new(strings.Builder), "", false},
+	}
+	for _, tt := range tests {
+		getenv := func(name string) string {
+			set, value, _ := strings.Cut(tt.variable, "=")
+			return map[string]string{set: value}[name]
+		}
+		if got := cli.Coloured(tt.out, getenv); got != tt.want {
+			t.Errorf("%s: coloured is %t, want %t", tt.name, got, tt.want)
+		}
+	}
+}

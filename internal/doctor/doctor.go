@@ -7,6 +7,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -58,14 +59,19 @@ func (c Command) Run(ctx context.Context, args []string, getenv func(string) str
 	redis.SetLogger(silent{}) // what the library would print is told in our words
 	report := new(Report)
 	tell := func(l Line) {
-		report.add(l)
-		p.line(l)
+		if ctx.Err() == nil { // what fails after Ctrl-C fails because of it
+			report.add(l)
+			p.line(l)
+		}
 	}
 	if cfg, err := c.Load(getenv); err != nil {
 		mistakes(err, tell)
 	} else {
 		d := &doctor{cfg: cfg, instances: *instances, reach: c.Reach, tell: tell}
 		d.examine(ctx)
+	}
+	if ctx.Err() != nil {
+		return errors.New("doctor: interrupted")
 	}
 	return report.finish(out, *asJSON, p.err)
 }

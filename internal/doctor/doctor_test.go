@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -155,6 +156,21 @@ func TestNothingThere(t *testing.T) {
 	examine(t, "REDIS_URL=unix:///nowhere/redis.sock").wants(t, 1, "reachable", doctor.Fail, "nothing listens at /nowhere/redis.sock")
 }
 
+func TestInterruptionIsNoFinding(t *testing.T) {
+	server := redistest.Start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	load := func(getenv func(string) string) (config.Config, error) {
+		cancel() // as late as Ctrl-C may come, and as early
+		return config.Load(config.Environment{Getenv: getenv})
+	}
+	getenv := func(name string) string { return map[string]string{"REDIS_URL": server.URL()}[name] }
+	var out strings.Builder
+	err := doctor.Command{Load: load}.Run(ctx, nil, getenv, &out)
+	if err == nil || out.Len() > 0 {
+		t.Errorf("interrupted: %v, %q", err, out.String())
+	}
+}
+
 func TestHungRedisIsToldInTime(t *testing.T) {
 	server := redistest.Start(t)
 	must(t, server.Pause())
@@ -265,6 +281,21 @@ func TestReplica(t *testing.T) {
 	f.wants(t, 1, "role", doctor.Fail, "its master is "+master.Addr())
 	f.wants(t, 1, "store", doctor.Fail, "replica")
 }
+
+func TestFailingDisk(t *testing.T) {
+	isPersistence := func(args []string) bool {
+		return strings.EqualFold(args[0], "INFO") && len(args) == 2 && args[1] == "persistence"
+	}
+	proxy := redistest.NewProxy(t, redistest.Start(t))
+	proxy.Reply(bulk("aof_enabled:1\r\naof_last_write_status:err"), isPersistence)
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 1, "persistence", doctor.Fail, "cannot be written")
+	proxy.Heal()
+	proxy.Reply(bulk("aof_enabled:0\r\nrdb_last_bgsave_status:err"), isPersistence)
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "persistence", doctor.Warn, "the last snapshot failed")
+}
+
+// bulk returns text as an answer with several lines, without its last line break.
+func bulk(text string) string { return fmt.Sprintf("$%d\r\n%s", len(text), text) }
 
 func TestMemory(t *testing.T) {
 	server := redistest.Start(t)
@@ -403,8 +434,8 @@ func TestOldRedisFails(t *testing.T) {
 	proxy.Reply("+redis_version:3.2.12", isServer)
 	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 1, "server", doctor.Fail, "Redis 3.2.12 is too old")
 	proxy.Heal()
-	proxy.Reply("$38\r\nredis_version:7.2.4\r\nvalkey_version:8\r", isServer)
-	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "server", doctor.Pass, "Valkey 8")
+	proxy.Reply(bulk("redis_version:7.2.4\r\nvalkey_version:8.1.0"), isServer)
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "server", doctor.Pass, "Valkey 8.1.0")
 }
 
 func TestWrongClocksAreTold(t *testing.T) {

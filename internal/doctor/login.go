@@ -45,12 +45,11 @@ func (d *doctor) login(ctx context.Context, client redis.UniversalClient) ([]*no
 		d.fail(check, "", message, fix)
 		return nil, false
 	}
-	switch o := d.redis.Options; {
-	case o.Password == "":
-		d.pass(check, "", "it asks for no password")
-	default:
+	if o := d.redis.Options; o.Password != "" {
 		d.pass(check, "", "accepted as user %s", cmp.Or(o.Username, "default"))
+		return nodes, true
 	}
+	d.pass(check, "", "it asks for no password")
 	return nodes, true
 }
 
@@ -242,7 +241,7 @@ func (n *node) listensToOthers() (others, known bool) {
 	if !known || protected != "no" {
 		return false, known
 	}
-	for _, addr := range strings.Fields(n.facts["config.bind"]) {
+	for addr := range strings.FieldsSeq(n.facts["config.bind"]) {
 		if addr = strings.TrimPrefix(addr, "-"); !strings.HasPrefix(addr, "127.") && addr != "::1" {
 			return true, true
 		}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestReportEndsWithItsSum(t *testing.T) {
 	if err := report.finish(out, false, nil); err == nil || err.Error() != "doctor: 1 of 3 checks failed" {
 		t.Errorf("finish with a failure: %v", err)
 	}
-	if err := new(Report).finish(out, false, io.ErrClosedPipe); err != io.ErrClosedPipe {
+	if err := new(Report).finish(out, false, io.ErrClosedPipe); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("finish after a broken pipe: %v", err)
 	}
 }

@@ -121,27 +121,40 @@ func (d *doctor) role(n *node) {
 	}
 }
 
+// persist is what to do about a Redis that does not keep its data.
+const persist = "CONFIG SET appendonly yes, and the same in redis.conf; of a managed Redis, choose a plan that persists"
+
 // persistence tells what a restart of Redis costs.
 func (d *doctor) persistence(n *node) {
 	const check = "persistence"
-	const fix = "CONFIG SET appendonly yes, and the same in redis.conf; of a managed Redis, choose a plan that persists"
-	save, saveTold := n.facts["config.save"]
-	switch aof := n.facts["aof_enabled"]; {
-	case aof == "1" && cmp.Or(n.facts["aof_last_write_status"], "ok") != "ok":
-		d.fail(check, n.name, "the append-only file cannot be written", "look at its log; the disk is probably full")
-	case aof == "1":
+	switch n.facts["aof_enabled"] {
+	case "0":
+		d.snapshots(n)
+	case "1":
+		if cmp.Or(n.facts["aof_last_write_status"], "ok") != "ok" {
+			d.fail(check, n.name, "the append-only file cannot be written", "look at its log; the disk is probably full")
+			return
+		}
 		d.pass(check, n.name, "append-only file: %s", lossOf(n.facts["config.appendfsync"]))
+	default:
+		d.warn(check, n.name, untold+"; without, every count is lost when it restarts", "ask whoever runs it; if there is none: "+persist)
+	}
+}
+
+// snapshots tells what a restart costs without an append-only file.
+func (d *doctor) snapshots(n *node) {
+	const check = "persistence"
+	save, told := n.facts["config.save"]
+	switch {
 	case cmp.Or(n.facts["rdb_last_bgsave_status"], "ok") != "ok":
 		d.warn(check, n.name, "no append-only file, and the last snapshot failed: a restart of Redis goes back to an older one, "+
-			"and writes may be refused", "look at its log; the disk is probably full. Then: "+fix)
-	case aof == "0" && saveTold && save == "":
-		d.warn(check, n.name, "none: when Redis restarts, every count is lost and starts at 1 again", fix)
-	case aof == "0" && saveTold:
-		d.warn(check, n.name, "snapshots only: when Redis crashes, the visits since the last one are lost", fix)
-	case aof == "0":
-		d.warn(check, n.name, "no append-only file; whether there are snapshots is "+untold+". Without, every count is lost when it restarts", fix)
+			"and writes may be refused", "look at its log; the disk is probably full. Then: "+persist)
+	case !told:
+		d.warn(check, n.name, "no append-only file; whether there are snapshots is "+untold+". Without, every count is lost when it restarts", persist)
+	case save == "":
+		d.warn(check, n.name, "none: when Redis restarts, every count is lost and starts at 1 again", persist)
 	default:
-		d.warn(check, n.name, untold+"; without, every count is lost when it restarts", "ask whoever runs it; if there is none: "+fix)
+		d.warn(check, n.name, "snapshots only: when Redis crashes, the visits since the last one are lost", persist)
 	}
 }
 
