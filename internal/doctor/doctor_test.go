@@ -373,9 +373,11 @@ func TestConnections(t *testing.T) {
 	examine(t, env).wants(t, 1, "login", doctor.Fail, "no connection left")
 }
 
+// storeRights are the least that the store needs.
+const storeRights = "~visits:* -@all +evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +set +get +ping"
+
 func TestManagedRedisThatForbidsInfoAndConfigIsNoFailure(t *testing.T) {
-	const store = "~visits:* -@all +evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +set +get +ping"
-	server := redistest.Start(t, redistest.Config("user default off", "user app on >secret "+store))
+	server := redistest.Start(t, redistest.Config("user default off", "user app on >secret "+storeRights))
 	f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
 	for check, status := range map[string]doctor.Status{
 		"persistence": doctor.Warn, "memory": doctor.Warn, "connections": doctor.Warn,
@@ -459,6 +461,21 @@ func TestEachMasterOfAClusterIsExamined(t *testing.T) {
 	examine(t, one).wants(t, 1, "server", doctor.Fail, "set REDIS_CLUSTER=true")
 	examine(t, one, "REDIS_CLUSTER=true").wants(t, 0, "store", doctor.Pass, "counted")
 	examine(t, "REDIS_URL="+redistest.Start(t).URL(), "REDIS_CLUSTER=true").wants(t, 1, "login", doctor.Fail, "is no Cluster")
+}
+
+func TestClusterUserNeedsOneCommandMore(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3, 0)
+	for _, node := range cluster.Nodes {
+		rule := strings.Fields("ACL SETUSER app on >secret " + storeRights + " +cluster|slots")
+		args := make([]any, len(rule))
+		for i := range rule {
+			args[i] = rule[i]
+		}
+		must(t, redistest.Client(t, node).Do(t.Context(), args...).Err())
+	}
+	f := examine(t, "REDIS_URL="+strings.Replace(cluster.URL(), "redis://", "redis://app:secret@", 1))
+	f.wants(t, 0, "store", doctor.Pass, "counted")
+	f.wants(t, 0, "memory", doctor.Warn, "not told by this Redis")
 }
 
 func (f finding) has(check, node string) bool {
