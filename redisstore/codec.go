@@ -29,10 +29,10 @@ func encode(v any) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	text := strings.TrimSuffix(buf.String(), "\n")
-	if replacedBytes(text) {
+	if !utf8.ValidString(text) || replacedBytes(text) {
 		return "", fmt.Errorf("%w: a text is not UTF-8, which JSON cannot hold", ErrInvalid)
 	}
-	if isFloat(v) && !strings.ContainsAny(text, ".eE") {
+	if isFloat(v) && isDigits(strings.TrimPrefix(text, "-")) {
 		text += ".0" // so that it comes back as a float64
 	}
 	return text, nil

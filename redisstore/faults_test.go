@@ -425,7 +425,7 @@ func TestASessionOfThousandsOfFields(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		fields := 9000
 		if strings.HasSuffix(t.Name(), "/miniredis") {
-			fields = 1500 // its Lua cannot join more, and it is for trying things out
+			fields = 500 // its Lua cannot join more, and it is for trying things out
 		}
 		s := newStore(t, rdb, redisstore.WithMaxBytes(1<<20))
 		b := &browser{t: t}
