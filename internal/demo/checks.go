@@ -71,6 +71,7 @@ func everyInstanceServes(ctx context.Context, t *trial) (figures, error) {
 	if t.fleet == nil {
 		sum := visits(ctx, t.newVisitor(), outside)
 		f := sum.figures(len(sum.seen))
+		f.Note = fmt.Sprintf("instances seen: %d", len(f.PerInstance))
 		if len(f.PerInstance) < t.instances {
 			return f, fmt.Errorf("%d of %d instances served", len(f.PerInstance), t.instances)
 		}

@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -12,12 +13,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
+	"visit-counter/internal/cli"
 	"visit-counter/internal/fleet"
 )
-
-// ErrUsage reports that a command was called in a way it does not understand.
-var ErrUsage = errors.New("wrong usage")
 
 const (
 	defaultInstances = 4
@@ -25,18 +25,9 @@ const (
 	defaultPort      = 8080
 )
 
-const demoUsage = `Usage: visit-counter demo [flags]
-
-Runs several instances of this program behind one address that sends each visit to the
-next of them, with one Redis for all. What ends is started again. Ctrl-C ends everything.
-
-  --instances N           how many instances to run (4)
-  --port N                port of the one address (PORT, else 8080); 0 takes a free one
-  --store redis|memory    memory: each instance keeps its sessions to itself, to see it fail (redis)
-  --redis URL             use this Redis; else redis-server is started if it is installed,
-                          and if not, a Redis is embedded in this process
-  --open=false            do not open a browser
-`
+const aboutDemo = `Runs several instances of this program behind one address, which sends each visit to the next of them, with one Redis
+for all: redis-server if it is installed, else one embedded in this process. What ends is started again; on a terminal,
+letters break things on purpose. Ctrl-C ends everything.`
 
 // demoOptions are what the flags of the command say.
 type demoOptions struct {
@@ -45,17 +36,13 @@ type demoOptions struct {
 	open            bool
 }
 
-// Run runs the fleet of the demo until ctx ends or somebody types q, and ends all of it before it returns. args are the
-// command's own, without its name; a mistake in them is an [ErrUsage]. Flags are described by --help.
+// Run runs the fleet of the demo until ctx ends or somebody types q, and ends all of it before it returns. It is a
+// [cli.Func].
 func Run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
 	if len(args) == 1 && args[0] == fleet.JanitorCommand {
 		return fleet.Janitor(os.Stdin, out)
 	}
-	o, err := parseDemo(args, getenv)
-	if errors.Is(err, flag.ErrHelp) {
-		_, err = io.WriteString(out, demoUsage)
-		return err
-	}
+	o, err := parseDemo(args, getenv, out)
 	if err != nil {
 		return err
 	}
@@ -64,7 +51,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out io.
 
 // show runs the fleet.
 func show(ctx context.Context, o demoOptions, getenv func(string) string, out io.Writer) error {
-	merged := newMerger(out, inColour(out, getenv))
+	merged := newMerger(out, cli.Coloured(out, getenv))
 	f, err := fleet.Start(ctx, fleet.Options{
 		Instances: o.instances, Port: o.port, Memory: o.store == "memory", RedisURL: o.redis,
 		Environment: instanceEnvironment(o, getenv), Log: merged.source,
@@ -79,7 +66,8 @@ func show(ctx context.Context, o demoOptions, getenv func(string) string, out io
 		openBrowser(f.URL(), getenv)
 	}
 	var keys io.Reader
-	if isTerminal(os.Stdin) {
+	if cli.IsTerminal(os.Stdin) {
+		stayInBackground()
 		keys = os.Stdin
 	}
 	control(ctx, f, keys, say)
@@ -91,67 +79,45 @@ func show(ctx context.Context, o demoOptions, getenv func(string) string, out io
 	return nil
 }
 
-// explainStart drops the error of a start that somebody has called off.
+// explainStart says what to do about a port that is taken, and drops the error of a start that somebody has called off.
 func explainStart(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	switch {
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; --port N chooses another one", err)
 	}
 	return err
 }
 
-func parseDemo(args []string, getenv func(string) string) (demoOptions, error) {
-	o := demoOptions{port: defaultPort}
-	if text := getenv("PORT"); text != "" {
-		port, err := strconv.Atoi(text)
-		if err != nil {
-			return o, fmt.Errorf("%w: PORT is not a number", ErrUsage)
-		}
-		o.port = port
+func parseDemo(args []string, getenv func(string) string, out io.Writer) (o demoOptions, err error) {
+	port, err := strconv.Atoi(cmp.Or(getenv("PORT"), strconv.Itoa(defaultPort)))
+	if err != nil {
+		return o, errors.New("PORT is not a number")
 	}
-	flags := newFlags("demo")
-	flags.IntVar(&o.instances, "instances", defaultInstances, "")
-	flags.IntVar(&o.port, "port", o.port, "")
-	flags.StringVar(&o.store, "store", "redis", "")
-	flags.StringVar(&o.redis, "redis", "", "")
-	flags.BoolVar(&o.open, "open", true, "")
-	if err := parse(flags, args); err != nil {
+	flags := cli.Flags("demo")
+	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances")
+	flags.IntVar(&o.port, "port", port, "listen on port `N`; 0 takes a free one")
+	flags.StringVar(&o.store, "store", "redis", "with `memory`, each instance keeps sessions to itself: see it fail")
+	flags.StringVar(&o.redis, "redis", "", "use the Redis at this `URL`")
+	flags.BoolVar(&o.open, "open", true, "open a browser where there is one; --open=false does not")
+	if err := cli.Parse(flags, aboutDemo, args, out); err != nil {
 		return o, err
 	}
-	return o, o.check()
+	return o, o.check(flags)
 }
 
-func (o demoOptions) check() error {
+// check says which flags contradict what is possible, or each other.
+func (o demoOptions) check(flags *flag.FlagSet) error {
 	switch {
 	case o.instances < 1 || o.instances > mostInstances:
-		return fmt.Errorf("%w: --instances is not between 1 and %d", ErrUsage, mostInstances)
+		return cli.Mistake(flags, "--instances must be between 1 and %d", mostInstances)
 	case o.port < 0 || o.port > 65535:
-		return fmt.Errorf("%w: the port is not between 0 and 65535", ErrUsage)
+		return cli.Mistake(flags, "--port must be between 0 and 65535")
 	case o.store != "redis" && o.store != "memory":
-		return fmt.Errorf("%w: --store is neither redis nor memory", ErrUsage)
+		return cli.Mistake(flags, "--store must be redis or memory")
 	case o.store == "memory" && o.redis != "":
-		return fmt.Errorf("%w: --store memory needs no --redis", ErrUsage)
-	}
-	return nil
-}
-
-// newFlags returns a set of flags that leaves it to the caller to say what is wrong.
-func newFlags(command string) *flag.FlagSet {
-	flags := flag.NewFlagSet(command, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
-	return flags
-}
-
-// parse parses the flags of a command that takes nothing else.
-func parse(flags *flag.FlagSet, args []string) error {
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return err
-	case err != nil:
-		return fmt.Errorf("%w: %w; see visit-counter %s --help", ErrUsage, err, flags.Name())
-	case flags.NArg() > 0:
-		return fmt.Errorf("%w: %s takes flags only, not %q", ErrUsage, flags.Name(), flags.Arg(0))
+		return cli.Mistake(flags, "--store memory has no use for --redis")
 	}
 	return nil
 }

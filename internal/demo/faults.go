@@ -200,7 +200,7 @@ func (t *tally) goOn(ctx context.Context, v *visitor, before, mayCount int) (fig
 	late := a.page.Visits - before - 1
 	f := figures{
 		Sent: t.sent + 2, Answered: 2, Counted: late + 2, LongestWait: milliseconds(t.longest), Recovery: milliseconds(recovery),
-		Note: fmt.Sprintf("%d visits told 503", t.sent),
+		Note: fmt.Sprintf("%d visits told 503, %d of them counted later", t.sent, late),
 	}
 	if err == nil && (late < 0 || late > mayCount) {
 		err = fmt.Errorf("visit number %d and %d refused ones were followed by number %d", before, t.sent, a.page.Visits)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 )
 
@@ -68,22 +67,3 @@ func (s *source) Write(b []byte) (int, error) {
 
 // routine reports whether a line is the balancer's question for an instance's health, of which there are several each second.
 func routine(line []byte) bool { return bytes.Contains(line, []byte("route=/readyz ")) }
-
-// isTerminal reports whether a person is at the other end.
-func isTerminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return false
-	}
-	null, err := os.Stat(os.DevNull) // a character device, too
-	return err != nil || !os.SameFile(info, null)
-}
-
-// inColour reports whether a person would like to see colours there (no-color.org).
-func inColour(stream any, getenv func(string) string) bool {
-	return isTerminal(stream) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
-}

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"visit-counter/internal/cli"
 	"visit-counter/internal/fleet"
 	"visit-counter/internal/redisserver"
 )
@@ -25,45 +27,29 @@ const (
 	localAtOnce    = 1000
 )
 
-const proveUsage = `Usage: visit-counter prove [flags]
-
-Runs what this program promises against four instances of it with a Redis of their own,
-a line each with what was measured. The exit status is 0 only if everything passed.
-
-  --json           write one JSON document instead
-  --instances N    how many instances to run (4); with --url, how many must be seen to serve
-  --binary PATH    prove another build of this program
-  --url URL        prove an app that is deployed, as far as it can be done from outside,
-                   with at most 200 requests, 10 at once
-`
+const aboutProve = `Runs what this program promises against several instances of it with a Redis of their own, and breaks them on purpose:
+a line each, with what was measured. The exit status is 0 only if everything passed.`
 
 // proveOptions are what the flags of the command say.
 type proveOptions struct {
 	json        bool
 	instances   int
+	demanded    bool // the number of instances was given
 	binary, url string
 }
 
-// Prove runs the checks and writes their results to out. It returns an [ErrUnproven] if one failed or could not be run,
-// and an [ErrUsage] for a mistake in args. Flags are described by --help.
+// Prove runs the checks and writes their results to out. It returns an [ErrUnproven] if one failed or could not be run.
+// It is a [cli.Func].
 func Prove(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
-	o, err := parseProve(args)
-	if errors.Is(err, flag.ErrHelp) {
-		_, err = io.WriteString(out, proveUsage)
-		return err
-	}
+	o, err := parseProve(args, out)
 	if err != nil {
 		return err
 	}
-	w := &writer{json: o.json, live: isTerminal(out), colour: inColour(out, getenv), out: out}
+	w := &writer{json: o.json, live: cli.IsTerminal(out), colour: cli.Coloured(out, getenv), out: out}
 	t := &trial{writer: w, url: o.url, instances: o.instances, program: o.binary}
-	if o.url == "" {
-		err = t.startFleet(ctx)
-	} else {
-		t.client = politeClient()
-		w.line("Proving %s from outside: at most %d requests, %d at once.", o.url, politeRequests, politeAtOnce)
-	}
-	if err != nil {
+	if o.url != "" {
+		t.goOutside(o.demanded)
+	} else if err := t.startFleet(ctx); err != nil {
 		return err
 	}
 	r := t.runAll(ctx)
@@ -75,36 +61,33 @@ func Prove(ctx context.Context, args []string, getenv func(string) string, out i
 	if ctx.Err() != nil {
 		return errors.New("interrupted: nothing is proven")
 	}
-	return errors.Join(w.end(r), r.err())
+	return cmp.Or(w.end(r), r.err())
 }
 
-func parseProve(args []string) (proveOptions, error) {
-	var o proveOptions
-	flags := newFlags("prove")
-	flags.BoolVar(&o.json, "json", false, "")
-	flags.IntVar(&o.instances, "instances", 0, "")
-	flags.StringVar(&o.binary, "binary", "", "")
-	flags.StringVar(&o.url, "url", "", "")
-	if err := parse(flags, args); err != nil {
+func parseProve(args []string, out io.Writer) (o proveOptions, err error) {
+	flags := cli.Flags("prove")
+	flags.BoolVar(&o.json, "json", false, "write one JSON document instead")
+	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances; with --url, so many must be seen")
+	flags.StringVar(&o.binary, "binary", "", "prove another build of this program, at `PATH`")
+	flags.StringVar(&o.url, "url", "", fmt.Sprintf("prove the app at this `URL` from outside, with at most %d requests, %d at once",
+		politeRequests, politeAtOnce))
+	if err := cli.Parse(flags, aboutProve, args, out); err != nil {
 		return o, err
 	}
-	if o.url == "" && o.instances == 0 {
-		o.instances = defaultInstances
+	least := 2
+	if o.url = strings.TrimSuffix(o.url, "/"); o.url != "" {
+		least = 1
+		flags.Visit(func(f *flag.Flag) { o.demanded = o.demanded || f.Name == "instances" })
 	}
-	o.url = strings.TrimSuffix(o.url, "/")
-	return o, o.check()
-}
-
-func (o proveOptions) check() error {
 	switch {
-	case o.instances < 0 || o.instances > mostInstances || o.url == "" && o.instances < 2:
-		return fmt.Errorf("%w: --instances is not between 2 and %d", ErrUsage, mostInstances)
+	case o.instances < least || o.instances > mostInstances:
+		err = cli.Mistake(flags, "--instances must be between %d and %d", least, mostInstances)
 	case o.url != "" && o.binary != "":
-		return fmt.Errorf("%w: --url and --binary exclude each other", ErrUsage)
+		err = cli.Mistake(flags, "--url and --binary exclude each other")
 	case o.url != "" && !isWebAddress(o.url):
-		return fmt.Errorf("%w: --url is not an http or https address", ErrUsage)
+		err = cli.Mistake(flags, "--url must be an http or https address")
 	}
-	return nil
+	return o, err
 }
 
 func isWebAddress(text string) bool {
@@ -117,9 +100,27 @@ type trial struct {
 	*writer
 	fleet     *fleet.Fleet // nil for an app that is not ours
 	program   string
-	instances int // 0: unknown, of an app that is not ours
+	instances int // of an app that is not ours: so many at least
 	url       string
 	client    *http.Client
+}
+
+// goOutside prepares for an app that is not ours.
+func (t *trial) goOutside(demanded bool) {
+	if !demanded {
+		t.instances = 1
+	}
+	t.client = politeClient()
+	t.line("Proving %s from outside: at most %d requests, %d at once.", t.shownURL(), politeRequests, politeAtOnce)
+}
+
+// shownURL returns the address without a password.
+func (t *trial) shownURL() string {
+	u, err := url.Parse(t.url)
+	if err != nil {
+		return ""
+	}
+	return u.Redacted()
 }
 
 // startFleet starts what is to be proven.
@@ -129,7 +130,7 @@ func (t *trial) startFleet(ctx context.Context) (err error) {
 			return err
 		}
 		if _, err := os.Stat(t.program); err != nil {
-			return fmt.Errorf("%w: --binary: %w", ErrUsage, err)
+			return fmt.Errorf("--binary: %w", err)
 		}
 	}
 	t.progress("starting %d instances", t.instances)
@@ -196,7 +197,7 @@ func (t *trial) newVisitor() *visitor {
 // runAll runs the checks that can be run, one after the other, and writes each result.
 func (t *trial) runAll(ctx context.Context) report {
 	began := time.Now()
-	r := report{Passed: true, URL: t.url}
+	r := report{Passed: true, URL: t.shownURL()}
 	if t.fleet != nil {
 		r.Store = t.fleet.Redis()
 	}

@@ -77,7 +77,7 @@ func (f figures) String() string {
 	if f.Sent > 0 {
 		add("%d sent, %d counted", f.Sent, f.Counted)
 		if f.Answered > 0 && f.Answered < f.Sent {
-			add("%d without an answer", f.Sent-f.Answered)
+			add("%d without a count", f.Sent-f.Answered)
 		}
 	}
 	if len(f.PerInstance) > 0 {
@@ -113,9 +113,10 @@ type writer struct {
 }
 
 const (
-	nameColumn = 38
-	showEvery  = 100 * time.Millisecond
-	clearLine  = "\r\x1b[K"
+	statusColumn = len(notRun)
+	nameColumn   = 38
+	showEvery    = 100 * time.Millisecond
+	clearLine    = "\r\x1b[K"
 )
 
 // progress replaces what is shown of the check under way.
@@ -124,7 +125,7 @@ func (w *writer) progress(format string, args ...any) {
 	defer w.mu.Unlock()
 	if w.live && !w.json && time.Since(w.shown) > showEvery {
 		w.shown = time.Now()
-		fmt.Fprintf(w.out, clearLine+"      "+format, args...)
+		fmt.Fprintf(w.out, clearLine+"         "+format, args...)
 	}
 }
 
@@ -143,14 +144,14 @@ func (w *writer) line(format string, args ...any) {
 
 // result writes the line of a check that has ended.
 func (w *writer) result(r result) {
-	status := r.Status
+	status := fmt.Sprintf("%-*s", statusColumn, r.Status)
 	if w.colour {
-		colour := map[string]int{passed: 32, failed: 31, notRun: 33}[status]
+		colour := map[string]int{passed: 32, failed: 31, notRun: 33}[r.Status]
 		status = fmt.Sprintf("\x1b[%dm%s\x1b[0m", colour, status)
 	}
 	w.line("%s  %-*s  %s", status, nameColumn, r.Name, r.figures)
 	if r.Reason != "" {
-		w.line("      %s", r.Reason)
+		w.line("%*s  %s", statusColumn, "", r.Reason)
 	}
 }
 

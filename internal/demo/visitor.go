@@ -117,7 +117,7 @@ func (v *visitor) addCookies(r *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for name, value := range v.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value}) //nolint:gosec // attributes are for answers, not for requests
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
 }
 

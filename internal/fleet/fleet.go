@@ -15,6 +15,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -106,7 +107,7 @@ func (f *Fleet) listen(ctx context.Context) error {
 	var config net.ListenConfig
 	v4, err := config.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.opts.Port)))
 	if err != nil {
-		return fmt.Errorf("port %d cannot be listened on, is another program using it? (%w)", f.opts.Port, err)
+		return portError(f.opts.Port, err)
 	}
 	port := v4.Addr().(*net.TCPAddr).Port
 	f.url = "http://localhost:" + strconv.Itoa(port)
@@ -114,10 +115,18 @@ func (f *Fleet) listen(ctx context.Context) error {
 		Handler: f.balancer.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 	}
 	go f.server.Serve(v4) //nolint:errcheck // it returns when the server is closed
-	if v6, err := config.Listen(ctx, "tcp6", net.JoinHostPort("::1", strconv.Itoa(port))); err == nil {
+	v6, err := config.Listen(ctx, "tcp6", net.JoinHostPort("::1", strconv.Itoa(port)))
+	switch {
+	case err == nil:
 		go f.server.Serve(v6) //nolint:errcheck // it returns when the server is closed
+	case f.opts.Port != 0 && errors.Is(err, syscall.EADDRINUSE): // a browser might meet the other program
+		return portError(port, err)
 	}
 	return nil
+}
+
+func portError(port int, err error) error {
+	return fmt.Errorf("port %d cannot be listened on, is another program using it? (%w)", port, err)
 }
 
 // launch starts the instances and whoever looks after them.
