@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"visit-counter/internal/cli"
+	"visit-counter/internal/demo"
 	"visit-counter/internal/doctor"
 )
 
@@ -25,6 +26,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		About: "Visit Counter counts each visitor's visits in a session kept in Redis.",
 		Commands: []cli.Command{
 			{Name: "serve", About: "serve one instance", Run: cli.NoFlags("serve", aboutServe, serve)},
+			{Name: "demo", About: "run several instances behind one address, and break them", Run: demo.Run},
+			{Name: "prove", About: "prove every promise against such instances, or against a deployed app", Run: demo.Prove},
 			{Name: "doctor", About: "look at the Redis that serving would use, and say what to do", Run: doctor.Command{Load: loadConfig}.Run},
 			{Name: "version", About: "say which build this is", Run: cli.NoFlags("version", aboutVersion, version)},
 		},
