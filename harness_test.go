@@ -115,9 +115,15 @@ func (o *output) count(message string) int {
 // launch starts the program with these variables and nothing else in its environment, in an empty folder.
 func launch(t testing.TB, env ...string) *instance {
 	t.Helper()
+	return launchIn(t, t.TempDir(), env...)
+}
+
+// launchIn is launch in a folder that is not empty.
+func launchIn(t testing.TB, folder string, env ...string) *instance {
+	t.Helper()
 	i := &instance{env: env, exited: make(chan struct{})}
 	i.cmd = exec.Command(os.Args[0])
-	i.cmd.Dir = t.TempDir()
+	i.cmd.Dir = folder
 	i.cmd.Env = append([]string{beTheProgram + "=1", "PATH=" + os.Getenv("PATH")}, env...)
 	i.cmd.Stdout, i.cmd.Stderr = &i.output, &i.output
 	if err := i.cmd.Start(); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"visit-counter/handlers"
 	"visit-counter/internal/backend"
+	"visit-counter/internal/cli"
 	"visit-counter/internal/config"
 	"visit-counter/redisstore"
 	"visit-counter/static"
@@ -119,13 +120,7 @@ func loadConfig(getenv func(string) string) (config.Config, error) {
 // newLogger returns the process's log: text for people at a terminal, else JSON.
 func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	format := cfg.LogFormat
-	if file, ok := out.(*os.File); ok && format == "auto" {
-		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			format = "text"
-		}
-	}
-	if format == "text" {
+	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && cli.IsTerminal(out) {
 		return slog.New(slog.NewTextHandler(out, options))
 	}
 	return slog.New(slog.NewJSONHandler(out, options))

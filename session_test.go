@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -208,5 +209,37 @@ func TestMemoryCountsAndSaysSoLoudly(t *testing.T) {
 	}
 	if !strings.Contains(i.output.String(), "IN MEMORY ONLY") {
 		t.Error("the log does not say that sessions are in memory only")
+	}
+}
+
+func TestBrokenDotenvStopsTheStartBesideOtherMistakes(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(folder+"/.env", []byte("PORT=8080\nthis is no setting\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		env  []string
+		want []string
+		not  string
+	}{
+		{"alone", nil, []string{".env", "line 2"}, "serving"},
+		{"beside another mistake", []string{"SESSION_TTL=soon"}, []string{".env", "line 2", "SESSION_TTL"}, "serving"},
+		{"on a platform it is not read", []string{"DYNO=web.1", "SESSION_TTL=soon"}, []string{"SESSION_TTL"}, ".env"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			i := launchIn(t, folder, test.env...)
+			if status := i.await(t); status != 1 {
+				t.Errorf("status %d, want 1", status)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(i.output.String(), want) {
+					t.Errorf("%q is not in:\n%s", want, i.output.String())
+				}
+			}
+			if strings.Contains(i.output.String(), test.not) {
+				t.Errorf("%q is in:\n%s", test.not, i.output.String())
+			}
+		})
 	}
 }

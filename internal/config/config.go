@@ -102,7 +102,7 @@ func (c Config) Cookie() string {
 	return c.CookieName
 }
 
-// Load reads the configuration from env. The error joins every mistake there is, one line each;
+// Load reads the configuration from env. On an error only Platform is set. The error joins every mistake there is, one line each;
 // each line starts with the name of the variable at fault and says what to write instead.
 func Load(env Environment) (Config, error) {
 	r := newReader(env)
@@ -127,7 +127,7 @@ func Load(env Environment) (Config, error) {
 	r.findRedis(&c)
 	c.Warnings = r.warnings
 	if len(r.errs) > 0 {
-		return Config{}, errors.Join(r.errs...)
+		return Config{Platform: r.platform}, errors.Join(r.errs...)
 	}
 	return c, nil
 }
