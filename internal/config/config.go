@@ -102,8 +102,9 @@ func (c Config) Cookie() string {
 	return c.CookieName
 }
 
-// Load reads the configuration from env. On an error only Platform is set. The error joins every mistake there is, one line each;
-// each line starts with the name of the variable at fault and says what to write instead.
+// Load reads the configuration from env. The error joins every mistake there is, one line each;
+// each line starts with the name of the variable at fault and says what to write instead. On an
+// error only Platform is set.
 func Load(env Environment) (Config, error) {
 	r := newReader(env)
 	c := Config{
