@@ -377,27 +377,6 @@ func (p *proxy) pass(client net.Conn, server string, number int64) {
 	}
 }
 
-func TestALostReplyLeavesRoomForASecondAttemptWithinREDIS_TIMEOUT(t *testing.T) {
-	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
-	s.allow(t, "", "")
-	p := startProxy(t, s.plain)
-	c := accepts(t, "REDIS_URL", "redis://"+p.addr)
-	client := c.Redis.Client()
-	defer client.Close()
-	ask := func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), c.RedisTimeout)
-		defer cancel()
-		return client.Ping(ctx).Err()
-	}
-	if err := ask(); err != nil {
-		t.Fatal(err)
-	}
-	p.muted.Store(p.opened.Load())
-	if err := ask(); err != nil {
-		t.Errorf("the second attempt came too late: %v", err)
-	}
-}
-
 func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUT(t *testing.T) {
 	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
 	p := startProxy(t, s.plain)
