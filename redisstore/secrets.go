@@ -26,7 +26,9 @@ type secrets struct {
 	sharedKey string // where in Redis the shared secret is
 	current   atomic.Pointer[sharedSecrets]
 	mu        sync.Mutex // serialises changes of current
-	lastSync  atomic.Int64
+
+	resyncing chan struct{} // holds one token while somebody asks Redis again
+	resynced  time.Time     // guarded by the token
 }
 
 // sharedSecrets is immutable.
@@ -47,13 +49,26 @@ func (x *secrets) ring(ctx context.Context, s *Store) (keyring, error) {
 }
 
 // resync looks whether the shared secret in Redis is still the known one: Redis may have been restarted without
-// its data, and another instance may have made a new secret before this one put the old one back.
+// its data, and another instance may have made a new secret before this one put the old one back. One request
+// asks, and those that come meanwhile wait for what it learns.
 func (x *secrets) resync(ctx context.Context, s *Store) (keyring, error) {
-	now, last := time.Now().UnixNano(), x.lastSync.Load()
-	if x.given != nil || now-last < int64(resyncEvery) || !x.lastSync.CompareAndSwap(last, now) {
+	if x.given != nil {
+		return x.given, nil
+	}
+	select {
+	case x.resyncing <- struct{}{}:
+		defer func() { <-x.resyncing }()
+	case <-ctx.Done():
+		return nil, classify(ctx.Err())
+	}
+	if time.Since(x.resynced) < resyncEvery {
 		return x.ring(ctx, s)
 	}
-	return x.sync(ctx, s)
+	ring, err := x.sync(ctx, s)
+	if err == nil {
+		x.resynced = time.Now()
+	}
+	return ring, err
 }
 
 // sync makes sure that there is a shared secret in Redis, and takes it. The key has no time to live: it is the
