@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -24,8 +25,9 @@ const (
 	macLength   = 43 // base64.RawURLEncoding.EncodedLen(sha256.Size)
 	valueLength = idLength + 1 + macLength
 
-	// maxCandidates bounds the cookies of one name that are verified in one request.
-	maxCandidates = 16
+	// maxCandidates bounds the cookies of one name that are verified in one request. Browsers keep 150 to 180 for
+	// a site, so that whoever can plant some, on a sub-domain, cannot plant enough to push the real one out.
+	maxCandidates = 200
 )
 
 // newID returns a fresh session id.
@@ -39,6 +41,7 @@ func newID() string {
 type signer struct{ macs sync.Pool }
 
 func newSigner(key []byte) *signer {
+	key = bytes.Clone(key) // it is used again whenever the pool is empty
 	return &signer{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
 }
 
