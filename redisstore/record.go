@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -285,7 +286,7 @@ func (s *Store) ttlOf(session *gsessions.Session) time.Duration {
 	if session.Options == nil || session.Options.MaxAge <= 0 || session.Options.MaxAge == seconds(s.ttl) {
 		return s.ttl
 	}
-	return time.Duration(session.Options.MaxAge) * time.Second
+	return time.Duration(min(int64(session.Options.MaxAge), math.MaxInt64/int64(time.Second))) * time.Second
 }
 
 // createdAt returns when the session was created; an [ErrCorrupt] if the fields are not a session's.

@@ -3,10 +3,17 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
+
+// isNil reports whether there is no client, or a nil pointer in a client's place.
+func isNil(rdb redis.UniversalClient) bool {
+	v := reflect.ValueOf(rdb)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
+}
 
 // honoursDeadlines reports whether a client ends its commands at their context's deadline by itself.
 func honoursDeadlines(rdb redis.UniversalClient) bool {

@@ -65,7 +65,7 @@ var _ sessions.Store = (*Store)(nil)
 // A rdb built without ContextTimeoutEnabled works, at the price of a goroutine for each command: go-redis would
 // otherwise not end a command at its context's deadline.
 func New(rdb redis.UniversalClient, keys [][]byte, opts ...Option) (*Store, error) {
-	if rdb == nil {
+	if isNil(rdb) {
 		return nil, fmt.Errorf("%w: a Redis client is needed", ErrInvalid)
 	}
 	for i, key := range keys {
@@ -94,6 +94,7 @@ func New(rdb redis.UniversalClient, keys [][]byte, opts ...Option) (*Store, erro
 		s.secrets.given = newKeyring(keys)
 	} else {
 		s.secrets.sharedKey = s.prefix + "secret"
+		s.secrets.resyncing = make(chan struct{}, 1)
 	}
 	return s, nil
 }

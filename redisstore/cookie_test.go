@@ -1,0 +1,377 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
+)
+
+func TestCookieAttributes(t *testing.T) {
+	rdb := client(t, redistest.Start(t))
+	for _, test := range []struct {
+		name string
+		opts []redisstore.Option
+		want string // after the value
+	}{
+		{"by default", nil, "; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"},
+		{"time to live", []redisstore.Option{redisstore.WithTTL(90 * time.Second)}, "; Path=/; Max-Age=90; HttpOnly; SameSite=Lax"},
+		{"rounded up", []redisstore.Option{redisstore.WithTTL(1500 * time.Millisecond)}, "; Path=/; Max-Age=2; HttpOnly; SameSite=Lax"},
+		{"lifetime", []redisstore.Option{redisstore.WithMaxLifetime(time.Minute)}, "; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"},
+		{
+			"all set", []redisstore.Option{redisstore.WithCookie(sessions.Options{
+				Path: "/shop", Domain: "example.org", MaxAge: 60, Secure: true, SameSite: http.SameSiteStrictMode,
+			})}, "; Path=/shop; Domain=example.org; Max-Age=60; Secure; SameSite=Strict",
+		},
+		{"until the browser ends", []redisstore.Option{redisstore.WithCookie(sessions.Options{Path: "/"})}, "; Path=/"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStore(t, rdb, test.opts...)
+			for _, write := range []gin.HandlerFunc{
+				func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
+				func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+			} {
+				b := &browser{t: t}
+				w := b.request(s, write)
+				lines := w.Header()["Set-Cookie"]
+				if len(lines) != 1 {
+					t.Fatalf("%d cookie lines, want 1", len(lines))
+				}
+				if _, attributes, _ := strings.Cut(lines[0], b.cookie.Value); attributes != test.want {
+					t.Errorf("cookie attributes %q, want %q", attributes, test.want)
+				}
+			}
+		})
+	}
+}
+
+func TestTheCookieCarries160RandomBitsAndTheirSignature(t *testing.T) {
+	s := newStore(t, client(t, redistest.Start(t)))
+	seen := make(map[string]bool)
+	for range 50 {
+		b := &browser{t: t}
+		b.visit(s)
+		id, signature, _ := strings.Cut(b.cookie.Value, ".")
+		for part, bytes := range map[string]int{id: 20, signature: 32} {
+			raw, err := base64.RawURLEncoding.DecodeString(part)
+			must(t, err)
+			want(t, "bytes", len(raw), bytes)
+		}
+		if seen[id] {
+			t.Fatal("an id came twice")
+		}
+		seen[id] = true
+	}
+}
+
+func TestTheCookieIsSetAtEveryUse(t *testing.T) {
+	s := newStore(t, client(t, redistest.Start(t)))
+	b := &browser{t: t}
+	b.visit(s)
+	for i, use := range []gin.HandlerFunc{
+		func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+		func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
+		func(c *gin.Context) { must(t, redisstore.Regenerate(c)) },
+		func(c *gin.Context) {
+			http.SetCookie(c.Writer, &http.Cookie{Name: "other"})
+			_, err := redisstore.Increment(c, "visits", 1)
+			must(t, err)
+			must(t, save(c, "name", "Bob"))
+			must(t, redisstore.Regenerate(c))
+			want(t, "cookie lines, the other one included", len(c.Writer.Header()["Set-Cookie"]), 2)
+			c.Writer.Header()["Set-Cookie"] = c.Writer.Header()["Set-Cookie"][1:]
+		},
+	} {
+		w := b.request(s, use)
+		if n := len(w.Header()["Set-Cookie"]); n != 1 {
+			t.Errorf("use %d: %d cookie lines, want 1", i, n)
+		}
+	}
+	want(t, "name", b.get(s, "name"), any("Bob"))
+	noCookie(t, b.request(s, func(c *gin.Context) { sessions.Default(c).Get("name") }))
+	noCookie(t, b.request(s, func(c *gin.Context) { must(t, sessions.Default(c).Save()) })) // nothing changed
+}
+
+// flip changes one character of a text.
+func flip(text string, i int) string {
+	other := byte('A')
+	if text[i] == other {
+		other = 'B'
+	}
+	return text[:i] + string(other) + text[i+1:]
+}
+
+func TestAnIDIsNeverTakenFromACookieThatWeDidNotSign(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	s := newStore(t, client(t, proxy))
+	victim := &browser{t: t}
+	victim.visit(s)
+	foreign := &browser{t: t}
+	foreign.visit(newStoreWith(t, client(t, server), keys("x")))
+	id, value := victim.id(), victim.cookie.Value
+	otherName := send(s, nil, func(c *gin.Context) {
+		_, err := s.Increment(c.Writer, c.Request, "other", "visits", 1)
+		must(t, err)
+	}).Result().Cookies()[0].Value
+
+	for name, forged := range map[string]string{
+		"unsigned":                 id,
+		"empty":                    "",
+		"empty signature":          id + ".",
+		"signature of zeros":       id + "." + strings.Repeat("A", 43),
+		"other id":                 flip(value, 3),
+		"other signature":          flip(value, 40),
+		"other padding bits":       value[:len(value)-1] + string(value[len(value)-1]+1),
+		"cut":                      value[:len(value)-1],
+		"longer":                   value + "A",
+		"another key's":            foreign.cookie.Value,
+		"another cookie's":         otherName,
+		"chosen id":                strings.Repeat("A", 27) + "." + value[28:],
+		"path of a key":            "../secret",
+		"8 kB":                     strings.Repeat("A", 8<<10),
+		"8 kB behind a good value": value + strings.Repeat("A", 8<<10),
+		"bytes":                    "\x01\xff\xfe\x80",
+		"wildcard":                 "*",
+		"old gorilla cookie":       "MTc2Mzc=|Dv-BBAEC_4IAARABEAAA|abc=",
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := proxy.Requests("HGETALL", "GET")
+			b := &browser{t: t, cookie: &http.Cookie{Name: cookieName, Value: forged}}
+			want(t, "visits", b.get(s, "visits"), nil)
+			want(t, "questions to Redis", proxy.Requests("HGETALL", "GET")-before, 0)
+			want(t, "number", b.visit(s), 1)
+			if b.id() == id || b.cookie.Value == forged || strings.HasPrefix(b.cookie.Value, "AAAA") {
+				t.Error("the id was taken from the cookie")
+			}
+		})
+	}
+	t.Run("dead", func(t *testing.T) {
+		dead := &browser{t: t, cookie: victim.cookie}
+		dead.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) })
+		for name, write := range map[string]gin.HandlerFunc{
+			"Increment": func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+			"Save":      func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
+		} {
+			b := &browser{t: t, cookie: &http.Cookie{Name: cookieName, Value: value}}
+			b.request(s, write)
+			if b.id() == id {
+				t.Errorf("%s took the id of a session that is gone", name)
+			}
+		}
+	})
+}
+
+func TestTheFirstValidlySignedOfSeveralCookiesWins(t *testing.T) {
+	s := newStore(t, client(t, redistest.Start(t)))
+	b := &browser{t: t}
+	b.visit(s)
+	planted := &http.Cookie{Name: cookieName, Value: "planted"}
+	shaped := &http.Cookie{Name: cookieName, Value: flip(b.cookie.Value, 5)}
+	visits := func(cookies ...*http.Cookie) (value any) {
+		send(s, cookies, func(c *gin.Context) { value = sessions.Default(c).Get("visits") })
+		return value
+	}
+	want(t, "visits, planted before", visits(planted, shaped, b.cookie), any(1))
+	want(t, "visits, planted behind", visits(b.cookie, planted), any(1))
+	var many []*http.Cookie
+	for range 150 { // as many as a browser keeps for a site
+		many = append(many, shaped)
+	}
+	want(t, "visits, many planted before", visits(append(many, b.cookie)...), any(1))
+}
+
+func TestRotationOfKeys(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := client(t, server)
+	first, rotated, retired := newStoreWith(t, rdb, keys("a")), newStoreWith(t, rdb, keys("ba")), newStoreWith(t, rdb, keys("b"))
+	left := &browser{t: t}
+	left.visit(first)
+	b := &browser{t: t}
+	b.visit(first)
+	old := b.cookie.Value
+	want(t, "number after the rotation", b.visit(rotated), 2)
+	if b.cookie.Value == old {
+		t.Error("the cookie was not signed anew")
+	}
+	want(t, "number after the retirement", b.visit(retired), 3)
+	want(t, "number of a visitor who was away", left.visit(retired), 1)
+}
+
+func TestKeysAreCopied(t *testing.T) {
+	ring := keys("a")
+	s := newStoreWith(t, client(t, redistest.Start(t)), ring)
+	b := &browser{t: t}
+	b.visit(s)
+	clear(ring[0]) // as a careful program does
+	runtime.GC()
+	runtime.GC() // empties what is pooled
+	want(t, "number", b.visit(s), 2)
+	want(t, "number over a store with the same key", b.visit(newStore(t, client(t, redistest.Start(t)))), 1)
+}
+
+func TestStoresShareARandomSecret(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := client(t, server)
+	one, two := newStoreWith(t, client(t, server), nil), newStoreWith(t, client(t, server), nil)
+	b := &browser{t: t}
+	for number := int64(1); number <= 4; number += 2 {
+		want(t, "number", b.visit(one), number)
+		want(t, "number", b.visit(two), number+1)
+	}
+	secret := redisstore.DefaultPrefix + "secret"
+	if n := rdb.StrLen(t.Context(), secret).Val(); n < redisstore.MinKeyBytes {
+		t.Errorf("the secret has %d bytes", n)
+	}
+	want(t, "time to live of the secret", rdb.TTL(t.Context(), secret).Val(), -1)
+	other := newStoreWith(t, rdb, nil, redisstore.WithPrefix("other:"))
+	want(t, "number over a store with another prefix", (&browser{t: t, cookie: b.cookie}).visit(other), 1)
+}
+
+func TestASharedSecretCostsTwoCommandsOnce(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	s := newStoreWith(t, client(t, proxy), nil)
+	b := &browser{t: t}
+	b.visit(s)
+	b.visit(s)
+	before := proxy.Requests()
+	for range 10 {
+		b.visit(s)
+	}
+	want(t, "commands of ten visits", proxy.Requests()-before, 10)
+	before = proxy.Requests()
+	forged := &http.Cookie{Name: cookieName, Value: flip(b.cookie.Value, 5)}
+	start := time.Now()
+	const attempts = 200
+	for range attempts {
+		send(s, []*http.Cookie{forged}, func(c *gin.Context) { sessions.Default(c).Get("visits") })
+	}
+	most := 2 * (2 + int(time.Since(start)/time.Second))
+	if n := proxy.Requests() - before; n > most {
+		t.Errorf("%d forged cookies cost %d commands, want at most %d", attempts, n, most)
+	}
+}
+
+func TestStoresAgreeOnceMoreAfterRedisLostEverything(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := redistest.Client(t, server)
+	one, two := newStoreWith(t, client(t, server), nil), newStoreWith(t, client(t, server), nil)
+	b := &browser{t: t}
+	b.visit(one)
+	b.visit(two)
+	old := b.id()
+	redistest.Restart(t, server)
+	want(t, "keys after the restart", rdb.DBSize(t.Context()).Val(), 0)
+	want(t, "number", b.visit(one), 1)
+	if b.id() == old {
+		t.Error("the new session has the id of the lost one")
+	}
+	for number := int64(2); number <= 6; number += 2 {
+		want(t, "number", b.visit(two), number)
+		want(t, "number", b.visit(one), number+1)
+	}
+
+	must(t, rdb.FlushDB(t.Context()).Err())
+	young := newStoreWith(t, client(t, server), nil) // starts before the others notice, and makes a new secret
+	b = &browser{t: t}
+	b.visit(young)
+	for number := int64(2); number <= 5; number += 2 {
+		want(t, "number over an old store", b.visit(two), number)
+		want(t, "number over the young one", b.visit(young), number+1)
+	}
+}
+
+// All requests that meet a secret they do not know wait for the one that asks for it.
+func TestConcurrentVisitsMeetANewSecretTogether(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := redistest.Client(t, server)
+	old := newStoreWith(t, client(t, server), nil)
+	(&browser{t: t}).visit(old)
+	must(t, rdb.FlushDB(t.Context()).Err())
+	young := newStoreWith(t, client(t, server), nil)
+	b := &browser{t: t}
+	b.visit(young)
+	var got numbers
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() { got.add((&browser{t: t, cookie: b.cookie}).visit(old)) })
+	}
+	wg.Wait()
+	got.wantAll(t, 2, 65)
+}
+
+func TestASharedSecretThatIsNoneIsAnError(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := client(t, server)
+	secret := redisstore.DefaultPrefix + "secret"
+	for name, write := range map[string]func() error{
+		"list":  func() error { return rdb.RPush(t.Context(), secret, "x").Err() },
+		"short": func() error { return rdb.Set(t.Context(), secret, "too short", 0).Err() },
+		"empty": func() error { return rdb.Set(t.Context(), secret, "", 0).Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			must(t, rdb.FlushDB(t.Context()).Err())
+			must(t, write())
+			s := newStoreWith(t, rdb, nil)
+			w := send(s, nil, func(c *gin.Context) {
+				_, err := redisstore.Increment(c, "visits", 1)
+				wantError(t, err, redisstore.ErrCorrupt)
+				wantError(t, save(c, "name", "Ann"), redisstore.ErrCorrupt)
+			})
+			noCookie(t, w)
+			want(t, "keys", rdb.DBSize(t.Context()).Val(), 1)
+		})
+	}
+}
+
+func TestASecretThatCannotBeAskedForIsNoNewSession(t *testing.T) {
+	server := redistest.Start(t)
+	b := &browser{t: t}
+	b.visit(newStoreWith(t, client(t, server), nil))
+	proxy := redistest.NewProxy(t, server)
+	s := newStoreWith(t, failing(t, proxy), nil)
+	proxy.Reply(redistest.Loading, redistest.Any)
+	w := b.request(s, func(c *gin.Context) {
+		_, err := redisstore.Increment(c, "visits", 1)
+		wantError(t, err, redisstore.ErrUnavailable)
+		wantError(t, redisstore.Destroy(c), redisstore.ErrUnavailable)
+		wantError(t, save(c, "name", "Ann"), redisstore.ErrUnavailable)
+	})
+	noCookie(t, w)
+	proxy.Heal()
+	want(t, "number", b.visit(s), 2)
+}
+
+func TestNewRefusesWhatCannotWork(t *testing.T) {
+	var none *redis.Client
+	good := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	t.Cleanup(func() { must(t, good.Close()) })
+	for name, err := range map[string]error{
+		"no client":         second(redisstore.New(nil, nil)),
+		"a nil client":      second(redisstore.New(none, nil)),
+		"a nil cluster":     second(redisstore.New((*redis.ClusterClient)(nil), nil)),
+		"a short key":       second(redisstore.New(good, [][]byte{bytes.Repeat([]byte("x"), 31)})),
+		"an empty key":      second(redisstore.New(good, append(keys("a"), nil))),
+		"a short time":      second(redisstore.New(good, nil, redisstore.WithTTL(time.Second-1))),
+		"a negative time":   second(redisstore.New(good, nil, redisstore.WithTTL(-time.Hour))),
+		"a short lifetime":  second(redisstore.New(good, nil, redisstore.WithMaxLifetime(0))),
+		"NUL in the prefix": second(redisstore.New(good, nil, redisstore.WithPrefix("a\x00"))),
+		"no bytes":          second(redisstore.New(good, nil, redisstore.WithMaxBytes(0))),
+	} {
+		t.Run(name, func(t *testing.T) { wantError(t, err, redisstore.ErrInvalid) })
+	}
+}
+
+func second[T any](_ T, err error) error { return err }

@@ -1,0 +1,217 @@
+package redisstore_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
+)
+
+// aged returns a browser with a session that was created so long ago.
+func aged(t *testing.T, rdb *redis.Client, s sessions.Store, age time.Duration) *browser {
+	t.Helper()
+	b := &browser{t: t}
+	b.visit(s)
+	created, err := rdb.HGet(t.Context(), b.key(), "@created").Int64()
+	must(t, err)
+	must(t, rdb.HSet(t.Context(), b.key(), "@created", created-age.Milliseconds()).Err())
+	return b
+}
+
+func wantTTL(t testing.TB, rdb *redis.Client, key string, want time.Duration) {
+	t.Helper()
+	got := rdb.PTTL(t.Context(), key).Val()
+	if got > want || got < want-10*time.Second {
+		t.Errorf("time to live = %v, want %v", got, want)
+	}
+}
+
+func TestTheTimeToLiveSlidesWithEveryUse(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb, redisstore.WithTTL(time.Hour))
+		b := &browser{t: t}
+		b.visit(s)
+		wantTTL(t, rdb, b.key(), time.Hour)
+		for name, use := range map[string]gin.HandlerFunc{
+			"Increment": func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+			"Save":      func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
+			"Save of nothing": func(c *gin.Context) {
+				session := sessions.Default(c)
+				session.Delete("never there")
+				must(t, session.Save())
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				must(t, rdb.Expire(t.Context(), b.key(), time.Minute).Err())
+				b.request(s, use)
+				wantTTL(t, rdb, b.key(), time.Hour)
+			})
+		}
+		must(t, rdb.Expire(t.Context(), b.key(), time.Minute).Err())
+		want(t, "name", b.get(s, "name"), any("Ann")) // looking does not renew it
+		wantTTL(t, rdb, b.key(), time.Minute)
+	})
+}
+
+func TestASessionExpiresAfterItsLastUse(t *testing.T) {
+	server := miniredis.RunT(t)
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { must(t, rdb.Close()) })
+	s := newStore(t, rdb, redisstore.WithTTL(time.Minute))
+	b := &browser{t: t}
+	b.visit(s)
+	old := b.id()
+	for number := int64(2); number <= 5; number++ {
+		server.FastForward(50 * time.Second)
+		want(t, "number", b.visit(s), number)
+	}
+	server.FastForward(time.Minute)
+	want(t, "number after it expired", b.visit(s), 1)
+	if b.id() == old {
+		t.Error("the new session has the id of the expired one")
+	}
+	want(t, "sessions", len(sessionKeys(t, rdb)), 1)
+}
+
+func TestASessionLivesNoLongerThanItsLifetime(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb, redisstore.WithTTL(time.Hour), redisstore.WithMaxLifetime(10*time.Hour))
+		b := aged(t, rdb, s, 9*time.Hour+30*time.Minute)
+		want(t, "number", b.visit(s), 2)
+		wantTTL(t, rdb, b.key(), 30*time.Minute)
+		w := b.request(s, func(c *gin.Context) { must(t, save(c, "name", "Ann")) })
+		wantTTL(t, rdb, b.key(), 30*time.Minute)
+		if maxAge := w.Result().Cookies()[0].MaxAge; maxAge > 1800 || maxAge < 1700 {
+			t.Errorf("Max-Age = %d, want 1800", maxAge)
+		}
+
+		for name, use := range map[string]gin.HandlerFunc{
+			"Increment": func(c *gin.Context) {
+				result, err := redisstore.Increment(c, "visits", 1)
+				must(t, err)
+				want(t, "number", result.Count, 1)
+			},
+			"Save": func(c *gin.Context) {
+				want(t, "visits", sessions.Default(c).Get("visits"), nil)
+				must(t, save(c, "name", "Ann"))
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				b := aged(t, rdb, s, 10*time.Hour)
+				old := b.id()
+				b.request(s, use)
+				if b.id() == old {
+					t.Error("the session is the old one")
+				}
+			})
+		}
+	})
+}
+
+func TestALifetimeThatIsSetLaterEndsOldSessions(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		b := aged(t, rdb, newStore(t, rdb), 2*time.Hour)
+		old := b.key()
+		s := newStore(t, rdb, redisstore.WithMaxLifetime(time.Hour))
+		want(t, "visits", b.get(s, "visits"), nil)
+		want(t, "number", b.visit(s), 1)
+		want(t, "old session", rdb.Exists(t.Context(), old).Val(), 0)
+
+		b = aged(t, rdb, newStore(t, rdb), 2*time.Hour)
+		b.request(newStore(t, rdb), func(c *gin.Context) { // an instance with the old setting has it loaded
+			want(t, "visits", sessions.Default(c).Get("visits"), any(1))
+			(&browser{t: t, cookie: b.cookie}).visit(s)
+			wantError(t, save(c, "name", "Ann"), redisstore.ErrGone)
+		})
+	})
+}
+
+func TestEveryKeyHasATimeToLiveButTheSecret(t *testing.T) {
+	rdb := client(t, redistest.Start(t))
+	s := newStoreWith(t, rdb, nil)
+	for _, use := range []gin.HandlerFunc{
+		func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+		func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
+		func(c *gin.Context) {
+			sessions.Default(c).Options(sessions.Options{MaxAge: 0})
+			must(t, save(c, "name", "Ann"))
+		},
+		func(c *gin.Context) {
+			sessions.Default(c).Options(sessions.Options{MaxAge: math.MaxInt})
+			must(t, save(c, "name", "Ann"))
+		},
+		func(c *gin.Context) {
+			must(t, save(c, "name", "Ann"))
+			must(t, redisstore.Regenerate(c))
+		},
+	} {
+		(&browser{t: t}).request(s, use)
+	}
+	found := rdb.Keys(t.Context(), "*").Val()
+	want(t, "keys", len(found), 6)
+	for _, key := range found {
+		ttl := rdb.PTTL(t.Context(), key).Val()
+		if secret := key == redisstore.DefaultPrefix+"secret"; secret != (ttl < 0) {
+			t.Errorf("time to live = %v, secret: %v", ttl, secret)
+		}
+	}
+}
+
+func TestMaxAgeOfOneSession(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb, redisstore.WithTTL(time.Hour))
+		b := &browser{t: t}
+		with := func(maxAge int) (cookieAge int) {
+			w := b.request(s, func(c *gin.Context) {
+				session := sessions.Default(c)
+				session.Options(sessions.Options{Path: "/", MaxAge: maxAge})
+				must(t, session.Save())
+			})
+			return w.Result().Cookies()[0].MaxAge
+		}
+		want(t, "Max-Age", with(600), 600)
+		wantTTL(t, rdb, b.key(), 10*time.Minute)
+		want(t, "Max-Age", with(0), 0) // until the browser ends; the session has its own time
+		wantTTL(t, rdb, b.key(), time.Hour)
+		b.visit(s)
+		want(t, "number", b.visit(s), 2)
+	})
+}
+
+func TestOptionsOfTheStoreReplaceTheDefaults(t *testing.T) {
+	rdb := client(t, redistest.Start(t))
+	s := newStore(t, rdb)
+	s.Options(sessions.Options{Path: "/shop", MaxAge: 120})
+	b := &browser{t: t}
+	w := b.request(s, func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) })
+	c := w.Result().Cookies()[0]
+	if c.Path != "/shop" || c.MaxAge != 120 || c.HttpOnly {
+		t.Errorf("cookie %s", c.Raw[len(c.Name)+len(c.Value)+1:])
+	}
+	wantTTL(t, rdb, b.key(), 2*time.Minute)
+
+	s.Options(sessions.Options{Path: "/", MaxAge: -1})
+	b.request(s, func(c *gin.Context) { must(t, save(c, "name", "Ann")) })
+	want(t, "sessions", len(sessionKeys(t, rdb)), 0)
+}
+
+func TestATimeToLiveOfParts(t *testing.T) {
+	rdb := client(t, redistest.Start(t))
+	s := newStore(t, rdb, redisstore.WithTTL(1500*time.Millisecond))
+	b := &browser{t: t}
+	b.request(s, func(c *gin.Context) {
+		result, err := redisstore.Increment(c, "visits", 1)
+		must(t, err)
+		want(t, "expires in", result.ExpiresIn, 1500*time.Millisecond)
+	})
+	if ttl := rdb.PTTL(t.Context(), b.key()).Val(); ttl > 1500*time.Millisecond {
+		t.Errorf("time to live = %v", ttl)
+	}
+}
