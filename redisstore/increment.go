@@ -53,6 +53,9 @@ func Fold(prefix string, rows int, sum, folded string) Step {
 		if rows < 1 {
 			return fmt.Errorf("%w: cannot fold to %d rows", ErrInvalid, rows)
 		}
+		if sum == folded || strings.HasPrefix(sum, prefix) || strings.HasPrefix(folded, prefix) {
+			return fmt.Errorf("%w: the counters of a fold are themselves folded", ErrInvalid)
+		}
 		op.prefix, op.rows, op.sum, op.folded = prefix, rows, sum, folded
 		return nil
 	}

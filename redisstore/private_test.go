@@ -1,0 +1,155 @@
+package redisstore_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
+)
+
+// everyDoor calls all there is to call and returns the errors.
+func everyDoor(b *browser, s *redisstore.Store) (found []error) {
+	operations := []func(*gin.Context) error{
+		func(c *gin.Context) error { _, err := redisstore.Increment(c, "visits", 1); return err },
+		func(c *gin.Context) error { return save(c, "name", "Ann") },
+		func(c *gin.Context) error { sessions.Default(c).Get("name"); return nil },
+		redisstore.Regenerate, redisstore.Abandon, redisstore.Destroy,
+		func(c *gin.Context) error { _, err := s.Get(c.Request, cookieName); return err },
+		func(c *gin.Context) error { return s.Abandon(c.Request, cookieName) },
+		func(c *gin.Context) error { return s.Regenerate(c.Writer, c.Request, cookieName) },
+		func(c *gin.Context) error { return s.Destroy(c.Writer, c.Request, cookieName) },
+	}
+	for _, operation := range operations {
+		send(s, b.cookies(), func(c *gin.Context) { found = append(found, operation(c)) })
+	}
+	return found
+}
+
+func TestNoErrorTellsAnIDACookieAKeyOrAPassword(t *testing.T) {
+	const password = "correct-horse"
+	server := redistest.Start(t, redistest.Password(password))
+	direct := client(t, server)
+	good := newStore(t, direct)
+	for name, fault := range map[string]func(p *redistest.Proxy, key string){
+		"refused":   func(p *redistest.Proxy, _ string) { p.Refuse(); p.CutAll() },
+		"read-only": func(p *redistest.Proxy, _ string) { p.Reply(redistest.ReadOnly, redistest.Any) },
+		"lost":      func(p *redistest.Proxy, _ string) { p.DropNextReplies(1000, redistest.Any) },
+		"wrong type": func(_ *redistest.Proxy, key string) {
+			direct.Del(t.Context(), key)
+			direct.Set(t.Context(), key, "x", 0)
+		},
+		"foreign hash": func(_ *redistest.Proxy, key string) { direct.HDel(t.Context(), key, "@created") },
+		"no JSON":      func(_ *redistest.Proxy, key string) { direct.HSet(t.Context(), key, "visits", "x") },
+		"no permission": func(*redistest.Proxy, string) {
+			must(t, direct.Do(t.Context(), "ACL", "SETUSER", "default", "resetkeys", "~other:*").Err())
+		},
+		"no scripts": func(*redistest.Proxy, string) {
+			must(t, direct.Do(t.Context(), "ACL", "SETUSER", "default", "-evalsha", "-eval", "-hgetall", "-del").Err())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				must(t, direct.Do(t.Context(), "ACL", "SETUSER", "default", "allkeys", "+@all").Err())
+			}()
+			b := &browser{t: t}
+			b.visit(good)
+			proxy := redistest.NewProxy(t, server)
+			s := newStore(t, failing(t, proxy))
+			fault(proxy, b.key())
+			found := everyDoor(b, s)
+			if errors.Join(found...) == nil {
+				t.Error("no error")
+			}
+			for _, err := range found {
+				text := fmt.Sprint(err)
+				for _, secret := range []string{b.id()[:9], b.cookie.Value[28:40], "session:", password, string(keys("a")[0][:9])} {
+					if strings.Contains(text, secret) {
+						t.Errorf("an error tells too much: %s", text)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestNothingIsPrinted(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	rdb := client(t, proxy, func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 })
+	s := newStore(t, rdb)
+	b := &browser{t: t}
+	b.visit(s)
+
+	file, err := os.CreateTemp(t.TempDir(), "output")
+	must(t, err)
+	stdout, stderr, logger := os.Stdout, os.Stderr, slog.Default()
+	os.Stdout, os.Stderr = file, file
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // gin-contrib/sessions' own words on a failed load
+	defer func() {
+		os.Stdout, os.Stderr = stdout, stderr
+		slog.SetDefault(logger)
+	}()
+	everyDoor(&browser{t: t, cookie: b.cookie}, s)
+	b.visit(s)
+	must(t, redistest.Client(t, server).HSet(t.Context(), b.key(), "broken", "{").Err())
+	everyDoor(b, s)
+	proxy.Reply(redistest.Loading, redistest.Any)
+	everyDoor(b, s)
+	written, err := os.ReadFile(file.Name())
+	must(t, err)
+	want(t, "output", string(written), "")
+}
+
+// aclRules are those of the package documentation.
+const aclRules = "resetkeys ~gin:session:* ~gin:secret resetchannels -@all +evalsha +eval +hgetall +hset +hdel +del " +
+	"+exists +rename +pexpire +pttl +time +set +get"
+
+func TestTheRulesOfTheDocumentationAreAllARedisUserNeeds(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	must(t, err)
+	text := strings.Join(strings.Fields(strings.ReplaceAll(string(doc), "//", " ")), " ")
+	if !strings.Contains(text, aclRules) {
+		t.Error("doc.go names other rules than those that are tested here")
+	}
+	server := redistest.Start(t)
+	direct := redistest.Client(t, server)
+	args := []any{"ACL", "SETUSER", "sessions", "on", ">correct-horse"}
+	for rule := range strings.FieldsSeq(aclRules) {
+		args = append(args, rule)
+	}
+	must(t, direct.Do(t.Context(), args...).Err())
+	must(t, direct.ConfigResetStat(t.Context()).Err())
+
+	rdb := client(t, server, func(o *redis.Options) { o.Username, o.Password = "sessions", "correct-horse" })
+	s := newStoreWith(t, rdb, nil, redisstore.WithMaxLifetime(time.Hour))
+	b := &browser{t: t}
+	b.visit(s)
+	b.set(s, "name", "Ann", "age", 30)
+	b.request(s, func(c *gin.Context) {
+		sessions.Default(c).Delete("age")
+		must(t, sessions.Default(c).Save())
+		must(t, redisstore.Regenerate(c))
+	})
+	want(t, "number", b.visit(s), 2)
+	must(t, errors.Join(everyDoor(b, s)...))
+	must(t, errors.Join(everyDoor(aged(t, direct, s, 2*time.Hour), s)...))
+
+	denials, err := direct.Do(t.Context(), "ACL", "LOG").Slice()
+	must(t, err)
+	want(t, "denials", len(denials), 0)
+	for rule := range strings.FieldsSeq(aclRules) {
+		if command, ok := strings.CutPrefix(rule, "+"); ok && calls(t, direct, command) == 0 {
+			t.Errorf("%s is not needed", rule)
+		}
+	}
+}
