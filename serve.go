@@ -145,7 +145,7 @@ func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started tim
 		HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies,
 	}
 	if b.Client == nil {
-		app.Missing = &handlers.MissingRedis{Platform: platform(cfg.Platform), AppName: ""}
+		app.Missing = &handlers.MissingRedis{Platform: platform(cfg.Platform), AppName: cfg.AppName}
 		return app, nil
 	}
 	app.Store, err = newStore(cfg, b)

@@ -426,6 +426,9 @@ func TestCommandsNameTheApp(t *testing.T) {
 		{templates.NoRedis(templates.CloudFoundry, "x"), []string{
 			"cf create-service SERVICE PLAN my-redis", "cf bind-service x my-redis", "cf restage x",
 		}},
+		{templates.NoRedis(templates.CloudFoundry, "my app's"), []string{
+			"cf create-service SERVICE PLAN my-redis", `cf bind-service 'my app'\''s' my-redis`, `cf restage 'my app'\''s'`,
+		}},
 	} {
 		if !slices.Equal(c.problem.Commands, c.want) {
 			t.Errorf("commands = %q; want %q", c.problem.Commands, c.want)

@@ -1,6 +1,9 @@
 package templates
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // Problem is a page that is not a counted visit, and at the same time what a client that prefers JSON is told: Wrong is
 // its "error" and Todo its "hint". No field may hold a secret or the text of a library's error.
@@ -98,6 +101,7 @@ const (
 // NoRedis is the page of an app that no Redis is bound to, with the commands of the platform. app is its name there,
 // empty if unknown.
 func NoRedis(platform Platform, app string) Problem {
+	app = shellWord(app)
 	p := Problem{
 		Status: http.StatusServiceUnavailable,
 		Title:  "No Redis is bound to this app",
@@ -122,6 +126,17 @@ func NoRedis(platform Platform, app string) Problem {
 		p.Commands = startRedis()
 	}
 	return p
+}
+
+// shellWord returns a name as a shell reads it: in quotation marks if it is more than letters, digits and - _ .
+func shellWord(name string) string {
+	plain := func(c rune) bool {
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_.", c)
+	}
+	if strings.ContainsFunc(name, func(c rune) bool { return !plain(c) }) {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return name
 }
 
 // startRedis is how to get a Redis that keeps its data, on one's own machine.

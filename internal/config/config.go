@@ -57,7 +57,8 @@ func OS(dotenv map[string]string) Environment {
 // Config is the configuration of one process. All of it is checked.
 type Config struct {
 	Platform Platform
-	Port     int // to listen on, all interfaces
+	AppName  string // of the app on its platform, for people; "" where it is not known
+	Port     int    // to listen on, all interfaces
 
 	// Store is StoreRedis or StoreMemory where that is decided, and StoreAuto where it takes a
 	// look at the network: on a developer's machine with no Redis configured. On a platform it
@@ -109,6 +110,7 @@ func Load(env Environment) (Config, error) {
 	r := newReader(env)
 	c := Config{
 		Platform:           r.platform,
+		AppName:            r.appName(),
 		Port:               r.integer("PORT", 8080, 1, 65535),
 		RedisTimeout:       r.duration("REDIS_TIMEOUT", time.Second, 10*time.Millisecond),
 		RedisPoolSize:      r.integer("REDIS_POOL_SIZE", 4, 1, 1000),

@@ -72,6 +72,28 @@ func TestAPlatformHasItsPresets(t *testing.T) {
 	}
 }
 
+func TestTheAppsNameIsThePlatforms(t *testing.T) {
+	for name, tt := range map[string]struct {
+		values map[string]string
+		want   string
+	}{
+		"Cloud Foundry's":         {map[string]string{"VCAP_APPLICATION": `{"application_name":"my app","name":"other"}`}, "my app"},
+		"Heroku's":                {map[string]string{"DYNO": "web.1", "HEROKU_APP_NAME": "calm-sea-1"}, "calm-sea-1"},
+		"not told by Heroku":      {map[string]string{"DYNO": "web.1"}, ""},
+		"not told":                {map[string]string{"VCAP_APPLICATION": `{}`}, ""},
+		"damaged":                 {map[string]string{"VCAP_APPLICATION": `{"application_name":`}, ""},
+		"not to be shown":         {map[string]string{"VCAP_APPLICATION": `{"application_name":"a\nb"}`}, ""},
+		"none off the platforms":  {map[string]string{"HEROKU_APP_NAME": "calm-sea-1"}, ""},
+		"not the other platforms": {map[string]string{"VCAP_APPLICATION": `{}`, "HEROKU_APP_NAME": "calm-sea-1"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := load(t, environment(tt.values, nil)).AppName; got != tt.want {
+				t.Errorf("the app's name is %q; want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestStore(t *testing.T) {
 	for name, tt := range map[string]struct {
 		values        map[string]string

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -197,6 +198,27 @@ func (r *reader) keyPrefix(name, byDefault string) string {
 func isPrintable(s string) bool {
 	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxNameLength &&
 		!strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
+}
+
+// appName returns the name by which the platform's commands know the app. Heroku tells it only to apps with
+// dyno metadata.
+func (r *reader) appName() string {
+	var name string
+	switch r.platform {
+	case CloudFoundry:
+		var app struct {
+			Name string `json:"application_name"`
+		}
+		if json.Unmarshal([]byte(r.real("VCAP_APPLICATION")), &app) == nil {
+			name = app.Name
+		}
+	case Heroku:
+		name = r.real("HEROKU_APP_NAME")
+	}
+	if !isPrintable(name) {
+		return ""
+	}
+	return name
 }
 
 // instance returns the configured name, else the one the platform or the process manager gave,
