@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redisserver"
+)
+
+// plan says how much is measured.
+type plan struct {
+	rounds int
+	length time.Duration // of one measurement
+	visits int           // of which none may be lost
+	resets int           // of which none may be undone
+	stored int           // sessions that lie in Redis beside those visited
+	old    string        // another build of the app, measured too
+}
+
+const (
+	sessionsPerRow = 256
+	manyConns      = 64
+	oneConn        = 1
+
+	html = "text/html"
+	json = "application/json"
+
+	limitRow  = "limit"
+	redigoRow = "gin-contrib redis (redigo)"
+)
+
+// row is a line of the report: a program, asked for one kind of answer.
+type row struct {
+	name     string
+	accept   string
+	store    string // "" if it counts in its own memory
+	process  *process
+	cookies  []string
+	rounds   map[int][]round // by connections
+	commands int             // to Redis, per visit
+	lost     int64
+	back     int64 // sessions that came back after a reset
+	resident int   // KiB, after everything
+}
+
+// round is one measurement of a row.
+type round struct {
+	load
+	app, redis time.Duration // processor time per request
+}
+
+// bench is the programs under test and what they share.
+type bench struct {
+	plan      plan
+	dir       string // temporary
+	server    *redisserver.Server
+	rdb       *redis.Client
+	generator string
+	generate  generator
+	rows      []*row
+	raw       *csv.Writer
+	closers   []func() error
+}
+
+// newBench starts a Redis, builds the app and starts all programs. The caller closes it.
+func newBench(ctx context.Context, p plan, raw io.Writer) (_ *bench, err error) {
+	b := &bench{plan: p, raw: csv.NewWriter(raw)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close())
+		}
+	}()
+	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, func() error { return os.RemoveAll(b.dir) })
+	if b.generator, b.generate, err = bestGenerator(b.dir, p.length); err != nil {
+		return nil, err
+	}
+	if b.server, err = redisserver.Start(ctx, redisserver.Options{}); err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, b.server.Close)
+	b.rdb = redis.NewClient(&redis.Options{Addr: b.server.Addr()})
+	b.closers = append(b.closers, b.rdb.Close)
+	if p.stored > 0 {
+		return b, nil
+	}
+	return b, b.start(ctx)
+}
+
+// close ends everything that was started, last first.
+func (b *bench) close() (err error) {
+	for i := len(b.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, b.closers[i]())
+	}
+	return err
+}
+
+// start starts every program and makes its sessions.
+func (b *bench) start(ctx context.Context) error {
+	app, err := buildApp(ctx, b.dir)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for _, other := range []*row{
+		{name: "gin, no Redis", accept: html, store: ""},
+		{name: limitRow, accept: html, store: "limit"},
+		{name: redigoRow, accept: html, store: "redigo"},
+		{name: "scs + goredisstore", accept: html, store: "scs"},
+	} {
+		command := other.store
+		if command == "" {
+			command = "bare"
+		}
+		if err := b.add(ctx, self, []string{serveCommand, command}, []string{"REDIS_ADDR=" + b.server.Addr()}, other); err != nil {
+			return err
+		}
+	}
+	if b.plan.old != "" {
+		if err := b.addApp(ctx, "old visit-counter", b.plan.old); err != nil {
+			return err
+		}
+	}
+	return b.addApp(ctx, "visit-counter", app)
+}
+
+// addApp starts a build of our app with each size of the pool.
+func (b *bench) addApp(ctx context.Context, name, bin string) error {
+	for _, pool := range []string{"4", "20"} {
+		err := b.add(ctx, bin, nil, appEnv(b.server.URL(), pool),
+			&row{name: name + ", JSON, pool " + pool, accept: json, store: "redisstore"},
+			&row{name: name + ", HTML, pool " + pool, accept: html, store: "redisstore"})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appEnv is the environment of our app: all is as it is by default, but for the pool.
+func appEnv(redisURL, pool string) []string {
+	return []string{"REDIS_URL=" + redisURL, "REDIS_POOL_SIZE=" + pool}
+}
+
+// add starts a program for the rows and makes their sessions.
+func (b *bench) add(ctx context.Context, bin string, args, env []string, rows ...*row) error {
+	p, err := launch(ctx, b.dir, bin, args, env)
+	if err != nil {
+		return err
+	}
+	b.closers = append(b.closers, func() error { p.end(); return nil })
+	for _, r := range rows {
+		r.process, r.rounds = p, make(map[int][]round)
+		if r.cookies, err = newSessions(ctx, p.url, sessionsPerRow); err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		b.rows = append(b.rows, r)
+	}
+	return nil
+}
+
+// buildApp builds the app as `make build` does, with the versions of its own go.mod, and returns the binary's path.
+func buildApp(ctx context.Context, dir string) (string, error) {
+	source, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "visit-counter").Output()
+	if err != nil {
+		return "", fmt.Errorf("run it in the folder bench: %w", err)
+	}
+	bin := filepath.Join(dir, "visit-counter")
+	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(source)), "-o", bin, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return bin, nil
+}
+
+// measure loads all rows in turn, and then looks at what does not depend on time.
+func (b *bench) measure(ctx context.Context) error {
+	for range b.plan.rounds {
+		for _, conns := range []int{manyConns, oneConn} {
+			if err := b.round(ctx, conns); err != nil {
+				return err
+			}
+		}
+	}
+	for _, r := range b.rows {
+		if err := b.examine(ctx, r); err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+	}
+	return nil
+}
+
+// round measures every row once.
+func (b *bench) round(ctx context.Context, conns int) error {
+	for _, r := range b.rows {
+		m, err := b.once(ctx, r, conns)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		r.rounds[conns] = append(r.rounds[conns], m)
+		err = b.raw.Write([]string{
+			strconv.Itoa(len(r.rounds[conns])), r.name, strconv.Itoa(conns), strconv.Itoa(m.requests), micros(m.took), micros(m.p50),
+			micros(m.p99), micros(m.app), micros(m.redis),
+		})
+		if err != nil {
+			return err
+		}
+		b.raw.Flush()
+	}
+	return b.raw.Error()
+}
+
+// once loads a row for a while.
+func (b *bench) once(ctx context.Context, r *row, conns int) (round, error) {
+	pids := [2]int{r.process.cmd.Process.Pid, b.server.PID()}
+	var before, after [2]time.Duration
+	var err error
+	for i, pid := range pids {
+		if before[i], err = cpuTime(pid); err != nil {
+			return round{}, err
+		}
+	}
+	l, err := b.generate(ctx, target{r.process.url, r.accept, r.cookies}, conns, b.plan.length)
+	if err != nil {
+		return round{}, err
+	}
+	for i, pid := range pids {
+		if after[i], err = cpuTime(pid); err != nil {
+			return round{}, err
+		}
+	}
+	n := time.Duration(l.requests)
+	return round{load: l, app: (after[0] - before[0]) / n, redis: (after[1] - before[1]) / n}, nil
+}
+
+// examine looks at what does not depend on time.
+func (b *bench) examine(ctx context.Context, r *row) (err error) {
+	if r.resident, err = residentKB(r.process.cmd.Process.Pid); err != nil || r.store == "" {
+		return err
+	}
+	if r.commands, err = commandsPerVisit(ctx, b.rdb, r.process.url); err != nil {
+		return err
+	}
+	if r.lost, err = lostOf(ctx, r.process.url, b.plan.visits); err != nil {
+		return err
+	}
+	r.back, err = resurrectedOf(ctx, r.process.url, b.plan.resets)
+	return err
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/alexedwards/scs/goredisstore"
+	"github.com/alexedwards/scs/v2"
+	"github.com/gin-contrib/sessions"
+	redigostore "github.com/gin-contrib/sessions/redis"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed page.html
+var pageSource string
+
+// serve is one of the programs that ours is compared with: GET / counts a visit and shows the small page,
+// POST /reset ends the session. All show the same page with the same bare Gin; they differ in the session.
+func serve(name string) error {
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.SetHTMLTemplate(template.Must(template.New("page").Parse(pageSource)))
+	addr := os.Getenv("REDIS_ADDR")
+	var handler http.Handler = engine
+	switch name {
+	case "bare":
+		bare(engine)
+	case "limit":
+		limit(engine, redis.NewClient(&redis.Options{Addr: addr}))
+	case "redigo":
+		if err := ginContrib(engine, addr); err != nil {
+			return err
+		}
+	case "scs":
+		handler = withSCS(engine, redis.NewClient(&redis.Options{Addr: addr}))
+	default:
+		return fmt.Errorf("there is no program %q", name)
+	}
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	return server.ListenAndServe()
+}
+
+// show answers with the page.
+func show(c *gin.Context, store string, visits int64) {
+	c.HTML(http.StatusOK, "page", gin.H{"Visits": visits, "Program": "gin", "Store": store})
+}
+
+// bare has no store: what HTTP and the page cost.
+func bare(engine *gin.Engine) {
+	var visits atomic.Int64
+	engine.GET("/", func(c *gin.Context) { show(c, "this process", visits.Add(1)) })
+}
+
+// limit is the least that a count in Redis can cost: an id that anybody could forge, and one HINCRBY.
+func limit(engine *gin.Engine, rdb *redis.Client) {
+	const cookie, prefix = "id", "limit:"
+	engine.GET("/", func(c *gin.Context) {
+		id, err := c.Cookie(cookie)
+		if err != nil {
+			id = rand.Text()
+			c.SetCookie(cookie, id, 86400, "/", "", false, true)
+		}
+		visits, err := rdb.HIncrBy(c.Request.Context(), prefix+id, "visits", 1).Result()
+		if err != nil {
+			_ = c.AbortWithError(http.StatusServiceUnavailable, err)
+			return
+		}
+		show(c, "Redis", visits)
+	})
+	engine.POST("/reset", func(c *gin.Context) {
+		id, _ := c.Cookie(cookie) // none: nothing to delete
+		if err := rdb.Del(c.Request.Context(), prefix+id).Err(); err != nil {
+			_ = c.AbortWithError(http.StatusServiceUnavailable, err)
+		}
+	})
+}
+
+// ginContrib uses the Redis store of gin-contrib/sessions as its README shows it.
+func ginContrib(engine *gin.Engine, addr string) error {
+	store, err := redigostore.NewStore(10, "tcp", addr, "", "", []byte("secret"))
+	if err != nil {
+		return err
+	}
+	engine.Use(sessions.Sessions("mysession", store))
+	engine.GET("/", func(c *gin.Context) {
+		session := sessions.Default(c)
+		count := 1
+		if v := session.Get("count"); v != nil {
+			count = v.(int) + 1
+		}
+		session.Set("count", count)
+		if err := session.Save(); err != nil {
+			_ = c.AbortWithError(http.StatusServiceUnavailable, err)
+			return
+		}
+		show(c, "Redis", int64(count))
+	})
+	engine.POST("/reset", func(c *gin.Context) {
+		session := sessions.Default(c)
+		session.Options(sessions.Options{Path: "/", MaxAge: -1})
+		if err := session.Save(); err != nil {
+			_ = c.AbortWithError(http.StatusServiceUnavailable, err)
+		}
+	})
+	return nil
+}
+
+// withSCS uses scs with its go-redis store, as their READMEs show them.
+func withSCS(engine *gin.Engine, rdb *redis.Client) http.Handler {
+	manager := scs.New()
+	manager.Store = goredisstore.New(rdb)
+	engine.GET("/", func(c *gin.Context) {
+		count := manager.GetInt(c.Request.Context(), "count") + 1
+		manager.Put(c.Request.Context(), "count", count)
+		show(c, "Redis", int64(count))
+	})
+	engine.POST("/reset", func(c *gin.Context) {
+		if err := manager.Destroy(c.Request.Context()); err != nil {
+			_ = c.AbortWithError(http.StatusServiceUnavailable, err)
+		}
+	})
+	return manager.LoadAndSave(engine)
+}
+
+// fill puts n copies of the session under key into Redis, beside it.
+func fill(ctx context.Context, rdb *redis.Client, key string, n int) error {
+	const batch = 5000
+	script := redis.NewScript(`
+		local dump = redis.call('DUMP', KEYS[1])
+		for i = ARGV[1], ARGV[1] + ARGV[2] - 1 do redis.call('RESTORE', KEYS[1] .. string.format('%012d', i), 86400000, dump) end
+		return 0`)
+	var failed error
+	for i := 0; i < n; i += batch {
+		failed = errors.Join(failed, script.Run(ctx, rdb, []string{key}, i, min(batch, n-i)).Err())
+	}
+	return failed
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// report prints what was measured as Markdown.
+func report(w io.Writer, b *bench) {
+	fmt.Fprintf(w, "%s, %s, %d CPUs; %d rounds of %v, in turn; load by %s; %d sessions a row.\n\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), b.plan.rounds, b.plan.length,
+		b.generator, sessionsPerRow)
+	for _, conns := range []int{manyConns, oneConn} {
+		fmt.Fprintf(w, "### %d connections\n\n", conns)
+		b.speeds(w, conns)
+		fmt.Fprintln(w)
+	}
+	fmt.Fprint(w, "### Whatever the speed\n\n")
+	b.counts(w)
+}
+
+func (b *bench) speeds(w io.Writer, conns int) {
+	line(w, "program", "req/s", "p50 µs", "p99 µs", "app CPU µs", "Redis CPU µs",
+		"CPU ÷ limit", "req/s ÷ limit", "p50 ÷ limit", "CPU ÷ redigo", "req/s ÷ redigo")
+	line(w, slices.Concat([]string{"---"}, slices.Repeat([]string{"--:"}, 10))...)
+	limit, redigo := b.find(limitRow).rounds[conns], b.find(redigoRow).rounds[conns]
+	for _, r := range b.rows {
+		own := r.rounds[conns]
+		line(w, r.name, whole(median(own, rate)), whole(median(own, p50)), whole(median(own, p99)), tenths(median(own, appCPU)),
+			tenths(median(own, redisCPU)), ratio(own, limit, appCPU), ratio(own, limit, rate), ratio(own, limit, p50),
+			ratio(own, redigo, appCPU), ratio(own, redigo, rate))
+	}
+}
+
+func (b *bench) counts(w io.Writer) {
+	line(w, "program", "commands to Redis per visit", fmt.Sprintf("lost of %d", b.plan.visits),
+		fmt.Sprintf("back after a reset, of %d", b.plan.resets), "resident MB after the load", "start to first 200, ms")
+	line(w, slices.Concat([]string{"---"}, slices.Repeat([]string{"--:"}, 5))...)
+	for _, r := range b.rows {
+		commands, lost, back := strconv.Itoa(r.commands), strconv.FormatInt(r.lost, 10), strconv.FormatInt(r.back, 10)
+		if r.store == "" {
+			commands, lost, back = "0", "–", "–"
+		}
+		line(w, r.name, commands, lost, back, tenths(float64(r.resident)/1024), whole(r.process.first.Seconds()*1000))
+	}
+}
+
+func (b *bench) find(name string) *row {
+	return b.rows[slices.IndexFunc(b.rows, func(r *row) bool { return r.name == name })]
+}
+
+// line prints a line of a Markdown table.
+func line(w io.Writer, cells ...string) {
+	fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+}
+
+// What a round says, as numbers.
+func rate(r round) float64     { return float64(r.requests) / r.took.Seconds() }
+func p50(r round) float64      { return float64(r.p50.Microseconds()) }
+func p99(r round) float64      { return float64(r.p99.Microseconds()) }
+func appCPU(r round) float64   { return float64(r.app.Nanoseconds()) / 1000 }
+func redisCPU(r round) float64 { return float64(r.redis.Nanoseconds()) / 1000 }
+
+func median(rounds []round, value func(round) float64) float64 {
+	values := make([]float64, len(rounds))
+	for i, r := range rounds {
+		values[i] = value(r)
+	}
+	return middle(values)
+}
+
+// ratio is the median of the ratios of each round: what disturbs a round disturbs both.
+func ratio(rounds, base []round, value func(round) float64) string {
+	values := make([]float64, len(rounds))
+	for i, r := range rounds {
+		values[i] = value(r) / value(base[i])
+	}
+	return strconv.FormatFloat(middle(values), 'f', 2, 64)
+}
+
+func middle(values []float64) float64 {
+	slices.Sort(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
+
+func whole(v float64) string  { return strconv.FormatFloat(math.Round(v), 'f', 0, 64) }
+func tenths(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
+
+func micros(d time.Duration) string {
+	return strconv.FormatFloat(float64(d.Nanoseconds())/1000, 'f', 1, 64)
+}
