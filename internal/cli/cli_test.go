@@ -110,11 +110,16 @@ type brokenPipe struct{}
 func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestColoursAreForTerminalsThatWantThem(t *testing.T) {
-	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // as much a terminal as a test has
+	device, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0) // a new terminal
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer device.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
 	file, err := os.Create(t.TempDir() + "/file")
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +134,7 @@ func TestColoursAreForTerminalsThatWantThem(t *testing.T) {
 		{"terminal", device, "", true},
 		{"terminal with NO_COLOR", device, "NO_COLOR=1", false},
 		{"terminal that knows no colours", device, "TERM=dumb", false},
+		{"null device", null, "", false},
 		{"file", file, "", false},
 		{"anything else", new(strings.Builder), "", false},
 	}

@@ -61,7 +61,7 @@ func show(ctx context.Context, o demoOptions, getenv func(string) string, out io
 	}
 	say := sayer{merged.source("demo")}
 	say.line("sessions: %s", f.Redis())
-	say.line("%d instances take turns at  %s", o.instances, f.URL())
+	say.line("the one address: %s (instances: %d)", f.URL(), o.instances)
 	if o.open {
 		openBrowser(f.URL(), getenv)
 	}

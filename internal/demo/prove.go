@@ -133,7 +133,7 @@ func (t *trial) startFleet(ctx context.Context) (err error) {
 			return fmt.Errorf("--binary: %w", err)
 		}
 	}
-	t.progress("starting %d instances", t.instances)
+	t.begin("starting the instances")
 	t.fleet, err = fleet.Start(ctx, t.fleetOptions())
 	if err != nil {
 		return err
@@ -223,7 +223,7 @@ func (t *trial) run(ctx context.Context, c check) result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	t.progress("%s", c.name)
+	t.begin(c.name)
 	began := time.Now()
 	err := t.whole(ctx)
 	if err == nil {

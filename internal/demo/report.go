@@ -109,6 +109,7 @@ type writer struct {
 
 	mu    sync.Mutex
 	out   io.Writer
+	doing string    // the check under way
 	shown time.Time // when the last progress was written
 }
 
@@ -119,13 +120,21 @@ const (
 	clearLine    = "\r\x1b[K"
 )
 
+// begin names the check under way.
+func (w *writer) begin(name string) {
+	w.mu.Lock()
+	w.doing, w.shown = name, time.Time{}
+	w.mu.Unlock()
+	w.progress("...")
+}
+
 // progress replaces what is shown of the check under way.
 func (w *writer) progress(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.live && !w.json && time.Since(w.shown) > showEvery {
 		w.shown = time.Now()
-		fmt.Fprintf(w.out, clearLine+"         "+format, args...)
+		fmt.Fprintf(w.out, "%s%*s  %-*s  %s", clearLine, statusColumn, "", nameColumn, w.doing, fmt.Sprintf(format, args...))
 	}
 }
 

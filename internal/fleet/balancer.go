@@ -84,11 +84,11 @@ func (b *balancer) handler() http.Handler {
 	}
 }
 
-// rewrite gives the request the headers of a router. What the client sent by those names does not pass.
+// rewrite gives the request the headers of a router. What the client sent by those names does not pass. The Host
+// stays, so that the origin of a form is still the app's own.
 func rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme = "http"
 	r.Out.URL.Host = "instance" // replaced in RoundTrip
-	r.Out.Host = r.In.Host      // so that the origin of a form is still its own
 	r.SetXForwarded()
 	r.Out.Header.Set("X-Request-Id", strings.ToLower(rand.Text()))
 }

@@ -141,7 +141,7 @@ func TestMemoryMeansEachInstanceForItself(t *testing.T) {
 // script writes a program that is not ours.
 func script(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "program")
-	must(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700)) //nolint:gosec // it is to be run
+	must(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700))
 	return path
 }
 

@@ -1,0 +1,264 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"visit-counter/internal/cli"
+	"visit-counter/internal/fleet"
+	"visit-counter/internal/fleet/fleettest"
+)
+
+func TestMain(m *testing.M) { fleettest.Main(m) }
+
+// buffer is a bytes.Buffer for several writers.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// environment returns the getenv of an environment with these variables, name and value in turn.
+func environment(variables ...string) func(string) string {
+	return func(name string) string {
+		for i := 0; i < len(variables); i += 2 {
+			if variables[i] == name {
+				return variables[i+1]
+			}
+		}
+		return ""
+	}
+}
+
+// command runs a command as the program would, and returns its exit status and what it said.
+func command(t *testing.T, run cli.Func, getenv func(string) string, args ...string) (status int, said string) {
+	t.Helper()
+	var out buffer
+	program := cli.Program{Commands: []cli.Command{{Name: "it", Run: run}}}
+	status = program.Run(t.Context(), append([]string{"it"}, args...), getenv, &out, &out)
+	return status, out.String()
+}
+
+func TestMistakesInTheFlagsAreNamed(t *testing.T) {
+	tests := []struct {
+		name, args, wanted string
+		run                cli.Func
+	}{
+		{"no instances", "--instances 0", "--instances must be between 1 and 32", Run},
+		{"too many instances", "--instances 33", "--instances must be between 1 and 32", Run},
+		{"port out of range", "--port 65536", "--port must be between 0 and 65535", Run},
+		{"unknown store", "--store disk", "--store must be redis or memory", Run},
+		{"memory and a Redis", "--store memory --redis redis://localhost", "no use for --redis", Run},
+		{"demo: unknown flag", "--prot 1", "did you mean --port?", Run},
+		{"proof with one instance", "--instances 1", "--instances must be between 2 and 32", Prove},
+		{"address without a scheme", "--url example.com", "--url must be an http or https address", Prove},
+		{"deployed app and a binary", "--url http://example.com --binary x", "exclude each other", Prove},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			status, said := command(t, tt.run, environment(), strings.Fields(tt.args)...)
+			if status != 2 || !strings.Contains(said, tt.wanted) {
+				t.Errorf("status %d, %q; want 2 and %q", status, said, tt.wanted)
+			}
+		})
+	}
+}
+
+func TestThePortComesFromTheEnvironmentToo(t *testing.T) {
+	o, err := parseDemo(nil, environment("PORT", "8090"), io.Discard)
+	if err != nil || o.port != 8090 {
+		t.Errorf("port = %d, %v, want 8090", o.port, err)
+	}
+	o, err = parseDemo([]string{"--port", "8091"}, environment("PORT", "8090"), io.Discard)
+	if err != nil || o.port != 8091 {
+		t.Errorf("port = %d, %v, want the flag's 8091", o.port, err)
+	}
+	if _, err = parseDemo(nil, environment("PORT", "http"), io.Discard); err == nil || !strings.Contains(err.Error(), "PORT") {
+		t.Errorf("err = %v, want it to name PORT", err)
+	}
+}
+
+func TestAPortInUseIsNotLeftSilently(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	status, said := command(t, Run, environment(), "--port", port)
+	if status != 1 || !strings.Contains(said, "port "+port) || !strings.Contains(said, "--port N chooses another one") {
+		t.Errorf("status %d, %q; want 1, the port and the way out", status, said)
+	}
+}
+
+func TestInstancesGetNothingOfTheEnvironmentButWhatTheyNeed(t *testing.T) {
+	getenv := environment("SESSION_SECRET", "secret", "LOG_LEVEL", "debug", "REDIS_TLS_CA", "ca.pem", "AWS_KEY", "key")
+	if got := strings.Join(instanceEnvironment(demoOptions{}, getenv), " "); got != "LOG_FORMAT=text LOG_LEVEL=debug" {
+		t.Errorf("with a Redis of its own: %q", got)
+	}
+	got := strings.Join(instanceEnvironment(demoOptions{redis: "redis://localhost"}, getenv), " ")
+	if !strings.Contains(got, "SESSION_SECRET=secret") || strings.Contains(got, "AWS") {
+		t.Errorf("with a Redis that was given: %q", got)
+	}
+	if !strings.Contains(got, "REDIS_TLS_CA=/") || !strings.Contains(got, "/ca.pem") {
+		t.Errorf("the path of the CA is not absolute: %q", got)
+	}
+}
+
+func TestLettersBreakAndMendTheFleet(t *testing.T) {
+	var out buffer
+	f := fleettest.Start(t, fleet.Options{Instances: 2, Log: func(string) io.Writer { return &out }})
+	typing, keyboard := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		control(t.Context(), f, typing, sayer{&out})
+	}()
+	for _, step := range []struct{ key, wanted string }{
+		{"k", "web.1: the process has ended (signal: killed); starting it again now"},
+		{"k", "web.2: the process has ended (signal: killed)"},
+		{"r", "all instances have been restarted"},
+		{"s", "stopping Redis"},
+		{"S", "Redis is back, with its data"},
+		{"?", keyHelp},
+	} {
+		_, err := io.WriteString(keyboard, step.key+"\n")
+		must(t, err)
+		await(t, &out, step.wanted)
+	}
+	if !f.RedisRunning() {
+		t.Error("Redis does not run after it was started again")
+	}
+	_, err := io.WriteString(keyboard, "q\n")
+	must(t, err)
+	<-ended
+}
+
+// await waits until something has been written.
+func await(t *testing.T, out *buffer, wanted string) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(30 * time.Second)
+	for !strings.Contains(out.String(), wanted) {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("waited in vain for %q in:\n%s", wanted, out.String())
+		}
+	}
+}
+
+func TestLettersThatCannotWorkSayWhy(t *testing.T) {
+	var out buffer
+	d := desk{fleet: fleettest.Start(t, fleet.Options{Memory: true}), say: sayer{&out}}
+	d.press(t.Context(), "s")
+	if !strings.Contains(out.String(), fleet.ErrNoServer.Error()) {
+		t.Errorf("s without a redis-server says %q", out.String())
+	}
+}
+
+func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
+	var out buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		control(ctx, nil, strings.NewReader("?\n"), sayer{&out})
+	}()
+	await(t, &out, keyHelp+"\n"+keyHelp) // at the start, and for the letter
+	select {
+	case <-ended:
+		t.Error("the end of the input ended the demo")
+	default:
+	}
+	cancel()
+	<-ended
+}
+
+func TestLogsAreMergedLineByLine(t *testing.T) {
+	var out buffer
+	m := newMerger(&out, false)
+	first, second := m.source("web.1"), m.source("demo")
+	for _, w := range []struct {
+		to   io.Writer
+		text string
+	}{
+		{first, "half of "}, {second, "one\ntwo\nrest"}, {first, "a line\n"},
+		{first, "msg=request route=/readyz status=200\n"},
+	} {
+		_, err := io.WriteString(w.to, w.text)
+		must(t, err)
+	}
+	want := "demo   | one\ndemo   | two\nweb.1  | half of a line\n"
+	if out.String() != want {
+		t.Errorf("merged:\n%s\nwant:\n%s", out.String(), want)
+	}
+}
+
+func TestALineWithoutAnEndIsPassedOnAllTheSame(t *testing.T) {
+	var out buffer
+	_, err := newMerger(&out, false).source("web.1").Write(bytes.Repeat([]byte("x"), mostLine))
+	must(t, err)
+	if got := len(out.String()); got < mostLine {
+		t.Errorf("%d bytes came out, want %d and the prefix", got, mostLine)
+	}
+}
+
+func TestNeighboursHaveDifferentColours(t *testing.T) {
+	var out buffer
+	m := newMerger(&out, true)
+	for _, name := range []string{"web.1", "web.2"} {
+		_, err := io.WriteString(m.source(name), "hello\n")
+		must(t, err)
+	}
+	want := "\x1b[36mweb.1  | \x1b[0mhello\n\x1b[33mweb.2  | \x1b[0mhello\n"
+	if out.String() != want {
+		t.Errorf("coloured: %q, want %q", out.String(), want)
+	}
+}
+
+func TestABrowserIsOpenedOnlyWhereSomebodySeesIt(t *testing.T) {
+	tests := []struct {
+		name, system string
+		getenv       func(string) string
+		want         string
+	}{
+		{"Linux, X11", "linux", environment("DISPLAY", ":0"), "xdg-open"},
+		{"Linux, Wayland", "linux", environment("WAYLAND_DISPLAY", "wayland-0"), "xdg-open"},
+		{"Linux without a screen", "linux", environment(), ""},
+		{"macOS", "darwin", environment(), "open"},
+		{"macOS from afar", "darwin", environment("SSH_CONNECTION", "somewhere"), ""},
+		{"Windows", "windows", environment(), "rundll32 url.dll,FileProtocolHandler"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := strings.Join(browserOpener(tt.system, tt.getenv), " "); got != tt.want {
+				t.Errorf("opened with %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,244 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"visit-counter/internal/fleet"
+	"visit-counter/internal/fleet/fleettest"
+)
+
+var errUnanswered = errors.New("no answer")
+
+func TestEveryPromiseIsProven(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, fleettest.Program(t), "prove", "--json")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("prove: %v\n%s", err, out)
+	}
+	var r report
+	must(t, json.Unmarshal(out, &r))
+	if !r.Passed || len(r.Checks) != len(checks()) {
+		t.Errorf("passed: %v, with %d of %d checks", r.Passed, len(r.Checks), len(checks()))
+	}
+	for _, c := range r.Checks {
+		if c.Name == "visits at once are exact" && (c.Sent != 1000 || c.Counted != 1000) {
+			t.Errorf("%s: %d sent, %d counted, want 1000 each", c.Name, c.Sent, c.Counted)
+		}
+	}
+}
+
+func TestWhatCannotBeRunIsNoSuccess(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // no redis-server there
+	f := fleettest.Start(t, fleet.Options{})
+	var out buffer
+	tr := &trial{writer: &writer{out: &out}, fleet: f, url: f.URL(), client: localClient(), instances: 1}
+	r := report{}
+	for _, c := range checks() {
+		if c.server {
+			r.Checks = append(r.Checks, tr.run(t.Context(), c))
+		}
+	}
+	for _, c := range r.Checks {
+		if c.Status != notRun || !strings.Contains(c.Reason, "apt-get install redis-server") {
+			t.Errorf("%s: %s, %q; want NOT RUN and how to install", c.Name, c.Status, c.Reason)
+		}
+	}
+	if err := r.err(); len(r.Checks) != 2 || err == nil || !strings.Contains(err.Error(), "2 could not be run") {
+		t.Errorf("%d checks, %v; want 2 that could not be run", len(r.Checks), err)
+	}
+}
+
+// imitation is an app that looks like ours from outside. Its store may be a bad one.
+type imitation struct {
+	lossy bool // it reads, adds and writes, so that visits at once overwrite each other
+
+	mu       sync.Mutex
+	sessions map[string]int
+	created  int
+
+	requests, under, most atomic.Int64 // requests in all, at present, and at once at most
+}
+
+func (a *imitation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.requests.Add(1)
+	now := a.under.Add(1)
+	defer a.under.Add(-1)
+	for most := a.most.Load(); now > most && !a.most.CompareAndSwap(most, now); most = a.most.Load() {
+	}
+	id := ""
+	if c, err := r.Cookie("session"); err == nil {
+		id = c.Value
+	}
+	switch {
+	case r.URL.Path == "/reset":
+		a.mu.Lock()
+		delete(a.sessions, id)
+		a.mu.Unlock()
+		http.SetCookie(w, &http.Cookie{Name: "session", Path: "/", MaxAge: -1})
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	case r.URL.Path != "/" || r.Method != http.MethodGet || r.Header.Get("Sec-Purpose") != "":
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		a.visit(w, id)
+	}
+}
+
+func (a *imitation) visit(w http.ResponseWriter, id string) {
+	a.mu.Lock()
+	n, known := a.sessions[id]
+	if !known {
+		a.created++
+		id = fmt.Sprintf("session-number-%d", a.created)
+	}
+	n++
+	if !a.lossy || a.under.Load() == 1 { // else the other one, which has read the same, writes over it
+		a.sessions[id] = n
+	}
+	a.mu.Unlock()
+	http.SetCookie(w, &http.Cookie{Name: "session", Value: id, Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"visits": n, "instance": "web.1", "processes": []map[string]any{{"instance": "web.1", "visits": n}},
+	})
+}
+
+// proveImitation proves an imitation from outside.
+func proveImitation(t *testing.T, a *imitation, args ...string) (status int, said string) {
+	a.sessions = make(map[string]int)
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	return command(t, Prove, environment(), append([]string{"--url", server.URL + "/"}, args...)...)
+}
+
+func TestAnAppIsProvenFromOutsidePolitely(t *testing.T) {
+	var app imitation
+	status, said := proveImitation(t, &app)
+	if status != 0 || strings.Count(said, passed) != 6 || !strings.Contains(said, "All 6 checks passed") {
+		t.Errorf("status %d, want 0 and six checks:\n%s", status, said)
+	}
+	if n := app.requests.Load(); n > politeRequests {
+		t.Errorf("%d requests, want %d at most", n, politeRequests)
+	}
+	if n := app.most.Load(); n > politeAtOnce {
+		t.Errorf("%d requests at once, want %d at most", n, politeAtOnce)
+	}
+}
+
+func TestAStoreThatReadsAddsAndWritesIsFoundOut(t *testing.T) {
+	status, said := proveImitation(t, &imitation{lossy: true})
+	if status != 1 || !strings.Contains(said, "FAIL     visits at once are exact") || !strings.Contains(said, "100 visits were counted as") {
+		t.Errorf("status %d, want 1 and where it fails:\n%s", status, said)
+	}
+	if !strings.Contains(said, "not all is proven: of 6 checks, 1 failed") {
+		t.Errorf("want the sum:\n%s", said)
+	}
+}
+
+func TestInstancesThatAreDemandedMustBeSeen(t *testing.T) {
+	status, said := proveImitation(t, new(imitation), "--instances", "2")
+	if status != 1 || !strings.Contains(said, "1 of 2 instances served") {
+		t.Errorf("status %d, want 1 and how many served:\n%s", status, said)
+	}
+}
+
+func TestNoMoreThanThePoliteNumberOfRequestsLeaves(t *testing.T) {
+	var app imitation
+	server := httptest.NewServer(&app)
+	defer server.Close()
+	v := &visitor{client: politeClient(), url: server.URL, cookies: make(map[string]string)}
+	var failed error
+	for range politeRequests + 1 {
+		_, failed = v.request(t.Context(), http.MethodGet, "/healthz")
+	}
+	if failed == nil || app.requests.Load() != politeRequests {
+		t.Errorf("%d requests arrived and the last one said %v, want %d and an error", app.requests.Load(), failed, politeRequests)
+	}
+}
+
+func TestJSONHoldsTheFiguresAndNothingElseIsWritten(t *testing.T) {
+	app := imitation{sessions: make(map[string]int)}
+	server := httptest.NewServer(&app)
+	defer server.Close()
+	var out buffer
+	must(t, Prove(t.Context(), []string{"--json", "--url", strings.Replace(server.URL, "//", "//user:password@", 1)}, environment(), &out))
+	var r report
+	must(t, json.Unmarshal([]byte(out.String()), &r))
+	if !r.Passed || len(r.Checks) != 6 || r.Checks[0].Sent != 10 || r.Checks[0].PerInstance["web.1"] != 10 {
+		t.Errorf("the report is %+v", r)
+	}
+	if strings.Contains(out.String(), "password") {
+		t.Errorf("the password of the address is in the report:\n%s", out.String())
+	}
+}
+
+func TestAProofThatIsInterruptedProvesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out buffer
+	if err := Prove(ctx, []string{"--url", "http://127.0.0.1:1"}, environment(), &out); err == nil || strings.Contains(out.String(), passed) {
+		t.Errorf("err = %v, said %q; want an error and no check passed", err, out.String())
+	}
+}
+
+func TestProgressIsForTerminalsOnly(t *testing.T) {
+	var file, screen buffer
+	(&writer{out: &file}).progress("half way")
+	(&writer{out: &screen, live: true}).progress("half way")
+	if file.String() != "" || !strings.Contains(screen.String(), "half way") {
+		t.Errorf("in a file %q, on a terminal %q", file.String(), screen.String())
+	}
+}
+
+func TestVisitsThatWereLostOrDoubledAreNoticed(t *testing.T) {
+	add := func(numbers ...int) *tally {
+		sum := newTally()
+		for _, n := range numbers {
+			var err error
+			if n == 0 {
+				err = errUnanswered
+			}
+			sum.add(answer{page: page{Visits: n, Instance: "web.1"}}, err)
+		}
+		return sum
+	}
+	tests := []struct {
+		name           string
+		sum            *tally
+		counted        int
+		exact, bounded bool
+	}{
+		{"all counted", add(2, 3, 4), 3, true, true},
+		{"one lost", add(2, 3, 3), 2, false, false},
+		{"one counted twice", add(2, 4, 5), 4, false, false},
+		{"a number given twice, another one skipped", add(2, 2, 4), 3, false, false},
+		{"unanswered, not counted", add(2, 0, 3), 2, false, true},
+		{"unanswered, counted", add(2, 0, 4), 3, false, true},
+		{"unanswered, counted twice", add(2, 0, 5), 4, false, false},
+		{"more unanswered than were under way", add(make([]int, workers+1)...), 0, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.sum.exact(tt.counted); (err == nil) != tt.exact {
+				t.Errorf("exact: %v, want right = %v", err, tt.exact)
+			}
+			if err := tt.sum.bounded(tt.counted); (err == nil) != tt.bounded {
+				t.Errorf("bounded: %v, want right = %v", err, tt.bounded)
+			}
+		})
+	}
+}
