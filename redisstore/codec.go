@@ -64,10 +64,8 @@ func isFloat(v any) bool {
 
 // decode returns the value of a field's JSON text; every failure is an [ErrCorrupt].
 func decode(text string) (any, error) {
-	if len(text) > 0 && len(text) < 19 && isDigits(text) {
-		if n, err := strconv.Atoi(text); err == nil && (text[0] != '0' || n == 0 && len(text) == 1) {
-			return n, nil
-		}
+	if n, ok := count(text); ok {
+		return n, nil
 	}
 	if !utf8.ValidString(text) {
 		return nil, fmt.Errorf("%w: a field is not UTF-8", ErrCorrupt)
@@ -82,6 +80,15 @@ func decode(text string) (any, error) {
 		return nil, fmt.Errorf("%w: a field is more than one JSON value", ErrCorrupt)
 	}
 	return withNumbers(v), nil
+}
+
+// count is the short way for what most fields are: a whole number of few digits.
+func count(text string) (n int, ok bool) {
+	if text == "" || len(text) > 18 || !isDigits(text) || text[0] == '0' && len(text) > 1 {
+		return 0, false
+	}
+	n, err := strconv.Atoi(text)
+	return n, err == nil
 }
 
 func isDigits(text string) bool {

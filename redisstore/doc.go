@@ -96,13 +96,13 @@
 // # What Redis must allow
 //
 // Redis 5.0, or Valkey: before, a script that asked for the time could not write. The scripts are sent by EVALSHA, and by
-// EVAL once to each node that does not know them. With access control (Redis 6.0), a user for this package alone needs
+// EVAL once to each node that does not know them. With access control (Redis 6.2), a user for this package alone needs
 //
 //	resetkeys ~gin:session:* ~gin:secret resetchannels -@all
 //	+evalsha +eval +hgetall +hset +hdel +del +exists +rename +pexpire +pttl +time +set +get
 //
 // with its prefix in the place of gin: and select, if it uses another database than 0. A Cluster client needs
-// cluster|slots and readonly as well.
+// +cluster|slots and +command as well.
 //
 // Each script concerns one key, or two of one slot: Cluster needs no hash tags. Reads belong on masters: a replica (ReadOnly,
 // RouteByLatency, RouteRandomly) may not know yet what was just written. A failover loses what the old master has not

@@ -22,7 +22,7 @@ import (
 // failing returns a client that repeats nothing, so that a fault which lasts is an error at once.
 func failing(t *testing.T, target redistest.Target) *redis.Client {
 	t.Helper()
-	return client(t, target, func(o *redis.Options) { o.MaxRetries = -1 })
+	return client(t, target, func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 })
 }
 
 func TestAFailedLoadIsNeverOverwritten(t *testing.T) {

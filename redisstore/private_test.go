@@ -110,27 +110,29 @@ func TestNothingIsPrinted(t *testing.T) {
 	want(t, "output", string(written), "")
 }
 
-// aclRules are those of the package documentation.
-const aclRules = "resetkeys ~gin:session:* ~gin:secret resetchannels -@all +evalsha +eval +hgetall +hset +hdel +del " +
-	"+exists +rename +pexpire +pttl +time +set +get"
+// The rules of the package documentation, for one server and what a Cluster needs beside.
+const (
+	aclRules = "resetkeys ~gin:session:* ~gin:secret resetchannels -@all +evalsha +eval +hgetall +hset +hdel +del " +
+		"+exists +rename +pexpire +pttl +time +set +get"
+	aclClusterRules = aclRules + " +cluster|slots +command"
+)
 
-func TestTheRulesOfTheDocumentationAreAllARedisUserNeeds(t *testing.T) {
-	doc, err := os.ReadFile("doc.go")
-	must(t, err)
-	text := strings.Join(strings.Fields(strings.ReplaceAll(string(doc), "//", " ")), " ")
-	if !strings.Contains(text, aclRules) {
-		t.Error("doc.go names other rules than those that are tested here")
-	}
-	server := redistest.Start(t)
-	direct := redistest.Client(t, server)
-	args := []any{"ACL", "SETUSER", "sessions", "on", ">correct-horse"}
-	for rule := range strings.FieldsSeq(aclRules) {
+// restricted makes a user who may do what the rules say, and forgets what was done so far.
+func restricted(t *testing.T, direct *redis.Client, rules string) (user, password string) {
+	t.Helper()
+	user, password = "sessions", "correct-horse"
+	args := []any{"ACL", "SETUSER", user, "on", ">" + password}
+	for rule := range strings.FieldsSeq(rules) {
 		args = append(args, rule)
 	}
 	must(t, direct.Do(t.Context(), args...).Err())
 	must(t, direct.ConfigResetStat(t.Context()).Err())
+	return user, password
+}
 
-	rdb := client(t, server, func(o *redis.Options) { o.Username, o.Password = "sessions", "correct-horse" })
+// wantNoneDenied uses a store in every way and fails the test if the server denied anything.
+func wantNoneDenied(t *testing.T, direct *redis.Client, rdb redis.UniversalClient) {
+	t.Helper()
 	s := newStoreWith(t, rdb, nil, redisstore.WithMaxLifetime(time.Hour))
 	b := &browser{t: t}
 	b.visit(s)
@@ -143,13 +145,36 @@ func TestTheRulesOfTheDocumentationAreAllARedisUserNeeds(t *testing.T) {
 	want(t, "number", b.visit(s), 2)
 	must(t, errors.Join(everyDoor(b, s)...))
 	must(t, errors.Join(everyDoor(aged(t, direct, s, 2*time.Hour), s)...))
-
 	denials, err := direct.Do(t.Context(), "ACL", "LOG").Slice()
 	must(t, err)
 	want(t, "denials", len(denials), 0)
+}
+
+func TestTheRulesOfTheDocumentationAreAllARedisUserNeeds(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	must(t, err)
+	text := strings.Join(strings.Fields(strings.ReplaceAll(string(doc), "//", " ")), " ")
+	if !strings.Contains(text, aclRules) || !strings.Contains(text, "+cluster|slots and +command") {
+		t.Error("doc.go names other rules than those that are tested here")
+	}
+	server := redistest.Start(t)
+	direct := redistest.Client(t, server)
+	user, password := restricted(t, direct, aclRules)
+	wantNoneDenied(t, direct, client(t, server, func(o *redis.Options) { o.Username, o.Password = user, password }))
 	for rule := range strings.FieldsSeq(aclRules) {
 		if command, ok := strings.CutPrefix(rule, "+"); ok && calls(t, direct, command) == 0 {
 			t.Errorf("%s is not needed", rule)
 		}
 	}
+}
+
+func TestTheRulesOfTheDocumentationAreAllAClusterUserNeeds(t *testing.T) {
+	server, proxy, _ := cluster(t)
+	direct := redistest.Client(t, server)
+	user, password := restricted(t, direct, aclClusterRules)
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: []string{proxy.Addr()}, Username: user, Password: password, ContextTimeoutEnabled: true,
+	})
+	t.Cleanup(func() { must(t, rdb.Close()) })
+	wantNoneDenied(t, direct, rdb)
 }
