@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"visit-counter/internal/backend"
+	"visit-counter/internal/config"
+	"visit-counter/templates"
+)
+
+// manifest is manifest.yml with the keys that the Cloud Controller knows and we use. It ignores all others without a
+// word; here they fail the test.
+type manifest struct {
+	Applications []struct {
+		Name                string            `yaml:"name"`
+		Instances           int               `yaml:"instances"`
+		Memory              string            `yaml:"memory"`
+		RandomRoute         bool              `yaml:"random-route"`
+		Buildpacks          []string          `yaml:"buildpacks"`
+		HealthCheckType     string            `yaml:"health-check-type"`
+		HealthCheckEndpoint string            `yaml:"health-check-http-endpoint"`
+		Env                 map[string]string `yaml:"env"`
+	} `yaml:"applications"`
+}
+
+// appJSON is app.json with the keys of Heroku's schema that we use.
+type appJSON struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Keywords    []string `json:"keywords"`
+	Addons      []string `json:"addons"`
+	Env         map[string]struct {
+		Description string `json:"description"`
+		Generator   string `json:"generator"`
+	} `json:"env"`
+	Formation map[string]struct {
+		Quantity int `json:"quantity"`
+	} `json:"formation"`
+}
+
+func readFile(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// only returns the one match of a pattern's group in a file.
+func only(t testing.TB, file, pattern string) string {
+	t.Helper()
+	found := regexp.MustCompile("(?m)"+pattern).FindAllStringSubmatch(readFile(t, file), -1)
+	if len(found) != 1 {
+		t.Fatalf("%s has %d lines like %s, want 1", file, len(found), pattern)
+	}
+	return found[0][1]
+}
+
+func readManifest(t testing.TB) manifest {
+	t.Helper()
+	var m manifest
+	if err := yaml.NewDecoder(strings.NewReader(readFile(t, "manifest.yml")), yaml.Strict()).Decode(&m); err != nil {
+		t.Fatalf("manifest.yml: %v", err)
+	}
+	if len(m.Applications) != 1 {
+		t.Fatalf("manifest.yml has %d applications", len(m.Applications))
+	}
+	return m
+}
+
+func readAppJSON(t testing.TB) appJSON {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(readFile(t, "app.json")))
+	decoder.DisallowUnknownFields()
+	var a appJSON
+	if err := decoder.Decode(&a); err != nil {
+		t.Fatalf("app.json: %v", err)
+	}
+	return a
+}
+
+// binary is the name that `go install` gives the program: the last element of the module's path.
+func binary(t testing.TB) string {
+	t.Helper()
+	return path.Base(only(t, "go.mod", `^module (\S+)$`))
+}
+
+// startCommand is the command of the Procfile's only process.
+func startCommand(t testing.TB) string {
+	t.Helper()
+	return only(t, "Procfile", `^web: (.+)$`)
+}
+
+func TestEveryPlatformBuildsWithTheSameGo(t *testing.T) {
+	line := only(t, "go.mod", `^go (1\.\d+)\.0$`) // the line's first release: a platform may not have a later one
+	for _, place := range []struct{ name, got string }{
+		{"Heroku, by go.mod", only(t, "go.mod", `^// \+heroku goVersion (\S+)$`)},
+		{"Cloud Foundry, by manifest.yml", readManifest(t).Applications[0].Env["GOVERSION"]},
+		{"CI", "go" + only(t, ".github/workflows/ci.yml", `^ +go-version: "(\S+)"`)},
+	} {
+		if place.got != "go"+line {
+			t.Errorf("%s builds with %s, want go%s", place.name, place.got, line)
+		}
+	}
+	if strings.Contains(readFile(t, "go.mod"), "\ntoolchain ") {
+		t.Error("go.mod has a toolchain line, which asks for a Go that a platform may not have")
+	}
+}
+
+func TestThePlatformsStartTheBinaryThatIsBuilt(t *testing.T) {
+	name := binary(t)
+	if text := readFile(t, "Procfile"); text != "web: "+name+"\n" {
+		t.Errorf("the Procfile is %q, want the one word %s: signals go to that process", text, name)
+	}
+	if got := only(t, "Makefile", `go build -o (\S+) \.$`); got != "bin/"+name {
+		t.Errorf("`make build` writes %s, where `heroku local` finds no %s", got, name)
+	}
+	mains, err := exec.Command("go", "list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`, "./...").Output()
+	if got := strings.Fields(string(mains)); err != nil || !slices.Equal(got, []string{name}) {
+		t.Errorf("the platforms would build %q, want only %s (%v)", got, name, err)
+	}
+}
+
+func TestManifestAsksForWhatTheAppNeeds(t *testing.T) {
+	app := readManifest(t).Applications[0]
+	if app.Name != binary(t) || app.Instances != 4 || app.Memory != "64M" || !app.RandomRoute {
+		t.Errorf("name %s, %d instances, memory %s, random route %t", app.Name, app.Instances, app.Memory, app.RandomRoute)
+	}
+	if !slices.Equal(app.Buildpacks, []string{"go_buildpack"}) || app.HealthCheckType != "http" {
+		t.Errorf("buildpacks %q, health check by %s", app.Buildpacks, app.HealthCheckType)
+	}
+	if strings.Contains(readFile(t, "manifest.yml"), "((") {
+		t.Error("manifest.yml has a ((variable)): a plain `cf push` stops there")
+	}
+	// The health check asks without the router's headers, wants 200, and must not depend on a Redis.
+	cfg, err := config.Load(config.Environment{Getenv: func(name string) string {
+		return map[string]string{"VCAP_APPLICATION": "{}"}[name]
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handlers, err := newApp(cfg, &backend.Backend{}, slog.New(slog.DiscardHandler), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, err := handlers.Routes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := httptest.NewRecorder()
+	routes.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, app.HealthCheckEndpoint, nil))
+	if answer.Code != http.StatusOK {
+		t.Errorf("GET %s is answered with %d", app.HealthCheckEndpoint, answer.Code)
+	}
+}
+
+func TestHerokuButtonBringsARedis(t *testing.T) {
+	app := readAppJSON(t)
+	if len(app.Addons) != 1 || app.Formation["web"].Quantity != 1 || len(app.Formation) != 1 {
+		t.Errorf("add-ons %q, formation %v", app.Addons, app.Formation)
+	}
+	if want := "heroku addons:create " + app.Addons[0]; !slices.Contains(templates.NoRedis(templates.Heroku, "").Commands, want) {
+		t.Errorf("the page of an app without Redis does not tell to run %q", want)
+	}
+}
+
+func TestPlatformFilesSetOnlyVariablesThatAreRead(t *testing.T) {
+	known := readFile(t, ".env.example")
+	for name, value := range readAppJSON(t).Env {
+		if !strings.Contains(known, "\n"+name+"=") || value.Generator != "secret" || value.Description == "" {
+			t.Errorf("app.json sets %s to %+v", name, value)
+		}
+	}
+	for name := range readManifest(t).Applications[0].Env {
+		if name != "GOVERSION" && !strings.Contains(known, "\n"+name+"=") { // the buildpack reads that one
+			t.Errorf("manifest.yml sets %s, which nothing reads", name)
+		}
+	}
+}
+
+func TestSecretsAndBinariesAreNotPushed(t *testing.T) {
+	// `cf push` does not look into .gitignore, and `git push` not into .cfignore.
+	for _, name := range []string{".env", "bin/", ".redis/"} {
+		only(t, ".cfignore", "^("+regexp.QuoteMeta(name)+")$")
+		only(t, ".gitignore", "^/?("+regexp.QuoteMeta(name)+")$")
+	}
+	tracked, err := exec.Command("git", "ls-files", "-ci", "--exclude-from=.cfignore").Output()
+	if err == nil && len(bytes.TrimSpace(tracked)) > 0 {
+		t.Errorf("these files are in the repository, but `cf push` leaves them out:\n%s", tracked)
+	}
+}
