@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
+	chromium.close()
 	if found := everything.leaks(); len(found) > 0 {
 		fmt.Fprintf(os.Stderr, "FAIL: secrets in what the tests' processes printed or answered:\n%s\n", strings.Join(found, "\n"))
 		code = 1
