@@ -73,12 +73,13 @@ func reason(err error) (wrong, todo string) {
 	if wrong, todo, ok := mistrust(err); ok {
 		return wrong, todo
 	}
+	todo = "Try again in a moment; if it stays so, look whether Redis runs at this app's address of it, " +
+		"and whether it wants TLS (rediss://) or not (redis://)."
 	var network net.Error
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
-		return "Redis did not answer in time.", "Try again in a moment."
+		return "Redis did not answer in time.", todo
 	}
-	return "Redis cannot be reached.", "Try again in a moment; if it stays so, look whether Redis runs at this app's address of it, " +
-		"and whether it wants TLS (rediss://) or not (redis://)."
+	return "Redis cannot be reached.", todo
 }
 
 // refusal is the reason if Redis itself has given one.
@@ -108,7 +109,6 @@ func mistrust(err error) (wrong, todo string, ok bool) {
 	var (
 		host        x509.HostnameError
 		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
 	)
 	switch {
 	case errors.As(err, &host):
@@ -116,8 +116,6 @@ func mistrust(err error) (wrong, todo string, ok bool) {
 	case errors.As(err, &certificate):
 		return "The certificate of Redis is not trusted.",
 			"Set REDIS_TLS_CA to the CA that has signed it; REDIS_TLS_VERIFY=false trusts everybody.", true
-	case errors.As(err, &record):
-		return "What answers at the address of Redis does not speak TLS.", "Write redis:// for a Redis without TLS.", true
 	}
 	return "", "", false
 }

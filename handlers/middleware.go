@@ -161,11 +161,13 @@ func trusted(proxies []netip.Prefix, remoteAddr string) bool {
 	return false
 }
 
-// bounded gives the request's work with Redis its own time: it ends after a.Timeout, and goes on when the browser has
-// gone away, because a command that is cancelled halfway costs a connection.
+// bounded gives the request's work with Redis its own time: it ends when a.Timeout is all but over, so that the answer
+// is there in time, and goes on when the browser has gone away, because a command that is cancelled halfway costs a
+// connection.
 func (a *App) bounded() gin.HandlerFunc {
+	limit := a.Timeout * 19 / 20
 	return func(c *gin.Context) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), a.Timeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), limit)
 		defer cancel()
 		c.Request = c.Request.WithContext(ctx)
 		c.Next()

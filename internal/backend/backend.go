@@ -56,7 +56,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, e
 func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 	b := &Backend{Client: r.Client(), Redis: r, probeKey: cfg.KeyPrefix + "probe"}
 	w := &watcher{
-		probe: b.Ping, patience: cfg.RedisTimeout / 2,
+		probe: b.Ping, patience: cfg.RedisTimeout,
 		log:       log.With(slog.String("source", r.Source), slog.String("address", r.Address)),
 		suspicion: make(chan struct{}, 1),
 	}

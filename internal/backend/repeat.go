@@ -22,20 +22,19 @@ const (
 var errMaxClients = errors.New("ERR max number of clients reached")
 
 // repeat tries again while an error is one that passes and at least half of ctx's time is left: so a short trouble is
-// waited out, and the error of a long one is its own and not that of a deadline. It is go-redis' own repetition, except
-// that that one also repeats the greeting, on connections that are closed. Repeating is safe because the store's
-// commands are.
+// waited out, and the error of a long one is its own and not that of a deadline. Without a deadline it tries once. It
+// does what go-redis would do, which also repeats the greeting, on connections that are closed. Repeating is safe
+// because the store's commands are.
 func repeat(ctx context.Context, try func() error) error {
 	deadline, ok := ctx.Deadline()
-	half := deadline.Add(-time.Until(deadline) / 2)
-	pause := firstPause
-	for {
+	if !ok {
+		return try()
+	}
+	last := deadline.Add(-time.Until(deadline) / 2)
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
 		err := try()
-		if !ok || !passes(err) {
-			return err
-		}
 		wait := pause/2 + rand.N(pause) //nolint:gosec // a pause is no secret
-		if time.Now().Add(wait).After(half) {
+		if !passes(err) || time.Now().Add(wait).After(last) {
 			return err
 		}
 		select {
@@ -43,7 +42,6 @@ func repeat(ctx context.Context, try func() error) error {
 			return err
 		case <-time.After(wait):
 		}
-		pause = min(2*pause, mostPause)
 	}
 }
 
