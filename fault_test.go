@@ -156,6 +156,17 @@ func (y *tally) prove(fault string, back time.Duration) {
 		fault, y.sent, y.acked, v.Visits, y.longest.Round(time.Millisecond), back.Round(time.Millisecond))
 }
 
+// said returns what the instance has printed besides its line for each request.
+func (i *instance) said() string {
+	var lines strings.Builder
+	for line := range strings.Lines(i.output.String()) {
+		if !strings.Contains(line, `"msg":"request"`) {
+			lines.WriteString(line)
+		}
+	}
+	return lines.String()
+}
+
 // refused fails the test unless the answer is what a visitor is promised while Redis cannot be asked.
 func refused(t testing.TB, answer response) {
 	t.Helper()

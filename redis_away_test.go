@@ -1,7 +1,9 @@
 package main
 
 import (
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,7 +42,7 @@ func (r *rig) do(t testing.TB, commands ...string) {
 	t.Helper()
 	for _, command := range commands {
 		var args []any
-		for _, word := range strings.Fields(command) {
+		for word := range strings.FieldsSeq(command) {
 			args = append(args, word)
 		}
 		if err := r.admin.Do(t.Context(), args...).Err(); err != nil {
@@ -196,7 +198,7 @@ func (r *rig) saidOnce(t *testing.T) {
 	redistest.Wait(t, "the log to say that Redis is back", func() bool { return r.app.output.count("redis back") == 1 })
 	for message, want := range map[string]int{"redis connected": 1, "redis lost": 1, "redis back": 1} {
 		if got := r.app.output.count(message); got != want {
-			t.Errorf("the log says %q %d times, want %d", message, got, want)
+			t.Errorf("the log says %q %d times, want %d:\n%s", message, got, want, r.app.said())
 		}
 	}
 	for _, attribute := range []string{`"after":`, `"failures":`} {
@@ -281,4 +283,172 @@ func TestShortTroubleIsNotNoticed(t *testing.T) {
 	if got := r.app.output.count("redis lost"); got != 0 {
 		t.Errorf("the log says %d times that Redis was lost", got)
 	}
+}
+
+func TestCountIsExactWhileConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	y := newTally(t, r.app)
+	y.visit()
+	id := y.id()
+	r.proxy.CutEvery(5 * time.Millisecond)
+	for range 5 {
+		y.storm(40)
+	}
+	r.proxy.Heal()
+	back := y.recover(id)
+	y.prove("connections cut every 5 ms", back)
+	if y.acked < y.sent/2 {
+		t.Errorf("of %d visits only %d were acknowledged", y.sent, y.acked)
+	}
+}
+
+func TestCountIsExactWhileRedisIsSlow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	y := newTally(t, r.app)
+	y.visit()
+	id := y.id()
+	r.proxy.Delay(300 * time.Millisecond)
+	for range 3 {
+		if !y.visit() {
+			t.Error("with Redis slow but alive a visit was refused")
+		}
+	}
+	y.storm(atOnce)
+	r.proxy.Heal()
+	back := y.recover(id)
+	y.prove("answers 300 ms late", back)
+}
+
+func TestForgottenScriptsAreNotNoticed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	y := newTally(t, r.app)
+	y.visit()
+	y.during(func() {
+		for range 20 {
+			r.do(t, "SCRIPT FLUSH")
+			y.acknowledged(5)
+		}
+	})
+	y.prove("scripts forgotten 20 times under load", 0)
+	if y.acked != y.sent {
+		t.Errorf("%d of %d visits were acknowledged", y.acked, y.sent)
+	}
+}
+
+func TestPasswordMayBeCorrectedWithoutARestart(t *testing.T) {
+	t.Parallel()
+	everything.secret("a password", "right-p4ssword")
+	everything.secret("a password", "wrong-p4ssword")
+	server := redistest.Start(t, redistest.Password("right-p4ssword"))
+	i := start(t, "REDIS_URL="+strings.Replace(server.URL(), "right", "wrong", 1))
+	y := newTally(t, i)
+	if got := y.storm(atOnce); got != 0 {
+		t.Errorf("with a wrong password %d visits were counted", got)
+	}
+	answer := y.visitor.do(t, http.MethodGet, i.url+"/readyz")
+	if !strings.Contains(answer.body, "refuses the password") {
+		t.Errorf("/readyz: %s", answer.body)
+	}
+	redistest.Client(t, server).Do(t.Context(), "ACL", "SETUSER", "default", ">wrong-p4ssword")
+	began := time.Now()
+	redistest.Wait(t, "a visit to be counted", y.visit)
+	y.prove("wrong password at the start", time.Since(began))
+}
+
+func TestRedisWithoutItsDataStartsNewSessionsOnAllInstances(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, two := start(t, "REDIS_URL="+server.URL()), start(t, "REDIS_URL="+server.URL())
+	visitor := newBrowser(t)
+	visitor.visit(t, one.url)
+	visitor.visit(t, two.url)
+	before := visitor.cookie(t, one.url)
+	server.Kill()
+	redistest.Restart(t, server)
+	began := time.Now()
+	redistest.Wait(t, "a visit to be counted", func() bool { _, _, ok := visitor.tryVisit(t, one.url); return ok })
+	back := time.Since(began)
+	if visitor.cookie(t, one.url)[:27] == before[:27] {
+		t.Error("a session that is gone is taken up again under its old id")
+	}
+	for want := 2; want <= 5; want++ {
+		if got := visitor.visit(t, []*instance{one, two}[want%2].url).Visits; got != want {
+			t.Errorf("visit %d after the loss of all data says %d", want, got)
+		}
+	}
+	t.Logf("figures | %-36s | back after %6s", "restarted empty", back.Round(time.Millisecond))
+}
+
+// The shared secret goes with the data. An instance that comes before the others have put it back makes another one.
+func TestInstancesAgreeOnASecretAfterRedisHasLostIt(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	old := start(t, "REDIS_URL="+server.URL())
+	newBrowser(t).visit(t, old.url)
+	server.Kill()
+	redistest.Restart(t, server)
+	fresh := start(t, "REDIS_URL="+server.URL())
+	visitor := newBrowser(t)
+	visitor.visit(t, fresh.url)
+	redistest.Wait(t, "the old instance to have Redis back", func() bool {
+		return newBrowser(t).do(t, http.MethodGet, old.url+"/readyz").status == http.StatusOK
+	})
+	for want := 2; want <= 5; want++ {
+		if got := visitor.visit(t, []*instance{old, fresh}[want%2].url).Visits; got != want {
+			t.Errorf("visit %d says %d", want, got)
+		}
+	}
+}
+
+func TestNothingIsHalfWrittenByAFullRedis(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	y := newTally(t, r.app)
+	y.visit()
+	key := r.admin.Keys(t.Context(), "visits:session:*").Val()[0]
+	before := r.admin.HGetAll(t.Context(), key).Val()
+	r.do(t, "CONFIG SET maxmemory 1kb")
+	y.storm(20)
+	refused(t, newBrowser(t).do(t, http.MethodGet, r.app.url+"/")) // a first visit
+	if after := r.admin.HGetAll(t.Context(), key).Val(); !maps.Equal(before, after) {
+		t.Errorf("the session was %v and is %v", before, after)
+	}
+	if keys := r.admin.DBSize(t.Context()).Val(); keys != 2 {
+		t.Errorf("there are %d keys, want the session and the shared secret", keys)
+	}
+	answer := y.visitor.do(t, http.MethodPost, r.app.url+"/reset")
+	if answer.status != http.StatusSeeOther || r.admin.Exists(t.Context(), key).Val() != 0 {
+		t.Errorf("a full Redis can still forget, but the reset was answered with %d", answer.status)
+	}
+}
+
+// A server that loads much answers late, and then with LOADING.
+func TestCountIsExactOverALongLoad(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.AppendOnly(), redistest.Config("key-load-delay 100"))
+	i := start(t, "REDIS_URL="+server.URL())
+	y := newTally(t, i)
+	y.visit()
+	id := y.id()
+	fill := redistest.Client(t, server).Pipeline()
+	for n := range 12000 {
+		fill.Set(t.Context(), "other:"+strconv.Itoa(n), "", time.Hour)
+	}
+	if _, err := fill.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	var wg sync.WaitGroup
+	wg.Go(func() { redistest.Restart(t, server) })
+	redistest.Wait(t, "an answer of a Redis that loads its data", func() bool {
+		y.visit()
+		return strings.Contains(newBrowser(t).do(t, http.MethodGet, i.url+"/readyz").body, "still loading")
+	})
+	y.storm(atOnce)
+	wg.Wait()
+	back := y.recover(id)
+	y.prove("a long load after a kill", back)
 }
