@@ -13,8 +13,8 @@ import (
 // What Redis must allow the app's user, as ACL SETUSER takes it; clusterRules is what the nodes of a Cluster must allow
 // besides.
 const (
-	aclRules     = "~visits:* +evalsha +eval +hgetall +hset +hdel +pexpire +pttl +time +del +get +set +setnx"
-	clusterRules = "+cluster|slots +ping +asking"
+	aclRules     = "~visits:* +evalsha +eval +hgetall +hset +hdel +pexpire +pttl +time +del +get +set"
+	clusterRules = "+cluster|slots +asking +ping"
 )
 
 // allow makes a user "visits" who may do what the rules say and nothing else.

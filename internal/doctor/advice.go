@@ -31,7 +31,7 @@ func advices(source, prefix string) []advice {
 		{"invalid password", "it refuses the password", present},
 		{"without any password", "a password is configured, but this Redis has none", "set requirepass there, or remove it from " + source},
 		{"permission", "the user may not do what the store needs", "ACL SETUSER NAME ~" + prefix + "* " + permissions +
-			" (in a Cluster also +cluster|slots)"},
+			" (in a Cluster also +cluster|slots +asking)"},
 		{"protected mode", "it refuses other machines, because it has no password (protected mode)",
 			"set requirepass in redis.conf and put the password into " + source},
 		{"oom command", "its memory is full: nothing can be written", "give it more memory (maxmemory, a larger plan), or remove other data from it"},
