@@ -26,9 +26,6 @@ import (
 	"visit-counter/templates"
 )
 
-// drainTime is how long requests under way may take after SIGTERM: Cloud Foundry kills after 10 seconds.
-const drainTime = 7 * time.Second
-
 // serve runs one instance: configuration, Redis, store, pages, routes, listen, wait, drain.
 func serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	started := time.Now().Truncate(time.Millisecond)
@@ -43,7 +40,7 @@ func serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 	if cfg.MemoryLimit > 0 {
 		debug.SetMemoryLimit(cfg.MemoryLimit / 10 * 9) // the rest is for what Go does not count
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.Port))
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: cfg.Port})
 	if err != nil {
 		return fmt.Errorf("PORT %d cannot be listened on, is another program using it? (%w)", cfg.Port, err)
 	}
@@ -73,36 +70,6 @@ func serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 		slog.String("instance", cfg.Instance), slog.String("store", app.StoreName),
 		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
 	return serveUntil(ctx, listener, routes, &draining, log)
-}
-
-// serveUntil serves until ctx ends, and then finishes the requests under way.
-func serveUntil(ctx context.Context, l net.Listener, routes http.Handler, draining *atomic.Bool, log *slog.Logger) error {
-	server := &http.Server{
-		Handler:           routes,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      20 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // complaints about clients
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	draining.Store(true)
-	log.Info("stopping", slog.Duration("at_most", drainTime))
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
-		log.Warn("some requests did not end in time")
-		return server.Close()
-	}
-	log.Info("stopped")
-	return nil
 }
 
 // loadConfig reads the environment and .env.

@@ -20,6 +20,7 @@ const (
 	failureKey     = "visit-counter/failure" // in a gin.Context: the error that the request's log line names
 	maxLogged      = 128                     // characters of a text from outside in a log line
 	unmatchedRoute = "unmatched"
+	bodyTime       = time.Second // for how long a body is read that nobody wants
 )
 
 // logged writes one line per request. Paths, queries and header values are not in it, but for the router's request
@@ -100,6 +101,22 @@ func (a *App) secured() gin.HandlerFunc {
 	}
 }
 
+// closed ends the connection with the answer where nothing should come on it any more: while the process stops, so
+// that a router takes another instance for its next request; and after a request with a body, which no address here
+// takes, so that the answer does not wait for a body that may be huge, or never come.
+func (a *App) closed() gin.HandlerFunc {
+	return func(c *gin.Context) {
+		body := c.Request.ContentLength != 0
+		if body || a.Draining() {
+			c.Header("Connection", "close")
+		}
+		if body {
+			// For a moment it is read and dropped: a client that is cut off while it sends may miss the answer.
+			_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(bodyTime)) // tests' writers have none
+		}
+	}
+}
+
 // redirected sends a browser that came to the platform's router by http to https. Health checks and whatever else
 // comes without the router's header are served as they are.
 func (a *App) redirected(proxies []netip.Prefix) gin.HandlerFunc {
@@ -110,12 +127,13 @@ func (a *App) redirected(proxies []netip.Prefix) gin.HandlerFunc {
 			return
 		}
 		c.Abort()
-		if !plainHost(r.Host) {
+		uri := r.URL.RequestURI()
+		if !plainHost(r.Host) || !strings.HasPrefix(uri, "/") { // without the slash it would prolong the host's name
 			c.Status(http.StatusBadRequest)
 			return
 		}
 		c.Header("Cache-Control", "no-store")
-		c.Header("Location", "https://"+r.Host+r.URL.RequestURI())
+		c.Header("Location", "https://"+r.Host+uri)
 		c.Status(http.StatusPermanentRedirect)
 	}
 }

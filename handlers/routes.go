@@ -56,7 +56,7 @@ func (a *App) Routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine.Use(a.logged(), a.recovered(), a.secured(), a.redirected(proxies))
+	engine.Use(a.logged(), a.recovered(), a.secured(), a.closed(), a.redirected(proxies))
 
 	session := sessions.Sessions(a.CookieName, a.Store)
 	engine.GET("/", a.prefetched(), a.bounded(), session, a.home())
