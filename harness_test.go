@@ -39,6 +39,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "FAIL: secrets in what the tests' processes printed or answered:\n%s\n", strings.Join(found, "\n"))
 		code = 1
 	}
+	if races := everything.after("WARNING: DATA RACE", 3000); races != "" {
+		fmt.Fprintf(os.Stderr, "FAIL: data races in the tests' processes:\n%s\n", races)
+		code = 1
+	}
 	os.Exit(code)
 }
 
@@ -77,6 +81,18 @@ func (p *printed) leaks() (found []string) {
 		}
 	}
 	return found
+}
+
+// after returns what follows the first appearance of a text, up to n bytes; nothing if it does not appear.
+func (p *printed) after(text string, n int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	start := bytes.Index(p.text.Bytes(), []byte(text))
+	if start < 0 {
+		return ""
+	}
+	found := p.text.Bytes()[start:]
+	return string(found[:min(n, len(found))])
 }
 
 // instance is one running process of the program.
@@ -125,7 +141,7 @@ func launchIn(t testing.TB, folder string, env ...string) *instance {
 	i := &instance{env: env, exited: make(chan struct{})}
 	i.cmd = exec.Command(os.Args[0])
 	i.cmd.Dir = folder
-	i.cmd.Env = append([]string{beTheProgram + "=1", "PATH=" + os.Getenv("PATH")}, env...)
+	i.cmd.Env = append([]string{beTheProgram + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, env...)
 	i.cmd.Stdout, i.cmd.Stderr = &i.output, &i.output
 	if err := i.cmd.Start(); err != nil {
 		t.Fatal(err)
