@@ -92,7 +92,7 @@ func (r Result) Counters(prefix string) (map[string]int64, error) {
 		}
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%w: field %q is not a whole number", ErrCorrupt, name)
+			return nil, fmt.Errorf("%w: field %.40q is not a whole number", ErrCorrupt, name)
 		}
 		counters[name] = n
 	}

@@ -26,7 +26,7 @@ if #flat == 0 then
   if ARGV[1] ~= '1' then return 'GONE' end
   created = string.format('%.0f', now)
   field['@created'] = created
-elseif not created or not created:find('^[1-9]%d*$') or #created > 15 then
+elseif not created or not created:find('^[1-9]%d*$') or #created > 14 then
   return 'CORRUPT\0@created'
 elseif lifetime > 0 and now - created >= lifetime then
   redis.call('DEL', key)
@@ -60,10 +60,12 @@ local remove, settled = {}, 0
 for name, value in pairs(field) do
   if name:sub(1, 1) == '@' and name ~= '@created' then
     local at, below = value:match('^%[(%d+),(%d+)')
-    if not at then return 'CORRUPT\0' .. name end
+    local sent = tonumber(name:match('^@%w+%.(%d+)$'))
+    at, below = tonumber(at), tonumber(below)
+    if not sent or not at or at > limit or below > sent then return 'CORRUPT\0' .. name end
     if name:sub(1, #sender) == sender then
-      settled = math.max(settled, tonumber(below))
-      if tonumber(name:sub(#sender + 1)) < floor then remove[#remove + 1] = name end
+      settled = math.max(settled, below)
+      if sent < floor then remove[#remove + 1] = name end
     elseif now / 1000 - at > 60 then
       remove[#remove + 1] = name
     end

@@ -147,7 +147,7 @@ func (rec *record) fill(fields map[string]string) error {
 		}
 		value, err := decode(text)
 		if err != nil {
-			return fmt.Errorf("field %q: %w", name, err)
+			return fmt.Errorf("field %.40q: %w", name, err)
 		}
 		values[name] = value
 	}
@@ -180,7 +180,7 @@ func (rec *record) changes() (write, remove []string, err error) {
 		}
 		text, err := encode(value)
 		if err != nil {
-			return nil, nil, fmt.Errorf("field %q: %w", name, err)
+			return nil, nil, fmt.Errorf("field %.40q: %w", name, err)
 		}
 		if stored, ok := rec.fields[name]; !ok || !unchanged(text, stored) {
 			write = append(write, name, text)

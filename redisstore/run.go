@@ -99,9 +99,9 @@ func parse(text string) ([]string, error) {
 	case "TOOLARGE":
 		return nil, ErrTooLarge
 	case "OVERFLOW":
-		return nil, fmt.Errorf("%w: field %q", ErrOverflow, about)
+		return nil, fmt.Errorf("%w: field %.40q", ErrOverflow, about)
 	case "CORRUPT":
-		return nil, fmt.Errorf("%w: field %q", ErrCorrupt, about)
+		return nil, fmt.Errorf("%w: field %.40q", ErrCorrupt, about)
 	}
 	return nil, fmt.Errorf("%w: a script's answer is not understood", ErrUnavailable)
 }

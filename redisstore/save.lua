@@ -20,7 +20,7 @@ if #flat == 0 then
   if ARGV[1] ~= '1' then return 'GONE' end
   created = string.format('%.0f', now)
   write = { '@created', created }
-elseif not created or not created:find('^[1-9]%d*$') or #created > 15 then
+elseif not created or not created:find('^[1-9]%d*$') or #created > 14 then
   return 'CORRUPT\0@created'
 elseif lifetime > 0 and now - created >= lifetime then
   redis.call('DEL', key)

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -84,11 +85,13 @@ func (x *secrets) sync(ctx context.Context, s *Store) (keyring, error) {
 		}
 		return s.rdb.Get(ctx, x.sharedKey).Result()
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		return nil, fmt.Errorf("%w: another type lies under the key of the shared secret", ErrUnavailable)
+	case err != nil:
 		return nil, fmt.Errorf("shared secret: %w", err)
-	}
-	if len(text) < MinKeyBytes {
-		return nil, fmt.Errorf("%w: the shared secret is shorter than %d bytes", ErrCorrupt, MinKeyBytes)
+	case len(text) < MinKeyBytes:
+		return nil, fmt.Errorf("%w: the shared secret is shorter than %d bytes", ErrUnavailable, MinKeyBytes)
 	}
 	return x.take(text), nil
 }
