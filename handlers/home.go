@@ -56,11 +56,10 @@ type visit struct {
 	ledger ledger
 }
 
-// count counts one visit, in one round trip. A session that is damaged is left aside, and the visitor gets a new
-// one: an error that comes back at each visit would help nobody.
+// count counts one visit, in one round trip. A session that is damaged is left aside, and the visitor gets a new one.
 func (a *App) count(c *gin.Context, row string) (visit, error) {
 	v, err := countOnce(c, row)
-	if errors.Is(err, redisstore.ErrCorrupt) || errors.Is(err, redisstore.ErrOverflow) {
+	if damaged(err) {
 		a.Log.LogAttrs(c.Request.Context(), slog.LevelError, "damaged session set aside", slog.Any("err", err))
 		if err := redisstore.Abandon(c); err != nil {
 			return visit{}, err
@@ -68,6 +67,11 @@ func (a *App) count(c *gin.Context, row string) (visit, error) {
 		return countOnce(c, row)
 	}
 	return v, err
+}
+
+// damaged reports whether an error is about what lies under the session's key: it would come back at each visit.
+func damaged(err error) bool {
+	return errors.Is(err, redisstore.ErrCorrupt) || errors.Is(err, redisstore.ErrOverflow) || errors.Is(err, redisstore.ErrTooLarge)
 }
 
 func countOnce(c *gin.Context, row string) (visit, error) {

@@ -16,6 +16,8 @@ const (
 	// the names sort by it and the oldest are folded first.
 	rowPrefix     = "process:"
 	rowTimeLayout = "2006-01-02T15:04:05.000Z"
+	// mostVisits is the greatest count: up to it, every reader of JSON agrees on whole numbers.
+	mostVisits = 1<<53 - 1
 )
 
 // rowName returns the session's field in which the process counts its visits.
@@ -56,13 +58,15 @@ func newLedger(result redisstore.Result, current string) (ledger, error) {
 	}
 	l := ledger{earlier: earlier[earlierField]}
 	folded := earlier[earlierProcessField]
-	if result.Count < 1 || l.earlier < 0 || folded < 0 {
-		return ledger{}, fmt.Errorf("%w: a count is negative", redisstore.ErrCorrupt)
+	if result.Count < 1 || impossible(l.earlier) || impossible(folded) {
+		return ledger{}, fmt.Errorf("%w: a count is impossible", redisstore.ErrCorrupt)
 	}
 	if l.rows, err = parseRows(rows, current); err != nil {
 		return ledger{}, err
 	}
-	l.balance(result.Count)
+	if err := l.balance(result.Count); err != nil {
+		return ledger{}, err
+	}
 	names := make(map[string]bool, len(l.rows))
 	for _, row := range l.rows {
 		names[row.Instance] = true
@@ -72,6 +76,8 @@ func newLedger(result redisstore.Result, current string) (ledger, error) {
 	return l, nil
 }
 
+func impossible(n int64) bool { return n < 0 || n > mostVisits }
+
 // parseRows returns the rows of the ledger, by start.
 func parseRows(fields map[string]int64, current string) ([]templates.Row, error) {
 	rows := make([]templates.Row, 0, len(fields))
@@ -80,8 +86,8 @@ func parseRows(fields map[string]int64, current string) ([]templates.Row, error)
 		if err != nil {
 			return nil, err
 		}
-		if visits < 1 {
-			return nil, fmt.Errorf("%w: a row of the ledger has no visits", redisstore.ErrCorrupt)
+		if visits == 0 || impossible(visits) {
+			return nil, fmt.Errorf("%w: a row of the ledger has an impossible number of visits", redisstore.ErrCorrupt)
 		}
 		rows = append(rows, templates.Row{Instance: instance, Started: started, Visits: visits, Current: name == current})
 	}
@@ -93,15 +99,18 @@ func parseRows(fields map[string]int64, current string) ([]templates.Row, error)
 
 // balance makes the rows add up to the visits. They do, but for one case: an increment that was repeated, because
 // its answer got lost, returns its own count beside rows that others have added to since. Those later visits are
-// taken off the other processes' rows, newest first.
-func (l *ledger) balance(visits int64) {
+// taken off the other processes' rows, newest first. Where that is not enough, it is an ErrCorrupt.
+func (l *ledger) balance(visits int64) error {
 	surplus := l.earlier - visits
 	for _, row := range l.rows {
 		surplus += row.Visits
+		if surplus > mostVisits {
+			return fmt.Errorf("%w: the ledger has more visits than can be", redisstore.ErrCorrupt)
+		}
 	}
 	if surplus < 0 {
 		l.earlier -= surplus
-		return
+		return nil
 	}
 	for i := len(l.rows) - 1; i >= 0 && surplus > 0; i-- {
 		if row := &l.rows[i]; !row.Current {
@@ -109,6 +118,10 @@ func (l *ledger) balance(visits int64) {
 			row.Visits, surplus = row.Visits-off, surplus-off
 		}
 	}
-	l.earlier -= min(surplus, l.earlier)
+	if surplus > l.earlier {
+		return fmt.Errorf("%w: this process's row of the ledger has more visits than there are", redisstore.ErrCorrupt)
+	}
+	l.earlier -= surplus
 	l.rows = slices.DeleteFunc(l.rows, func(row templates.Row) bool { return row.Visits == 0 && !row.Current })
+	return nil
 }
