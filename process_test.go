@@ -186,15 +186,15 @@ func TestSIGKILLLosesNoNumberThatABrowserSaw(t *testing.T) {
 	}
 }
 
-// router passes requests on to instances in turn, as a platform's router does: it keeps connections, passes over an
+// relay passes requests on to instances in turn, as a platform's router does: it keeps connections, passes over an
 // instance that it cannot connect to, and never sends a request twice.
-type router struct {
+type relay struct {
 	instances []string // host:port
 	next      atomic.Uint64
 	transport *http.Transport
 }
 
-func (r *router) RoundTrip(request *http.Request) (*http.Response, error) {
+func (r *relay) RoundTrip(request *http.Request) (*http.Response, error) {
 	for turn, attempt := r.next.Add(1), uint64(1); ; attempt++ {
 		request.URL.Host = r.instances[(turn+attempt)%uint64(len(r.instances))]
 		// An http.Transport repeats what it can by itself, unless the request has a body that it cannot read again.
@@ -209,7 +209,7 @@ func (r *router) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func startRouter(t *testing.T, instances ...*instance) (address string) {
 	t.Helper()
-	r := &router{transport: http.DefaultTransport.(*http.Transport).Clone()}
+	r := &relay{transport: http.DefaultTransport.(*http.Transport).Clone()}
 	r.transport.MaxIdleConnsPerHost = 64
 	for _, i := range instances {
 		r.instances = append(r.instances, strings.TrimPrefix(i.url, "http://"))
