@@ -158,6 +158,7 @@ func TestManifestAsksForWhatTheAppNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	handlers.Draining = func() bool { return false }
 	routes, err := handlers.Routes()
 	if err != nil {
 		t.Fatal(err)

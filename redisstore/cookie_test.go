@@ -327,8 +327,8 @@ func TestASharedSecretThatIsNoneIsAnError(t *testing.T) {
 			s := newStoreWith(t, rdb, nil)
 			w := send(s, nil, func(c *gin.Context) {
 				_, err := redisstore.Increment(c, "visits", 1)
-				wantError(t, err, redisstore.ErrCorrupt)
-				wantError(t, save(c, "name", "Ann"), redisstore.ErrCorrupt)
+				wantError(t, err, redisstore.ErrUnavailable)
+				wantError(t, save(c, "name", "Ann"), redisstore.ErrUnavailable)
 			})
 			noCookie(t, w)
 			want(t, "keys", rdb.DBSize(t.Context()).Val(), 1)

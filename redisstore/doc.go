@@ -102,7 +102,7 @@
 //	+evalsha +eval +hgetall +hset +hdel +del +exists +rename +pexpire +pttl +time +set +get
 //
 // with its prefix in the place of gin: and select, if it uses another database than 0. A Cluster client needs
-// +cluster|slots, +command, and +asking for slots that are moved.
+// +cluster|slots and +command as well, and +asking for slots that are moved.
 //
 // Each script concerns one key, or two of one slot: Cluster needs no hash tags. Reads belong on masters: a replica (ReadOnly,
 // RouteByLatency, RouteRandomly) may not know yet what was just written. A failover loses what the old master has not
