@@ -166,8 +166,8 @@ func (r *rig) refusesAll(t *testing.T, a absence, y *tally) {
 		}
 	})
 	wg.Go(func() {
-		if answer := newBrowser(t).do(t, http.MethodGet, r.app.url+"/healthz"); answer.status != http.StatusOK || answer.took > patience/2 {
-			t.Errorf("/healthz: %d after %v", answer.status, answer.took)
+		if took := r.app.fastestHealth(t); took > patience/5 {
+			t.Errorf("/healthz takes %v", took)
 		}
 	})
 	wg.Wait()
@@ -190,6 +190,21 @@ func (r *rig) refusesAll(t *testing.T, a absence, y *tally) {
 	if answer.took > patience {
 		t.Errorf("the reset took %v", answer.took)
 	}
+}
+
+// fastestHealth asks whether the process lives, a few times, and returns the shortest wait: what waits for Redis has none
+// that is short, and what waits for the test's other requests has.
+func (i *instance) fastestHealth(t *testing.T) time.Duration {
+	t.Helper()
+	fastest := patience
+	for range 5 {
+		answer := newBrowser(t).do(t, http.MethodGet, i.url+"/healthz")
+		if answer.status != http.StatusOK {
+			t.Errorf("/healthz: %d", answer.status)
+		}
+		fastest = min(fastest, answer.took)
+	}
+	return fastest
 }
 
 // saidOnce proves that the log tells the fault once, and its end.
