@@ -138,10 +138,18 @@ func launch(t testing.TB, env ...string) *instance {
 // launchIn is launch in a folder that is not empty.
 func launchIn(t testing.TB, folder string, env ...string) *instance {
 	t.Helper()
-	i := &instance{env: env, exited: make(chan struct{})}
-	i.cmd = exec.Command(os.Args[0])
-	i.cmd.Dir = folder
-	i.cmd.Env = append([]string{beTheProgram + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, env...)
+	cmd := exec.Command(os.Args[0])
+	cmd.Dir = folder
+	cmd.Env = append([]string{beTheProgram + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, env...)
+	i := launchCommand(t, cmd)
+	i.env = env
+	return i
+}
+
+// launchCommand starts a command that runs the program.
+func launchCommand(t testing.TB, cmd *exec.Cmd) *instance {
+	t.Helper()
+	i := &instance{cmd: cmd, exited: make(chan struct{})}
 	i.cmd.Stdout, i.cmd.Stderr = &i.output, &i.output
 	if err := i.cmd.Start(); err != nil {
 		t.Fatal(err)
