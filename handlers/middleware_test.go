@@ -1,0 +1,94 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"visit-counter/static"
+	"visit-counter/templates"
+)
+
+// newTestApp returns an app without a store, what it logs, and an engine with its middleware.
+func newTestApp(t *testing.T) (*gin.Engine, *bytes.Buffer) {
+	t.Helper()
+	gin.SetMode(gin.TestMode)
+	files, err := static.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := templates.New(files, templates.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(bytes.Buffer)
+	app := &App{
+		Log: slog.New(slog.NewJSONHandler(log, nil)), Pages: pages, Instance: "web.1", Started: time.Now(),
+		Draining: func() bool { return false },
+	}
+	engine := gin.New()
+	engine.Use(app.logged(), app.recovered(), app.secured(), app.closed())
+	return engine, log
+}
+
+func TestPanicIsAPageWithoutSecrets(t *testing.T) {
+	const secret = "s3cr3t-of-the-test"
+	for name, cause := range map[string]any{
+		"a text": "dial redis://:" + secret + "@host", "an error": errors.New(secret), "a request": http.Header{"Cookie": {secret}},
+	} {
+		for accept, contentType := range map[string]string{"text/html": "text/html; charset=utf-8", "application/json": "application/json; charset=utf-8"} {
+			engine, log := newTestApp(t)
+			engine.GET("/panic/:id", func(*gin.Context) { panic(cause) })
+			request := httptest.NewRequest(http.MethodGet, "/panic/"+secret+"?q="+secret, nil)
+			request.Header = http.Header{"Cookie": {"session=" + secret}, "Authorization": {"Bearer " + secret}, "Accept": {accept}}
+			answer := httptest.NewRecorder()
+			engine.ServeHTTP(answer, request)
+			if answer.Code != http.StatusInternalServerError || answer.Header().Get("Content-Type") != contentType ||
+				answer.Header().Get("Cache-Control") != "no-store" || answer.Header().Get("Content-Security-Policy") == "" {
+				t.Errorf("%s: %d, %v", name, answer.Code, answer.Header())
+			}
+			if strings.Contains(answer.Body.String()+log.String(), secret) {
+				t.Errorf("%s: a secret is told:\n%s\n%s", name, answer.Body, log)
+			}
+			if strings.Contains(answer.Body.String(), "goroutine") || !strings.Contains(log.String(), "TestPanicIsAPage") {
+				t.Errorf("%s: the stack is on the page, or not in the log", name)
+			}
+			lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+			if len(lines) != 2 || !json.Valid([]byte(lines[0])) || !strings.Contains(lines[1], `"status":500`) {
+				t.Errorf("%s: the log has %d lines: %s", name, len(lines), log)
+			}
+		}
+	}
+}
+
+func TestPanicAfterTheAnswerHasBegunCutsItOff(t *testing.T) {
+	engine, log := newTestApp(t)
+	engine.GET("/panic", func(c *gin.Context) {
+		c.String(http.StatusOK, "the first half")
+		c.Writer.Flush()
+		panic("halfway")
+	})
+	server := httptest.NewServer(engine)
+	defer server.Close()
+	answer, err := http.Get(server.URL + "/panic")
+	if err == nil {
+		var body bytes.Buffer
+		_, err = body.ReadFrom(answer.Body)
+		_ = answer.Body.Close()
+	}
+	if err == nil {
+		t.Error("half an answer looks like a whole one")
+	}
+	server.Close()
+	if !strings.Contains(log.String(), `"msg":"panic"`) {
+		t.Errorf("the log says %s", log)
+	}
+}
