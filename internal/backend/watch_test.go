@@ -1,0 +1,193 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/config"
+	"visit-counter/internal/redistest"
+)
+
+// told is what a log has been told.
+type told struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *told) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+type line struct {
+	Msg      string
+	Err      string
+	After    time.Duration
+	Failures int
+}
+
+func (l *told) lines(t *testing.T) (lines []line) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for text := range bytes.Lines(l.text.Bytes()) {
+		var one line
+		if err := json.Unmarshal(text, &one); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, one)
+	}
+	return lines
+}
+
+func (l *told) messages(t *testing.T) string {
+	var messages []string
+	for _, one := range l.lines(t) {
+		messages = append(messages, one.Msg)
+	}
+	return strings.Join(messages, ", ")
+}
+
+func TestEachChangeIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log told
+		var away atomic.Bool
+		var probes atomic.Int64
+		refused := errors.New("connection refused")
+		w := &watcher{
+			probe: func(context.Context) error {
+				probes.Add(1)
+				if away.Load() {
+					return refused
+				}
+				return nil
+			},
+			patience: time.Second, log: slog.New(slog.NewJSONHandler(&log, nil)), suspicion: make(chan struct{}, 1),
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go w.run(ctx)
+		expect := func(when, messages string) {
+			t.Helper()
+			synctest.Wait()
+			if got := log.messages(t); got != messages {
+				t.Errorf("%s the log says %q, want %q", when, got, messages)
+			}
+		}
+		expect("at the start", "redis connected")
+		for range 100 {
+			w.note(errors.New("one bad moment"))
+		}
+		expect("after errors of a Redis that is there", "redis connected")
+		before := probes.Load()
+		<-time.After(time.Hour)
+		if asked := probes.Load() - before; asked != 0 {
+			t.Errorf("a Redis that is there was asked %d times for no reason", asked)
+		}
+
+		away.Store(true)
+		for range 1000 {
+			w.note(refused)
+		}
+		expect("when Redis is away", "redis connected, redis lost")
+		<-time.After(10*time.Second - probeEvery/2)
+		expect("while it stays away", "redis connected, redis lost")
+		away.Store(false)
+		<-time.After(probeEvery)
+		expect("when it comes back", "redis connected, redis lost, redis back")
+		back := log.lines(t)[2]
+		if back.After != 10*time.Second || back.Failures != 1000 {
+			t.Errorf("away for %v with %d failures, want 10s and 1000", back.After, back.Failures)
+		}
+
+		away.Store(true)
+		w.note(refused)
+		expect("when it is away again", "redis connected, redis lost, redis back, redis lost")
+		away.Store(false)
+		<-time.After(probeEvery)
+		expect("when it is back again", "redis connected, redis lost, redis back, redis lost, redis back")
+		if again := log.lines(t)[4]; again.After != probeEvery || again.Failures != 1 {
+			t.Errorf("away for %v with %d failures, want %v and 1", again.After, again.Failures, probeEvery)
+		}
+		stop()
+	})
+}
+
+// reply is an error that Redis answers.
+type reply string
+
+func (r reply) Error() string { return string(r) }
+func (reply) RedisError()     {}
+
+func TestAnAnswerOfRedisIsNoReasonToLook(t *testing.T) {
+	w := &watcher{suspicion: make(chan struct{}, 1)}
+	for _, err := range []error{
+		nil, redis.Nil, context.Canceled, fmt.Errorf("get: %w", redis.Nil),
+		reply("NOSCRIPT No matching script. Please use EVAL."), // as a Redis that was restarted says
+	} {
+		w.note(err)
+		if len(w.suspicion) > 0 || w.failures.Load() > 0 {
+			t.Errorf("%v is taken for a failure", err)
+		}
+	}
+}
+
+func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
+	const password = "a-p4ssword-to-keep"
+	server := redistest.Start(t, redistest.Password(password))
+	cfg, err := config.Load(config.Environment{Getenv: func(name string) string {
+		return map[string]string{"REDIS_URL": server.URL(), "REDIS_TIMEOUT": "300ms"}[name]
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log told
+	b, err := Open(t.Context(), cfg, slog.New(slog.NewJSONHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	ask := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), cfg.RedisTimeout)
+		defer cancel()
+		return b.Client.Get(ctx, "x").Err()
+	}
+	says := func(messages string) func() bool { return func() bool { return log.messages(t) == messages } }
+	redistest.Wait(t, "redis connected", says("redis connected"))
+	began := time.Now()
+	server.Kill()
+	var requests sync.WaitGroup
+	for range 25 {
+		requests.Go(func() {
+			if err := ask(); err == nil || errors.Is(err, redis.Nil) {
+				t.Error("a Redis that was killed answers")
+			}
+		})
+	}
+	requests.Wait()
+	redistest.Wait(t, "redis lost", says("redis connected, redis lost"))
+	redistest.Restart(t, server)
+	redistest.Wait(t, "redis back", says("redis connected, redis lost, redis back"))
+	back := log.lines(t)[2]
+	if back.After <= 0 || back.After > time.Since(began) || back.Failures < 25 {
+		t.Errorf("away for %v of %v with %d failures", back.After, time.Since(began), back.Failures)
+	}
+	if err := ask(); !errors.Is(err, redis.Nil) {
+		t.Error(err)
+	}
+	if strings.Contains(log.text.String(), password) {
+		t.Error("the log tells the password")
+	}
+}
