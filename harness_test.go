@@ -61,22 +61,44 @@ func (p *printed) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
+// secret notes a text that nobody may read, as it is or as it stands in a URL.
 func (p *printed) secret(what, secret string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.secrets == nil {
 		p.secrets = make(map[string]string)
 	}
-	p.secrets[secret] = what
+	for _, text := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+		p.secrets[text] = what
+	}
 }
 
+// mostShown is how many characters of a session id or of a cookie may be shown.
+const mostShown = 8
+
+// cookie notes the two parts of a session's cookie: of neither may more than mostShown characters be seen.
+func (p *printed) cookie(value string) {
+	if id, signature, ok := strings.Cut(value, "."); ok && len(id) > mostShown && len(signature) > mostShown {
+		p.secret("a session id", id[:mostShown+1])
+		p.secret("a signature", signature[:mostShown+1])
+	}
+}
+
+// leaks returns the lines with a secret in them.
 func (p *printed) leaks() (found []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for line := range bytes.Lines(p.text.Bytes()) {
-		for secret, what := range p.secrets {
-			if bytes.Contains(line, []byte(secret)) {
-				found = append(found, what+": "+string(line))
+	type start [4]byte
+	byStart := make(map[start][]string)
+	for secret := range p.secrets {
+		byStart[start([]byte(secret))] = append(byStart[start([]byte(secret))], secret)
+	}
+	text := p.text.Bytes()
+	for i := range len(text) - len(start{}) {
+		for _, secret := range byStart[start(text[i:])] {
+			if bytes.HasPrefix(text[i:], []byte(secret)) {
+				from, after := bytes.LastIndexByte(text[:i], '\n')+1, bytes.IndexByte(text[i:], '\n')
+				found = append(found, p.secrets[secret]+": "+string(text[from:i+max(after, len(secret))]))
 			}
 		}
 	}
@@ -292,10 +314,7 @@ func (b *browser) try(method, address string) (response, error) {
 	body, err := io.ReadAll(answer.Body)
 	_, _ = everything.Write(append(body, '\n'))
 	for _, cookie := range answer.Cookies() {
-		if id, signature, ok := strings.Cut(cookie.Value, "."); ok {
-			everything.secret("a session id", id)
-			everything.secret("a signature", signature)
-		}
+		everything.cookie(cookie.Value)
 	}
 	return response{answer.StatusCode, answer.Header, string(body), time.Since(began)}, err
 }
