@@ -73,7 +73,7 @@ func TestTwentyFiveVisitsAtOnceCountTwentyFive(t *testing.T) {
 	if served["web.1"] < 10 || served["web.2"] < 10 {
 		t.Errorf("the instances served %v: they did not take turns", served)
 	}
-	b.says(t, "#burst", "Visits at once 25", "Before 2", "After 27", "Lost 0", "The count rose by exactly 25.", "Answered by web.1 (", "web.2 (")
+	b.says(t, "#burst", "At once 25", "Before 2", "After 27", "Lost 0", "The count rose by exactly 25.", "Answered by web.1 (", "web.2 (")
 	b.burst(t)
 	b.count(t, 52)
 	b.says(t, "#burst", "Before 27", "After 52", "Lost 0")
@@ -95,7 +95,7 @@ func TestTwentyFiveAtOnceSayWhenRedisIsGone(t *testing.T) {
 	proxy.Reply(redistest.Loading, func(args []string) bool { return visits(args) && asked.Add(1) > counted })
 	b.burst(t)
 	b.count(t, 1+counted)
-	b.says(t, "#burst", fmt.Sprintf("Visits at once %d", counted), "Lost 0", fmt.Sprintf("The count rose by exactly %d.", counted),
+	b.says(t, "#burst", fmt.Sprintf("At once %d", counted), "Lost 0", fmt.Sprintf("The count rose by exactly %d.", counted),
 		"15 of 25 visits failed.", "still loading its data", "Your count is safe.")
 
 	proxy.Refuse()

@@ -22,24 +22,32 @@ import (
 //go:embed testdata/layout.js
 var faultsOfLayout string
 
-// past gives the visitor's session a past in Redis: these processes and this many visits in each.
+// past gives the visitor's session a past in Redis: these processes, with about this many visits in each. Of many, the
+// oldest are folded, as the app would have done.
 func (b *tab) past(t testing.TB, server *redisserver.Server, visits int, instances ...string) {
 	t.Helper()
-	rdb := redistest.Client(t, server)
-	keys := rdb.Keys(t.Context(), "visits:session:*").Val()
-	if len(keys) != 1 {
-		t.Fatalf("%d sessions are in Redis, want 1", len(keys))
-	}
+	const mostRows = 32 // one of them is that of the process that runs
+	fields := make(map[string]int)
 	began := time.Now().Add(-time.Duration(len(instances)+1) * time.Hour).UTC()
 	total := 0
 	for n, name := range instances {
 		began = began.Add(time.Hour)
 		more := visits + 7*n%5
 		total += more
-		row := "process:" + began.Format("2006-01-02T15:04:05.000Z") + " " + name
-		if err := rdb.HSet(t.Context(), keys[0], row, more).Err(); err != nil {
-			t.Fatal(err)
+		if len(instances)-n >= mostRows {
+			fields["earlier"] += more
+			fields["earlier_processes"]++
+			continue
 		}
+		fields["process:"+began.Format("2006-01-02T15:04:05.000Z")+" "+name] = more
+	}
+	rdb := redistest.Client(t, server)
+	keys := rdb.Keys(t.Context(), "visits:session:*").Val()
+	if len(keys) != 1 {
+		t.Fatalf("%d sessions are in Redis, want 1", len(keys))
+	}
+	if err := rdb.HSet(t.Context(), keys[0], fields).Err(); err != nil {
+		t.Fatal(err)
 	}
 	if err := rdb.HIncrBy(t.Context(), keys[0], "visits", int64(total)).Err(); err != nil {
 		t.Fatal(err)
@@ -95,6 +103,7 @@ func lived(t testing.TB, instance string, visits int, past ...string) *tab {
 	b.open(t, site)
 	b.past(t, server, visits, past...)
 	b.reload(t)
+	b.look(t)
 	return b
 }
 

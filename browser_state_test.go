@@ -21,7 +21,7 @@ func TestRedisAwayIsSaidAndTheCountGoesOn(t *testing.T) {
 		t.Fatalf("without Redis the status is %d, want 503", status)
 	}
 	b.says(t, "h1", "Redis does not answer", "503")
-	b.says(t, "main", "Redis cannot be reached.", "Your count is safe.", "What to do", "look whether Redis runs")
+	b.says(t, "main", "Redis cannot be reached.", "Your count is safe.", "What to do", "check that Redis runs")
 	if b.cookie(t) != cookie {
 		t.Error("the cookie has changed")
 	}

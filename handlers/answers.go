@@ -79,7 +79,8 @@ func reason(err error) (wrong, todo string) {
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
 		return "Redis did not answer in time.", todo
 	}
-	return "Redis cannot be reached.", todo
+	return "Redis cannot be reached.", "Try again in a moment. If it stays so, check that Redis runs where this app looks for it, " +
+		"and whether it wants TLS (rediss://) or not (redis://)."
 }
 
 // refusal is the reason if Redis itself has given one.

@@ -97,7 +97,7 @@
     if (counted.length > 0) {
       const lost = Math.max(before + counted.length - after, 0);
       const figures = make("dl");
-      for (const [name, figure] of [["Visits at once", counted.length], ["Before", before], ["After", after], ["Lost", lost]]) {
+      for (const [name, figure] of [["At once", counted.length], ["Before", before], ["After", after], ["Lost", lost]]) {
         figures.append(make("div", make("dt", name), " ", make("dd", figure), " "));
       }
       const served = new Map();
