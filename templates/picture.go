@@ -1,9 +1,11 @@
 package templates
 
 import (
+	"cmp"
 	"html/template"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // picture is what changes in the drawing of a visit's way: the instances, one below the other.
@@ -42,7 +44,7 @@ func (p *Pages) fillNodes(drawing picture) template.HTML {
 	return template.HTML(dst)
 }
 
-// picture draws each instance once, in the order of the ledger, whatever number of processes it had. The one that
+// picture draws each instance once, in the order of their names, whatever number of processes it had. The one that
 // answers is always drawn.
 func (h Home) picture() picture {
 	var names []string
@@ -59,6 +61,9 @@ func (h Home) picture() picture {
 	if len(names) > mostNodes {
 		names, left = fold(names, lit), len(names)-(mostNodes-1)
 	}
+	slices.SortFunc(names, func(a, b string) int { // web.2 before web.10
+		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	})
 	d := picture{Lit: "50%"}
 	for i, name := range names {
 		kind := "node"

@@ -14,10 +14,10 @@ func rowsOf(current int, names ...string) []Row {
 	return rows
 }
 
-func TestThePictureHasOneBoxForEachInstance(t *testing.T) {
-	h := Home{Rows: rowsOf(3, "web.1", "web.2", "web.3", "web.2")}
+func TestThePictureHasOneBoxForEachInstanceInOrder(t *testing.T) {
+	h := Home{Rows: rowsOf(3, "web.10", "web.2", "web.1", "web.2")}
 	p := h.picture()
-	want := []node{{"node", "web.1", "0.0em"}, {"lit", "web.2", "2.4em"}, {"node", "web.3", "4.8em"}}
+	want := []node{{"node", "web.1", "0.0em"}, {"lit", "web.2", "2.4em"}, {"node", "web.10", "4.8em"}}
 	if fmt.Sprint(p.Nodes) != fmt.Sprint(want) {
 		t.Errorf("nodes = %v; want %v", p.Nodes, want)
 	}
