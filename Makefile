@@ -59,8 +59,8 @@ bench-go: ## the Go benchmarks, with allocations
 	@go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: screenshots
-screenshots: build ## take the pictures of the README again
-	@scripts/screenshots
+screenshots: build ## take the pictures of the README again, of the demo
+	@go run ./scripts/screenshots
 
 .PHONY: build
 build: ## write bin/visit-counter
