@@ -18,23 +18,44 @@ local limit = 2 ^ 53 - 1
 local flat = redis.call('HGETALL', key)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local field = {}
-for i = 1, #flat, 2 do field[flat[i]] = flat[i + 1] end
 
-local created, lifetime = field['@created'], tonumber(ARGV[3])
+-- The session's own fields, and what is remembered of increments: "@sender.number" = [seconds, floor, counter, ...]
+local field, remove, settled, created, remembered = {}, {}, 0, nil, nil
+for i = 1, #flat, 2 do
+  local name, value = flat[i], flat[i + 1]
+  if name:byte() ~= 64 then -- not "@"
+    field[name] = value
+  elseif name == '@created' then
+    created = value
+  else
+    local sent = tonumber(name:match('^@%w+%.(%d+)$'))
+    local at, below = value:match('^%[(%d+),(%d+)')
+    at, below = tonumber(at), tonumber(below)
+    if not sent or not at or at > limit or below > sent then return 'CORRUPT\0' .. name end
+    if name:sub(1, #sender) == sender then
+      settled = math.max(settled, below)
+      if sent == number then remembered = value elseif sent < floor then remove[#remove + 1] = name end
+    elseif clock[1] - at > 60 then
+      remove[#remove + 1] = name
+    end
+  end
+end
+
+local ttl, lifetime = ARGV[2], tonumber(ARGV[3])
 if #flat == 0 then
   if ARGV[1] ~= '1' then return 'GONE' end
   created = string.format('%.0f', now)
-  field['@created'] = created
 elseif not created or not created:find('^[1-9]%d*$') or #created > 14 then
   return 'CORRUPT\0@created'
-elseif lifetime > 0 and now - created >= lifetime then
-  redis.call('DEL', key)
-  return 'GONE'
 end
-
-local ttl = tonumber(ARGV[2])
-if lifetime > 0 then ttl = math.min(ttl, lifetime - (now - created)) end
+if lifetime > 0 then
+  local rest = lifetime - (now - created)
+  if rest <= 0 then
+    redis.call('DEL', key)
+    return 'GONE'
+  end
+  ttl = string.format('%.0f', math.min(ttl, rest))
+end
 
 local function whole(text)
   if text ~= '0' and not text:find('^%-?[1-9]%d*$') or #text > 17 then return nil end
@@ -44,35 +65,15 @@ local function whole(text)
 end
 
 local function reply()
-  local out = { 'OK', string.format('%.0f', ttl), '' }
+  local out = { 'OK', ttl, '', '@created', created }
   for name, value in pairs(field) do
-    if name == '@created' or name:sub(1, 1) ~= '@' then
-      out[#out + 1] = name
-      out[#out + 1] = value
-    end
+    out[#out + 1] = name
+    out[#out + 1] = value
   end
-  out[3] = string.format('%.0f', (#out - 3) / 2)
+  out[3] = (#out - 3) / 2
   return table.concat(out, '\0')
 end
 
--- What is remembered of earlier increments: "@sender.number" = [seconds, floor, counter, counter, ...]
-local remove, settled = {}, 0
-for name, value in pairs(field) do
-  if name:sub(1, 1) == '@' and name ~= '@created' then
-    local at, below = value:match('^%[(%d+),(%d+)')
-    local sent = tonumber(name:match('^@%w+%.(%d+)$'))
-    at, below = tonumber(at), tonumber(below)
-    if not sent or not at or at > limit or below > sent then return 'CORRUPT\0' .. name end
-    if name:sub(1, #sender) == sender then
-      settled = math.max(settled, below)
-      if sent < floor then remove[#remove + 1] = name end
-    elseif now / 1000 - at > 60 then
-      remove[#remove + 1] = name
-    end
-  end
-end
-
-local remembered = field[sender .. ARGV[6]]
 if remembered then
   local i = 8 -- the seconds and the floor come first
   for value in remembered:gmatch('%-?%d+') do
@@ -83,7 +84,7 @@ if remembered then
 end
 if number < settled then return 'LATE' end
 
-local write, results, mine, grows = {}, {}, {}, false
+local write, results, mine, grows = { sender .. ARGV[6], '' }, { clock[1], ARGV[7] }, {}, false
 local function set(name, value)
   field[name] = value
   write[#write + 1] = name
@@ -102,6 +103,7 @@ for i = 12, #ARGV, 2 do
   results[#results + 1] = field[name]
   mine[name] = true
 end
+write[2] = '[' .. table.concat(results, ',') .. ']'
 
 -- Beyond the most rows, those whose names sort first are added up in one field, those of this increment last.
 local prefix = ARGV[8]
@@ -134,14 +136,16 @@ end
 if grows then
   local bytes = 0
   for name, value in pairs(field) do
-    if name:sub(1, 1) ~= '@' then bytes = bytes + #name + #value end
+    bytes = bytes + #name + #value
   end
   if bytes > tonumber(ARGV[4]) then return 'TOOLARGE' end
 end
 
-if #flat == 0 then set('@created', created) end
-set(sender .. ARGV[6], '[' .. clock[1] .. ',' .. ARGV[7] .. ',' .. table.concat(results, ',') .. ']')
+if #flat == 0 then
+  write[#write + 1] = '@created'
+  write[#write + 1] = created
+end
 for i = 1, #write, 1000 do redis.call('HSET', key, unpack(write, i, math.min(i + 999, #write))) end
 for i = 1, #remove, 1000 do redis.call('HDEL', key, unpack(remove, i, math.min(i + 999, #remove))) end
-redis.call('PEXPIRE', key, string.format('%.0f', ttl))
+redis.call('PEXPIRE', key, ttl)
 return reply()
