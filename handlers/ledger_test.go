@@ -56,7 +56,9 @@ func TestLedgerAddsUp(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := ledger{rows: test.rows, earlier: test.earlier}
-			l.balance(test.visits)
+			if err := l.balance(test.visits); err != nil {
+				t.Fatal(err)
+			}
 			var got []int64
 			sum := l.earlier
 			for _, row := range l.rows {
