@@ -77,7 +77,7 @@ func (d door) Accept() (net.Conn, error) {
 // server returns then.
 func (d door) shut(served <-chan error) {
 	if d.SetDeadline(time.Now().Add(shutTime)) == nil {
-		_ = <-served // that it is closed, which is what was asked for
+		<-served //nolint:errcheck // it says that the listener is closed, which is what was asked for
 	}
 	_ = d.Close()
 }
