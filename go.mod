@@ -1,4 +1,5 @@
 // +heroku goVersion go1.26
+// +heroku install .
 
 module visit-counter
 
