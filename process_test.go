@@ -121,7 +121,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		i.dial(t).send(t, "GET / HTTP/1.1", "Host: x", "X-Half: ") // holds the drain for seconds
 		i.signal(t, signals[0])
 		i.awaitLine(t, "stopping")
-		if status, after := i.end(t, signals[1]); status == 0 || after > time.Second {
+		if status, after := i.end(t, signals[1]); status == 0 || after > 3*time.Second {
 			t.Errorf("%v, then %v: ended with status %d after %v", signals[0], signals[1], status, after)
 		}
 	}
