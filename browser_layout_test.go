@@ -27,16 +27,16 @@ var faultsOfLayout string
 func (b *tab) past(t testing.TB, server *redisserver.Server, visits int, instances ...string) {
 	t.Helper()
 	const mostRows = 32 // one of them is that of the process that runs
-	fields := make(map[string]int)
+	fields := make(map[string]any)
 	began := time.Now().Add(-time.Duration(len(instances)+1) * time.Hour).UTC()
-	total := 0
+	total, folded, processes := 0, 0, 0
 	for n, name := range instances {
 		began = began.Add(time.Hour)
 		more := visits + 7*n%5
 		total += more
 		if len(instances)-n >= mostRows {
-			fields["earlier"] += more
-			fields["earlier_processes"]++
+			folded, processes = folded+more, processes+1
+			fields["earlier"], fields["earlier_processes"] = folded, processes
 			continue
 		}
 		fields["process:"+began.Format("2006-01-02T15:04:05.000Z")+" "+name] = more
@@ -64,7 +64,7 @@ func screens() map[string]func(testing.TB) *tab {
 	return map[string]func(testing.TB) *tab{
 		"first visit":   func(t testing.TB) *tab { return opened(t, "/", "REDIS_URL="+redistest.Start(t).URL()) },
 		"long life":     func(t testing.TB) *tab { return lived(t, "web.2", 170, longLife()...) },
-		"many restarts": func(t testing.TB) *tab { return lived(t, "web.2", 999_999, slices.Repeat(longLife(), 6)...) },
+		"many restarts": func(t testing.TB) *tab { return lived(t, "web.2", 9_999, slices.Repeat(longLife(), 6)...) },
 		"long names": func(t testing.TB) *tab {
 			return lived(t, "counter-7d9f8b6c5d-x2x4q.production.svc.cluster.local:8080", 12, "anotherverylonghostnamewithoutanydotinit-0123456789:65535")
 		},
