@@ -20,6 +20,9 @@ func BenchmarkVisit(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			first := httptest.NewRecorder()
 			routes.ServeHTTP(first, httptest.NewRequest(http.MethodGet, "/", nil))
+			if first.Code != http.StatusOK {
+				b.Fatalf("GET / = %d", first.Code)
+			}
 			request := httptest.NewRequest(http.MethodGet, "/", nil)
 			request.Header.Set("Accept", accept)
 			request.AddCookie(first.Result().Cookies()[0])
@@ -53,6 +56,7 @@ func newRoutes(b *testing.B) http.Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
+	app.Draining = func() bool { return false }
 	routes, err := app.Routes()
 	if err != nil {
 		b.Fatal(err)
