@@ -105,15 +105,20 @@ func (r Result) Command() string {
 	if r.key == "" {
 		return ""
 	}
-	b := append([]byte("EVALSHA "), Mask(r.script)...)
-	b = append(append(b, " 1 "...), r.key...)
+	b := append(make([]byte, 0, 512), "EVALSHA "...)
+	b = append(append(append(b, Mask(r.script)...), " 1 "...), r.key...)
 	for _, arg := range r.args {
-		text := fmt.Sprint(arg)
-		quoted := strconv.Quote(text)
-		if text == "" || strings.Contains(text, " ") || len(quoted) != len(text)+2 {
-			text = quoted
+		b = append(b, ' ')
+		text, ok := arg.(string)
+		if !ok { // a number
+			b = fmt.Append(b, arg)
+			continue
 		}
-		b = append(append(b, ' '), text...)
+		start := len(b)
+		b = strconv.AppendQuote(b, text)
+		if text != "" && !strings.Contains(text, " ") && len(b) == start+len(text)+2 {
+			b = append(b[:start], text...)
+		}
 	}
 	return string(b)
 }
