@@ -48,12 +48,15 @@ func repeat(ctx context.Context, try func() error) error {
 // passes reports whether an error may be gone in a moment: everything that is no answer of Redis, but for a certificate
 // that is refused, and the answers of a Redis that is about to become ready.
 func passes(err error) bool {
+	if err == nil { // before the variables below, which cost an allocation each
+		return false
+	}
 	var (
 		answer      redis.Error
 		certificate *tls.CertificateVerificationError
 	)
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &certificate):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &certificate):
 		return false
 	case !errors.As(err, &answer):
 		return true
