@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -25,12 +27,17 @@ const (
 // home counts one visit and shows it.
 func (a *App) home() gin.HandlerFunc {
 	row := rowName(a.Started, a.Instance)
+	steps := []redisstore.Step{
+		redisstore.And(row, 1),
+		redisstore.Fold(rowPrefix, mostRows, earlierField, earlierProcessField),
+	}
+	buffers := sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	return func(c *gin.Context) {
 		if a.Missing != nil {
 			a.problem(c, templates.NoRedis(a.Missing.Platform, a.Missing.AppName))
 			return
 		}
-		v, err := a.count(c, row)
+		v, err := a.count(c, row, steps)
 		if err != nil {
 			a.fail(c, err)
 			return
@@ -41,11 +48,14 @@ func (a *App) home() gin.HandlerFunc {
 			c.JSON(http.StatusOK, a.homeJSON(v))
 			return
 		}
-		var page bytes.Buffer
-		if err := a.Pages.Home(&page, a.homePage(c, v)); err != nil {
+		page := buffers.Get().(*bytes.Buffer)
+		defer buffers.Put(page)
+		page.Reset()
+		if err := a.Pages.Home(page, a.homePage(c, v)); err != nil {
 			a.fail(c, err)
 			return
 		}
+		c.Header("Content-Length", strconv.Itoa(page.Len())) // else it goes out in chunks, and in more packets
 		c.Data(http.StatusOK, "text/html; charset=utf-8", page.Bytes())
 	}
 }
@@ -57,14 +67,14 @@ type visit struct {
 }
 
 // count counts one visit, in one round trip. A session that is damaged is left aside, and the visitor gets a new one.
-func (a *App) count(c *gin.Context, row string) (visit, error) {
-	v, err := countOnce(c, row)
+func (a *App) count(c *gin.Context, row string, steps []redisstore.Step) (visit, error) {
+	v, err := countOnce(c, row, steps)
 	if damaged(err) {
 		a.Log.LogAttrs(c.Request.Context(), slog.LevelError, "damaged session set aside", slog.Any("err", err))
 		if err := redisstore.Abandon(c); err != nil {
 			return visit{}, err
 		}
-		return countOnce(c, row)
+		return countOnce(c, row, steps)
 	}
 	return v, err
 }
@@ -74,9 +84,8 @@ func damaged(err error) bool {
 	return errors.Is(err, redisstore.ErrCorrupt) || errors.Is(err, redisstore.ErrOverflow) || errors.Is(err, redisstore.ErrTooLarge)
 }
 
-func countOnce(c *gin.Context, row string) (visit, error) {
-	result, err := redisstore.Increment(c, visitsField, 1, redisstore.And(row, 1),
-		redisstore.Fold(rowPrefix, mostRows, earlierField, earlierProcessField))
+func countOnce(c *gin.Context, row string, steps []redisstore.Step) (visit, error) {
+	result, err := redisstore.Increment(c, visitsField, 1, steps...)
 	if err != nil {
 		return visit{}, err
 	}

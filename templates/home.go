@@ -47,8 +47,8 @@ type rowSlots struct {
 	Name, Date, Clock, Visits, Share template.HTML // "web.2", "2026-11-21", "09:18:00", 3, "33%"
 }
 
-// fillHome makes the whole page.
-func (p *Pages) fillHome(h Home) []byte {
+// appendHome appends the whole page to dst.
+func (p *Pages) appendHome(dst []byte, h Home) []byte {
 	s := p.common.Settings
 	here := h.seenHere()
 	drawing := h.picture()
@@ -79,7 +79,7 @@ func (p *Pages) fillHome(h Home) []byte {
 		Since:    text(date + " " + clock + " UTC"),
 		Lives:    text(span(h.ExpiresIn.Round(time.Second))),
 	}
-	return p.homes[variant{First: h.Visits == 1, New: h.New, Routed: h.Via != ""}].fill(nil, &v)
+	return p.homes[variant{First: h.Visits == 1, New: h.New, Routed: h.Via != ""}].fill(dst, &v)
 }
 
 // seenHere is what the process that answers would know without Redis.

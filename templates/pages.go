@@ -109,9 +109,14 @@ func (p *Pages) makeMolds() (err error) {
 	return nil
 }
 
-// Home writes the page of a counted visit with a single Write, so that w may be the connection itself.
+// Home writes the page of a counted visit with a single Write, so that w may be the connection itself. A bytes.Buffer or
+// bufio.Writer with room is written to in place.
 func (p *Pages) Home(w io.Writer, h Home) error {
-	if _, err := w.Write(p.fillHome(h)); err != nil {
+	var room []byte
+	if lender, ok := w.(interface{ AvailableBuffer() []byte }); ok {
+		room = lender.AvailableBuffer()
+	}
+	if _, err := w.Write(p.appendHome(room, h)); err != nil {
 		return fmt.Errorf("templates: write home page: %w", err)
 	}
 	return nil
