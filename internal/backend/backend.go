@@ -61,6 +61,9 @@ func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 		suspicion: make(chan struct{}, 1),
 	}
 	b.Client.AddHook(w)
+	if _, ok := b.Client.(*redis.ClusterClient); !ok { // whose nodes are tried in turn
+		b.Client.AddHook(dialer{})
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	go w.run(ctx)
 	b.close = []func(){stop, func() { _ = b.Client.Close() }} // nothing is left to do about an error
