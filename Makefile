@@ -47,7 +47,7 @@ fuzz: ## every fuzz target for a minute (FUZZTIME=...)
 	@scripts/fuzz $(FUZZTIME)
 
 .PHONY: vuln
-vuln: $(VULN_CHECK) ## look for known vulnerabilities (needs vuln.go.dev)
+vuln: $(VULN_CHECK) ## look for known vulnerabilities (needs the Go vulnerability database, online)
 	@$(VULN_CHECK) ./...
 
 .PHONY: bench
@@ -63,8 +63,8 @@ screenshots: build ## take the pictures of the README again, of the demo
 	@go run ./scripts/screenshots
 
 .PHONY: build
-build: ## write bin/visit-counter
-	@go build -o bin/visit-counter .
+build: ## write bin/visit-counter, without what only a debugger needs and gin's MessagePack
+	@go build -trimpath -tags nomsgpack -ldflags '-s -w' -o bin/visit-counter .
 
 .PHONY: clean
 clean: ## remove what was built; the counts in .redis stay

@@ -127,7 +127,7 @@ func TestThePlatformsStartTheBinaryThatIsBuilt(t *testing.T) {
 	if text := readFile(t, "Procfile"); text != "web: "+name+"\n" {
 		t.Errorf("the Procfile is %q, want the one word %s: signals go to that process", text, name)
 	}
-	if got := only(t, "Makefile", `go build -o (\S+) \.$`); got != "bin/"+name {
+	if got := only(t, "Makefile", `go build .*-o (\S+) \.$`); got != "bin/"+name {
 		t.Errorf("`make build` writes %s, where `heroku local` finds no %s", got, name)
 	}
 	// Without this line Heroku builds every main package that it finds, such as a developer's tool.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -55,7 +56,7 @@ func (d *doctor) findRedis(ctx context.Context) bool {
 	case cfg.Store == config.StoreAuto:
 		return d.findLocal(ctx)
 	case cfg.Redis.Options == nil:
-		d.fail(check, "", "none: no Redis is bound to this app, and every visit is answered with 503", missing(cfg.Platform))
+		d.fail(check, "", "none: no Redis is bound to this app, and every visit is answered with 503", missing(cfg))
 		return false
 	}
 	d.redis = cfg.Redis
@@ -77,12 +78,14 @@ func (d *doctor) findLocal(ctx context.Context) bool {
 	return true
 }
 
-func missing(platform config.Platform) string {
-	if platform == config.Heroku {
+// missing returns how to get a Redis on the platform.
+func missing(cfg config.Config) string {
+	if cfg.Platform == config.Heroku {
 		return "heroku addons:create heroku-redis:mini"
 	}
-	return "cf create-service SERVICE PLAN my-redis; cf bind-service visit-counter my-redis; cf restage visit-counter " +
-		"(cf marketplace lists SERVICE and PLAN)"
+	app := cmp.Or(cfg.AppName, "visit-counter")
+	return "cf create-service SERVICE PLAN my-redis; cf bind-service " + app + " my-redis; cf restage " + app +
+		" (cf marketplace lists SERVICE and PLAN)"
 }
 
 // dial connects within the time limit. An address that begins with a slash is a socket.
