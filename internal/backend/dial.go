@@ -32,7 +32,9 @@ func (dialer) DialHook(next redis.DialHook) redis.DialHook {
 func (dialer) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
 // ProcessPipelineHook changes nothing.
-func (dialer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook { return next }
+func (dialer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 // broken is a connection that could not be made.
 type broken struct{ err error }
