@@ -151,11 +151,15 @@ func wantNoneDenied(t *testing.T, direct *redis.Client, rdb redis.UniversalClien
 }
 
 func TestTheRulesOfTheDocumentationAreAllARedisUserNeeds(t *testing.T) {
-	doc, err := os.ReadFile("doc.go")
-	must(t, err)
-	text := strings.Join(strings.Fields(strings.ReplaceAll(string(doc), "//", " ")), " ")
-	if !strings.Contains(text, aclRules) || !strings.Contains(text, "+cluster|slots and +command") {
-		t.Error("doc.go names other rules than those that are tested here")
+	for file, clusterRules := range map[string]string{
+		"doc.go": "+cluster|slots and +command", "README.md": "+cluster|slots +command",
+	} {
+		doc, err := os.ReadFile(file)
+		must(t, err)
+		text := strings.Join(strings.Fields(strings.ReplaceAll(string(doc), "//", " ")), " ")
+		if !strings.Contains(text, aclRules) || !strings.Contains(text, clusterRules) {
+			t.Errorf("%s names other rules than those that are tested here", file)
+		}
 	}
 	server := redistest.Start(t)
 	direct := redistest.Client(t, server)

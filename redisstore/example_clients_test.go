@@ -1,0 +1,56 @@
+package redisstore_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/redisstore"
+)
+
+// The client brings TLS along: rediss:// verifies the certificate against the authorities of the system. For one of
+// your own, set options.TLSConfig.RootCAs.
+func ExampleNew_tls() {
+	options, err := redis.ParseURL("rediss://user:password@redis.example.com:6380")
+	if err != nil {
+		fmt.Println("the address of Redis is wrong") // err may quote the password
+		return
+	}
+	options.ContextTimeoutEnabled = true
+	rdb := redis.NewClient(options)
+	defer rdb.Close()
+
+	_, err = redisstore.New(rdb, nil)
+	fmt.Println(options.TLSConfig.ServerName, err)
+	// Output: redis.example.com <nil>
+}
+
+// A few addresses of a Cluster are enough: the client learns the others. The interval is how long a failover may go
+// unnoticed; go-redis' own is a minute.
+func ExampleNew_cluster() {
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:                      []string{"10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379"},
+		ContextTimeoutEnabled:      true,
+		ClusterStateReloadInterval: 2 * time.Second,
+	})
+	defer rdb.Close()
+
+	_, err := redisstore.New(rdb, nil)
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// The addresses are those of the Sentinels, which tell where the master is.
+func ExampleNew_sentinel() {
+	rdb := redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName:            "mymaster",
+		SentinelAddrs:         []string{"10.0.0.1:26379", "10.0.0.2:26379", "10.0.0.3:26379"},
+		ContextTimeoutEnabled: true,
+	})
+	defer rdb.Close()
+
+	_, err := redisstore.New(rdb, nil)
+	fmt.Println(err)
+	// Output: <nil>
+}
