@@ -2,9 +2,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log"
 	"net/http"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -25,11 +27,20 @@ func main() {
 // routes returns the app.
 func routes(store sessions.Store) *gin.Engine {
 	router := gin.Default()
-	router.Use(sessions.Sessions("session", store))
+	router.Use(limited, sessions.Sessions("session", store))
 	router.GET("/", visit)
 	router.POST("/login", login)
 	router.POST("/logout", logout)
 	return router
+}
+
+// limited gives each request a second, so that nobody waits longer for a Redis that is away. It belongs before the
+// sessions.
+func limited(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), time.Second)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
+	c.Next()
 }
 
 // visit counts. Increment has loaded the session, so that reading it costs nothing more.
