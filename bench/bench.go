@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,8 +103,8 @@ func newBench(ctx context.Context, p plan, raw io.Writer) (_ *bench, err error) 
 
 // close ends everything that was started, last first.
 func (b *bench) close() (err error) {
-	for i := len(b.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, b.closers[i]())
+	for _, closer := range slices.Backward(b.closers) {
+		err = errors.Join(err, closer())
 	}
 	return err
 }
