@@ -147,7 +147,8 @@ func TestWhatTheBrowserLoadsAheadIsNoVisit(t *testing.T) {
 	b.count(t, 1)
 	b.open(t, site+"/links")
 	redistest.Wait(t, "the browser to load the counter ahead", func() bool { return ahead.Load() > 0 })
-	b.load(t, chromedp.Click(chromedp.CSS("a")))
+	b.do(t, chromedp.Click(chromedp.CSS("a")))
+	b.await(t, "document.getElementById('visits')?.textContent === '2'")
 	b.count(t, 2)
 }
 
