@@ -26,6 +26,10 @@ import (
 	"visit-counter/templates"
 )
 
+// gcPercent lets the heap, of which 2 MB live, grow to 10 MB before it is collected: a third as many collections for 5 MB
+// more. A memory limit still comes first.
+const gcPercent = 250
+
 // serve runs one instance: configuration, Redis, store, pages, routes, listen, wait, drain.
 func serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	started := time.Now().Truncate(time.Millisecond)
@@ -36,6 +40,9 @@ func serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 	log := newLogger(cfg, out)
 	for _, warning := range cfg.Warnings {
 		log.Warn("configuration", slog.String("warning", warning))
+	}
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	if cfg.MemoryLimit > 0 {
 		debug.SetMemoryLimit(cfg.MemoryLimit / 10 * 9) // the rest is for what Go does not count
