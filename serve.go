@@ -32,7 +32,7 @@ const gcPercent = 250
 
 // serve runs one instance: configuration, Redis, store, pages, routes, listen, wait, drain.
 func serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
-	started := time.Now().Truncate(time.Millisecond)
+	started := time.Now().UTC().Truncate(time.Millisecond)
 	cfg, err := loadConfig(getenv)
 	if err != nil {
 		return fmt.Errorf("the configuration has mistakes:\n%w", err)

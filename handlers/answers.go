@@ -73,13 +73,12 @@ func reason(err error) (wrong, todo string) {
 	if wrong, todo, ok := mistrust(err); ok {
 		return wrong, todo
 	}
-	todo = "Try again in a moment; if it stays so, look whether Redis runs at this app's address of it, " +
-		"and whether it wants TLS (rediss://) or not (redis://)."
+	wrong = "Redis cannot be reached."
 	var network net.Error
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
-		return "Redis did not answer in time.", todo
+		wrong = "Redis did not answer in time."
 	}
-	return "Redis cannot be reached.", "Try again in a moment. If it stays so, check that Redis runs where this app looks for it, " +
+	return wrong, "Try again in a moment. If it stays so, check that Redis runs where this app looks for it, " +
 		"and whether it wants TLS (rediss://) or not (redis://)."
 }
 

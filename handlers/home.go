@@ -160,7 +160,7 @@ func (a *App) homeJSON(v visit) homeAnswer {
 		Instance:         a.Instance,
 		StartedAt:        a.Started,
 		Store:            a.StoreName,
-		FirstVisitAt:     v.CreatedAt,
+		FirstVisitAt:     v.CreatedAt.UTC(),
 		ExpiresInSeconds: int64((v.ExpiresIn + time.Second/2) / time.Second),
 		Processes:        processes,
 		EarlierVisits:    v.ledger.earlier,
