@@ -70,6 +70,7 @@ type bench struct {
 	generator string
 	generate  generator
 	rows      []*row
+	binary    int64 // bytes of our app
 	raw       *csv.Writer
 	closers   []func() error
 }
@@ -115,6 +116,11 @@ func (b *bench) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	built, err := os.Stat(app)
+	if err != nil {
+		return err
+	}
+	b.binary = built.Size()
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -176,18 +182,22 @@ func (b *bench) add(ctx context.Context, bin string, args, env []string, rows ..
 	return nil
 }
 
-// buildApp builds the app as `make build` does, with the versions of its own go.mod, and returns the binary's path.
+// buildApp builds the app with make, as everybody does, and returns the path of a copy in dir.
 func buildApp(ctx context.Context, dir string) (string, error) {
 	source, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "visit-counter").Output()
 	if err != nil {
 		return "", fmt.Errorf("run it in the folder bench: %w", err)
 	}
-	bin := filepath.Join(dir, "visit-counter")
-	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(source)), "-o", bin, ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
+	folder := strings.TrimSpace(string(source))
+	if out, err := exec.CommandContext(ctx, "make", "-C", folder, "build").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("make build: %w\n%s", err, out)
 	}
-	return bin, nil
+	bin := filepath.Join(dir, "visit-counter")
+	built, err := os.ReadFile(filepath.Join(folder, "bin", "visit-counter"))
+	if err != nil {
+		return "", err
+	}
+	return bin, os.WriteFile(bin, built, 0o700) //nolint:gosec // it is a program
 }
 
 // measure loads all rows in turn, and then looks at what does not depend on time.
@@ -207,6 +217,16 @@ func (b *bench) measure(ctx context.Context) error {
 	return nil
 }
 
+// failed returns how many requests of all rounds were not answered as they should.
+func (r *row) failed() (n int) {
+	for _, rounds := range r.rounds {
+		for _, m := range rounds {
+			n += m.failed
+		}
+	}
+	return n
+}
+
 // round measures every row once.
 func (b *bench) round(ctx context.Context, conns int) error {
 	for _, r := range b.rows {
@@ -216,7 +236,7 @@ func (b *bench) round(ctx context.Context, conns int) error {
 		}
 		r.rounds[conns] = append(r.rounds[conns], m)
 		err = b.raw.Write([]string{
-			strconv.Itoa(len(r.rounds[conns])), r.name, strconv.Itoa(conns), strconv.Itoa(m.requests), micros(m.took), micros(m.p50),
+			strconv.Itoa(len(r.rounds[conns])), r.name, strconv.Itoa(conns), strconv.Itoa(m.requests), strconv.Itoa(m.failed), micros(m.took), micros(m.p50),
 			micros(m.p99), micros(m.app), micros(m.redis),
 		})
 		if err != nil {

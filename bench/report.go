@@ -23,6 +23,7 @@ func report(w io.Writer, b *bench) {
 	}
 	fmt.Fprint(w, "### Whatever the speed\n\n")
 	b.counts(w)
+	fmt.Fprintf(w, "\nThe binary of visit-counter has %.1f MB.\n", float64(b.binary)/1e6)
 }
 
 func (b *bench) speeds(w io.Writer, conns int) {
@@ -39,15 +40,15 @@ func (b *bench) speeds(w io.Writer, conns int) {
 }
 
 func (b *bench) counts(w io.Writer) {
-	line(w, "program", "commands to Redis per visit", fmt.Sprintf("lost of %d", b.plan.visits),
+	line(w, "program", "requests failed", "commands to Redis per visit", fmt.Sprintf("lost of %d", b.plan.visits),
 		fmt.Sprintf("back after a reset, of %d", b.plan.resets), "resident MB after the load", "start to first 200, ms")
-	line(w, slices.Concat([]string{"---"}, slices.Repeat([]string{"--:"}, 5))...)
+	line(w, slices.Concat([]string{"---"}, slices.Repeat([]string{"--:"}, 6))...)
 	for _, r := range b.rows {
 		commands, lost, back := strconv.Itoa(r.commands), strconv.FormatInt(r.lost, 10), strconv.FormatInt(r.back, 10)
 		if r.store == "" {
 			commands, lost, back = "0", "–", "–"
 		}
-		line(w, r.name, commands, lost, back, tenths(float64(r.resident)/1024), whole(r.process.first.Seconds()*1000))
+		line(w, r.name, strconv.Itoa(r.failed()), commands, lost, back, tenths(float64(r.resident)/1024), whole(r.process.first.Seconds()*1000))
 	}
 }
 
