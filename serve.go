@@ -32,7 +32,7 @@ const gcPercent = 200
 
 // serve runs one instance: configuration, Redis, store, pages, routes, listen, wait, drain.
 func serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
-	started := time.Now().Truncate(time.Millisecond)
+	started := time.Now().UTC().Truncate(time.Millisecond)
 	cfg, err := loadConfig(getenv)
 	if err != nil {
 		return fmt.Errorf("the configuration has mistakes:\n%w", err)
@@ -41,12 +41,7 @@ func serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 	for _, warning := range cfg.Warnings {
 		log.Warn("configuration", slog.String("warning", warning))
 	}
-	if getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	if cfg.MemoryLimit > 0 {
-		debug.SetMemoryLimit(cfg.MemoryLimit / 10 * 9) // the rest is for what Go does not count
-	}
+	limitMemory(cfg, getenv)
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: cfg.Port})
 	if err != nil {
 		return fmt.Errorf("PORT %d cannot be listened on, is another program using it? (%w)", cfg.Port, err)
@@ -77,6 +72,16 @@ func serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 		slog.String("instance", cfg.Instance), slog.String("store", app.StoreName),
 		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
 	return serveUntil(ctx, listener, routes, &draining, log)
+}
+
+// limitMemory says how much memory the process may use. GOGC and GOMEMLIMIT in the environment decide where they are set.
+func limitMemory(cfg config.Config, getenv func(string) string) {
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if cfg.MemoryLimit > 0 {
+		debug.SetMemoryLimit(cfg.MemoryLimit / 10 * 9) // the rest is for what Go does not count
+	}
 }
 
 // loadConfig reads the environment and .env.
