@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"os/exec"
@@ -271,6 +272,7 @@ func freePort(t testing.TB) string {
 type browser struct {
 	client *http.Client
 	header http.Header // sent with each request
+	trace  *httptrace.ClientTrace
 }
 
 func newBrowser(t testing.TB) *browser {
@@ -300,7 +302,11 @@ type response struct {
 }
 
 func (b *browser) try(method, address string) (response, error) {
-	request, err := http.NewRequestWithContext(context.Background(), method, address, nil)
+	ctx := context.Background()
+	if b.trace != nil {
+		ctx = httptrace.WithClientTrace(ctx, b.trace)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return response{}, err
 	}
@@ -353,7 +359,7 @@ type visited struct {
 // up, and marks the process that answered.
 func (b *browser) tryVisit(t testing.TB, address string) (v visited, answer response, ok bool) {
 	t.Helper()
-	visitor := &browser{client: b.client, header: b.header.Clone()}
+	visitor := &browser{client: b.client, header: b.header.Clone(), trace: b.trace}
 	visitor.header.Set("Accept", "application/json")
 	answer, err := visitor.try(http.MethodGet, address+"/")
 	if err != nil || answer.status != http.StatusOK {

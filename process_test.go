@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"strings"
@@ -30,7 +31,7 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 		status int
 		most   time.Duration // for an answer
 	}{
-		{"while Redis is slow", func(p *redistest.Proxy, _ *redisserver.Server) { p.Delay(700 * time.Millisecond) }, 200, 4 * time.Second},
+		{"while Redis is slow", func(p *redistest.Proxy, _ *redisserver.Server) { p.Delay(300 * time.Millisecond) }, 200, 4 * time.Second},
 		{"while Redis hangs", func(_ *redistest.Proxy, s *redisserver.Server) { _ = s.Pause() }, 503, 3 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -57,9 +58,13 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 			}
 			proxy.Heal()
 			test.hinder(proxy, server)
+			var written atomic.Int64
+			visitor.trace = &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) }}
 			before := proxy.Requests("EVALSHA")
 			answers := visitAtOnce()
-			redistest.Wait(t, "the requests to be under way", func() bool { return proxy.Requests("EVALSHA") >= before+requests })
+			redistest.Wait(t, "the requests to be under way, and some of them to wait for Redis", func() bool {
+				return written.Load() >= requests && proxy.Requests("EVALSHA") > before
+			})
 			status, after := i.end(t, syscall.SIGTERM)
 			if status != 0 || after > mostDrain {
 				t.Errorf("ended with status %d after %v", status, after)

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -26,6 +27,10 @@ type batcher struct {
 	onWire  int
 	waiting []*waiter
 }
+
+// mostTogether bounds a batch. Its scripts are settled together, and until then a session that many of them visit has to
+// remember each: what a visit costs Redis would grow with the square of those at once.
+const mostTogether = 16
 
 // waiter is a script that waits for its batch. The batch gets a command of its own, because whoever waits may leave
 // before the answer comes.
@@ -90,15 +95,17 @@ func (b *batcher) leave() {
 	}
 }
 
-// take returns all who wait; if nobody does, the place on the wire is free.
+// take returns those who have waited longest, at most mostTogether; if nobody waits, the place on the wire is free.
 func (b *batcher) take() []*waiter {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	batch := b.waiting
-	b.waiting = nil
-	if batch == nil {
+	n := min(len(b.waiting), mostTogether)
+	if n == 0 {
 		b.onWire--
+		return nil
 	}
+	batch := slices.Clone(b.waiting[:n])
+	b.waiting = slices.Delete(b.waiting, 0, n)
 	return batch
 }
 
