@@ -64,7 +64,7 @@ func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 	// Not for a Cluster, whose nodes are tried in turn, and where one that is away would hold up a batch.
 	if client, ok := b.Client.(*redis.Client); ok {
 		client.AddHook(dialer{})
-		client.AddHook(&batcher{client: client, most: min(cfg.RedisPoolSize, mostOnWire)})
+		client.AddHook(&batcher{client: client, most: cfg.RedisPoolSize})
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	go w.run(ctx)

@@ -9,10 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// mostOnWire is how many scripts or batches are on the wire at once, however many connections there are. Redis does one
-// script after the other anyway, and what waits meanwhile makes the next batch larger; a second one keeps it busy.
-const mostOnWire = 2
-
 // batcher sends visits that would have to wait for a connection together, as one pipeline over the next connection
 // that becomes free: few connections then carry many visits, with fewer system calls on both sides. A visit that finds
 // a connection free goes at once and alone.
