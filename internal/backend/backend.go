@@ -61,10 +61,8 @@ func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 		suspicion: make(chan struct{}, 1),
 	}
 	b.Client.AddHook(w)
-	// Not for a Cluster, whose nodes are tried in turn, and where one that is away would hold up a batch.
-	if client, ok := b.Client.(*redis.Client); ok {
+	if client, ok := b.Client.(*redis.Client); ok { // a Cluster's nodes are tried in turn
 		client.AddHook(dialer{})
-		client.AddHook(&batcher{client: client, most: cfg.RedisPoolSize})
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	go w.run(ctx)
