@@ -34,14 +34,14 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if err := everything.open(); err != nil {
+		fmt.Fprintln(os.Stderr, "FAIL:", err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	chromium.close()
-	if found := everything.leaks(); len(found) > 0 {
-		fmt.Fprintf(os.Stderr, "FAIL: secrets in what the tests' processes printed or answered:\n%s\n", strings.Join(found, "\n"))
-		code = 1
-	}
-	if races := everything.after("WARNING: DATA RACE", 3000); races != "" {
-		fmt.Fprintf(os.Stderr, "FAIL: data races in the tests' processes:\n%s\n", races)
+	if err := everything.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "FAIL:", err)
 		code = 1
 	}
 	os.Exit(code)
@@ -50,25 +50,51 @@ func TestMain(m *testing.M) {
 // everything is what all processes of all tests have printed and answered, and the secrets that must not be in it.
 var everything printed
 
+// printed keeps what is written to it in a file: it becomes hundreds of megabytes, and a buffer that grows to that
+// makes all processes wait for seconds, now and then, until it has been copied.
 type printed struct {
 	mu      sync.Mutex
-	text    bytes.Buffer
+	file    *os.File
 	secrets map[string]string // secret to what it is
+}
+
+func (p *printed) open() (err error) {
+	p.secrets = make(map[string]string)
+	p.file, err = os.CreateTemp("", "visit-counter-printed-")
+	return err
+}
+
+// close returns an error if there are secrets or data races in what was written.
+func (p *printed) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer func() { _ = os.Remove(p.file.Name()) }()
+	if err := p.file.Close(); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(p.file.Name())
+	if err != nil {
+		return err
+	}
+	if found := p.leaks(text); len(found) > 0 {
+		return fmt.Errorf("secrets in what the tests' processes printed or answered:\n%s", strings.Join(found, "\n"))
+	}
+	if start := bytes.Index(text, []byte("WARNING: DATA RACE")); start >= 0 {
+		return fmt.Errorf("data races in the tests' processes:\n%s", text[start:min(start+3000, len(text))])
+	}
+	return nil
 }
 
 func (p *printed) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.text.Write(b)
+	return p.file.Write(b)
 }
 
 // secret notes a text that nobody may read, as it is or as it stands in a URL.
 func (p *printed) secret(what, secret string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.secrets == nil {
-		p.secrets = make(map[string]string)
-	}
 	for _, text := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
 		p.secrets[text] = what
 	}
@@ -85,16 +111,13 @@ func (p *printed) cookie(value string) {
 	}
 }
 
-// leaks returns the lines with a secret in them.
-func (p *printed) leaks() (found []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// leaks returns the lines of a text with a secret in them.
+func (p *printed) leaks(text []byte) (found []string) {
 	type start [4]byte
 	byStart := make(map[start][]string)
 	for secret := range p.secrets {
 		byStart[start([]byte(secret))] = append(byStart[start([]byte(secret))], secret)
 	}
-	text := p.text.Bytes()
 	for i := range len(text) - len(start{}) {
 		for _, secret := range byStart[start(text[i:])] {
 			if bytes.HasPrefix(text[i:], []byte(secret)) {
@@ -104,18 +127,6 @@ func (p *printed) leaks() (found []string) {
 		}
 	}
 	return found
-}
-
-// after returns what follows the first appearance of a text, up to n bytes; nothing if it does not appear.
-func (p *printed) after(text string, n int) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	start := bytes.Index(p.text.Bytes(), []byte(text))
-	if start < 0 {
-		return ""
-	}
-	found := p.text.Bytes()[start:]
-	return string(found[:min(n, len(found))])
 }
 
 // instance is one running process of the program.
@@ -137,7 +148,9 @@ type output struct {
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, _ = everything.Write(b)
+	if n, err := everything.Write(b); err != nil {
+		return n, err
+	}
 	return o.text.Write(b)
 }
 
@@ -149,7 +162,9 @@ func (o *output) String() string {
 
 // count returns how many log lines have this message.
 func (o *output) count(message string) int {
-	return strings.Count(o.String(), `"msg":"`+message+`"`)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Count(o.text.Bytes(), []byte(`"msg":"`+message+`"`))
 }
 
 // launch starts the program with these variables and nothing else in its environment, in an empty folder.
@@ -318,11 +333,14 @@ func (b *browser) try(method, address string) (response, error) {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)
-	_, _ = everything.Write(append(body, '\n'))
+	took := time.Since(began)
+	if _, err := everything.Write(append(body, '\n')); err != nil {
+		return response{}, err
+	}
 	for _, cookie := range answer.Cookies() {
 		everything.cookie(cookie.Value)
 	}
-	return response{answer.StatusCode, answer.Header, string(body), time.Since(began)}, err
+	return response{answer.StatusCode, answer.Header, string(body), took}, err
 }
 
 func (b *browser) do(t testing.TB, method, address string) response {
