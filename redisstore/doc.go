@@ -109,7 +109,7 @@
 // replicated.
 //
 // The client is the caller's, TLS and Sentinel with it. Two of its options matter. ContextTimeoutEnabled should be true:
-// without it go-redis keeps a connection busy after a call has ended with its context. MaxRetries may
+// without it go-redis ignores deadlines, and this package has to wait in a goroutine beside each command. MaxRetries may
 // stay as it is, because every command is safe to repeat. Redis should not evict sessions (maxmemory-policy noeviction, or a
 // volatile- one if a visitor may be forgotten), and never the secret: no allkeys- policy where no keys are given.
 package redisstore

@@ -111,7 +111,7 @@ func (rec *record) load(ctx context.Context) error {
 		return nil
 	}
 	s, key := rec.store, rec.store.key(rec.id)
-	fields, err := do(ctx, func() (map[string]string, error) { return s.rdb.HGetAll(ctx, key).Result() })
+	fields, err := do(ctx, s, func() (map[string]string, error) { return s.rdb.HGetAll(ctx, key).Result() })
 	if err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func (rec *record) destroy(ctx context.Context, w http.ResponseWriter) error {
 	}
 	if rec.id != "" {
 		key := s.key(rec.id)
-		if _, err := do(ctx, func() (int64, error) { return s.rdb.Del(ctx, key).Result() }); err != nil {
+		if _, err := do(ctx, s, func() (int64, error) { return s.rdb.Del(ctx, key).Result() }); err != nil {
 			return rec.failed(err)
 		}
 	}

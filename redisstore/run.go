@@ -15,15 +15,29 @@ func isNil(rdb redis.UniversalClient) bool {
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
+// honoursDeadlines reports whether a client ends its commands at their context's deadline by itself.
+func honoursDeadlines(rdb redis.UniversalClient) bool {
+	switch c := rdb.(type) {
+	case *redis.Client:
+		return c.Options().ContextTimeoutEnabled
+	case *redis.ClusterClient:
+		return c.Options().ContextTimeoutEnabled
+	case *redis.Ring:
+		return c.Options().ContextTimeoutEnabled
+	}
+	return false
+}
+
 // do returns what f returns, with its error classified, but returns at ctx's end at the latest: f may still be
-// running then. A client does not see to that in all it does: not while it waits for a reply and ctx is cancelled, and
-// not in every wait of its pool.
-func do[T any](ctx context.Context, f func() (T, error)) (T, error) {
+// running then. Only where nothing but a deadline is sure to end ctx, and the client sees to deadlines itself, f
+// needs no goroutine: a client does not notice that ctx was cancelled while it waits for a reply.
+func do[T any](ctx context.Context, s *Store, f func() (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
 		return none, classify(err)
 	}
-	if ctx.Done() == nil {
+	_, limited := ctx.Deadline()
+	if s.deadlines && limited || ctx.Done() == nil {
 		v, err := f()
 		return v, classify(err)
 	}
@@ -53,7 +67,7 @@ type scriptReply struct {
 // run runs a script and returns the parts of its answer after the "OK", and how many commands it took: one, or
 // two when Redis did not have the script yet.
 func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer []string, commands int, err error) {
-	reply, err := do(ctx, func() (scriptReply, error) {
+	reply, err := do(ctx, s, func() (scriptReply, error) {
 		cmd, commands := script.EvalSha(ctx, s.rdb, keys, args...), 1
 		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 			cmd, commands = script.Eval(ctx, s.rdb, keys, args...), 2

@@ -79,7 +79,7 @@ func (x *secrets) sync(ctx context.Context, s *Store) (keyring, error) {
 	if current := x.current.Load(); current != nil {
 		proposal = current.texts[0]
 	}
-	text, err := do(ctx, func() (string, error) {
+	text, err := do(ctx, s, func() (string, error) {
 		if err := s.rdb.SetNX(ctx, x.sharedKey, proposal, 0).Err(); err != nil {
 			return "", err
 		}

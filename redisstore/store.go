@@ -41,6 +41,7 @@ var (
 // returns belongs to one request, as everywhere in gorilla/sessions.
 type Store struct {
 	rdb         redis.UniversalClient
+	deadlines   bool // rdb itself ends a command at its context's deadline
 	prefix      string
 	ttl         time.Duration
 	maxLifetime time.Duration // 0: none
@@ -61,8 +62,8 @@ var _ sessions.Store = (*Store)(nil)
 // the same prefix share a random one that they keep there, under prefix + "secret": nothing needs configuring,
 // and whoever can read Redis, where the sessions are anyway, can sign cookies.
 //
-// A rdb should be built with ContextTimeoutEnabled: a call ends at its context's end anyway, but without it go-redis
-// keeps the connection busy for longer.
+// A rdb built without ContextTimeoutEnabled works, at the price of a goroutine for each command: go-redis would
+// otherwise not end a command at its context's deadline.
 func New(rdb redis.UniversalClient, keys [][]byte, opts ...Option) (*Store, error) {
 	if isNil(rdb) {
 		return nil, fmt.Errorf("%w: a Redis client is needed", ErrInvalid)
@@ -74,7 +75,7 @@ func New(rdb redis.UniversalClient, keys [][]byte, opts ...Option) (*Store, erro
 		}
 	}
 	s := &Store{
-		rdb:    rdb,
+		rdb: rdb, deadlines: honoursDeadlines(rdb),
 		prefix: DefaultPrefix, ttl: DefaultTTL, maxBytes: DefaultMaxBytes,
 		sender: reserved + rand.Text()[:10] + ".", // 50 bits
 	}
