@@ -12,10 +12,8 @@ import (
 )
 
 const (
-	// patience is how long an answer may take while Redis is away: REDIS_TIMEOUT, and what a busy machine adds, which
-	// has been 3 seconds for 120 requests at once. Without a limit an answer would take go-redis' own times, 5 seconds
-	// for each of its attempts. The figures say how long it took.
-	patience = 10 * time.Second
+	// patience is how long an answer may take while Redis is away: REDIS_TIMEOUT, and what a busy machine adds.
+	patience = 1500 * time.Millisecond
 	// atOnce is how many requests wait together.
 	atOnce = 120
 )
