@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptrace"
@@ -22,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -273,14 +273,15 @@ func (i *instance) await(t testing.TB) int {
 	}
 }
 
+// freePort returns a port that nobody else is given before the test ends: so an instance can be started there again.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := redisserver.ReservePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	t.Cleanup(port.Release)
+	return strconv.Itoa(port.Number)
 }
 
 // browser is one visitor. It keeps its cookies over all instances, as behind a router.

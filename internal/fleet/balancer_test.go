@@ -7,10 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"visit-counter/internal/redisserver"
 )
 
 // stub is an instance of which a test decides what it does.
@@ -34,10 +37,10 @@ func ok(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "serv
 
 // closedPort returns an address where nobody listens.
 func closedPort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := redisserver.ReservePort()
 	must(t, err)
-	must(t, l.Close())
-	return l.Addr().String()
+	t.Cleanup(port.Release)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number))
 }
 
 // serve puts a balancer before instances, all of them ready.

@@ -163,11 +163,12 @@ func (in *Instance) hasAnswered() bool {
 
 // run starts a process and waits for its end, which it brings about when ctx ends.
 func (in *Instance) run(ctx context.Context) error {
-	port, err := redisserver.FreePort()
+	port, err := redisserver.ReservePort()
 	if err != nil {
 		return err
 	}
-	process, err := child.Start(in.command(port), in.out)
+	defer port.Release()
+	process, err := child.Start(in.command(port.Number), in.out)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (in *Instance) run(ctx context.Context) error {
 	in.process = process
 	in.mu.Unlock()
 
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number))
 	f.balancer.move(in.member, addr)
 	defer f.balancer.move(in.member, "")
 	var probing sync.WaitGroup

@@ -21,9 +21,9 @@ func (s *Server) configLines() []string {
 	o := s.opts
 	lines := []string{"bind 127.0.0.1", "dir " + quote(s.dir), `save ""`}
 	if o.TLS == nil {
-		lines = append(lines, fmt.Sprintf("port %d", s.port))
+		lines = append(lines, fmt.Sprintf("port %d", s.port.Number))
 	} else {
-		lines = append(lines, "port 0", fmt.Sprintf("tls-port %d", s.port), "tls-auth-clients no",
+		lines = append(lines, "port 0", fmt.Sprintf("tls-port %d", s.port.Number), "tls-auth-clients no",
 			"tls-cert-file "+quote(o.TLS.CertFile), "tls-key-file "+quote(o.TLS.KeyFile))
 		if o.TLS.CAFile != "" {
 			lines = append(lines, "tls-ca-cert-file "+quote(o.TLS.CAFile))

@@ -15,24 +15,46 @@ const (
 	lastPort  = 19_999
 )
 
-// FreePort returns a port on 127.0.0.1 that nobody listens on now and that no outgoing connection will be
-// given while it is unused. Somebody else may still bind it first.
-func FreePort() (int, error) {
+// Port is a TCP port on 127.0.0.1 that nobody else is given by [ReservePort], in this process or another, until
+// Release or the end of the process: so that what listens there can end and come back. Programs that choose their
+// ports otherwise may still bind it.
+type Port struct {
+	Number int
+	held   net.PacketConn // the UDP port of the same number, which the kernel gives to one process only
+}
+
+// ReservePort returns a port that nobody listens on now and that no outgoing connection will be given while it is
+// unused. The caller releases it.
+func ReservePort() (Port, error) {
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // a port is no secret
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		held, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			continue
 		}
-		return port, l.Close()
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			_ = held.Close()
+			continue
+		}
+		_ = l.Close()
+		return Port{port, held}, nil
 	}
-	return 0, errors.New("no free port on 127.0.0.1")
+	return Port{}, errors.New("no free port on 127.0.0.1")
+}
+
+// Release gives the port up. Releasing twice is fine.
+func (p Port) Release() {
+	if p.held != nil {
+		_ = p.held.Close() // it has been closed, or is
+	}
 }
 
 // choosePort returns the port wanted or, if that is 0, a free one.
-func choosePort(wanted int) (int, error) {
+func choosePort(wanted int) (Port, error) {
 	if wanted != 0 {
-		return wanted, nil
+		return Port{Number: wanted}, nil
 	}
-	return FreePort()
+	return ReservePort()
 }

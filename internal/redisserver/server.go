@@ -84,7 +84,7 @@ type Server struct {
 	bin     string
 	dir     string
 	tempDir bool
-	port    int
+	port    Port
 
 	mu     sync.Mutex
 	child  *child.Process
@@ -135,6 +135,7 @@ func (s *Server) startOnPort(ctx context.Context) (err error) {
 		if s.opts.Port != 0 || !errors.Is(err, errPortTaken) {
 			return err
 		}
+		s.port.Release()
 	}
 	return err
 }
@@ -173,7 +174,7 @@ func (s *Server) spawn() (*child.Process, error) {
 }
 
 // Addr returns the server's host and port. It stays the same over Restart.
-func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port.Number)) }
 
 // URL returns the address as a redis:// or rediss:// URL. It contains the password: do not log it.
 func (s *Server) URL() string {
@@ -247,6 +248,7 @@ func (s *Server) Close() error {
 	s.closed = true
 	process := s.child
 	s.mu.Unlock()
+	defer s.port.Release()
 	if process != nil {
 		if !s.tempDir {
 			ctx, cancel := context.WithTimeout(context.Background(), closeGrace)

@@ -141,16 +141,34 @@ func TestTakenPortIsAnErrorAndNeverSomebodyElsesServer(t *testing.T) {
 	must(t, err)
 	port, err := strconv.Atoi(text)
 	must(t, err)
-	free, err := redisserver.FreePort()
+	free, err := redisserver.ReservePort()
 	must(t, err)
+	defer free.Release()
 	// With its own port line the child runs happily elsewhere, while the other server answers for it.
-	for _, config := range [][]string{nil, {fmt.Sprintf("port %d", free)}} {
+	for _, config := range [][]string{nil, {fmt.Sprintf("port %d", free.Number)}} {
 		_, err := redisserver.Start(deadline(t), redisserver.Options{Port: port, Config: config})
 		if err == nil || !strings.Contains(err.Error(), "port is taken") {
 			t.Errorf("config %q: error = %v, want that the port is taken", config, err)
 		}
 	}
 	must(t, client(t, other).Ping(deadline(t)).Err())
+}
+
+func TestPortOfAServerThatIsDownIsNobodyElses(t *testing.T) {
+	s := start(t, redisserver.Options{})
+	s.Kill()
+	free := func() bool { // as ReservePort sees it
+		l, err := net.ListenPacket("udp", s.Addr())
+		return err == nil && l.Close() == nil
+	}
+	if free() {
+		t.Error("the port of a server that was killed can be reserved")
+	}
+	must(t, s.Restart(deadline(t)))
+	must(t, s.Close())
+	if !free() {
+		t.Error("the port of a closed server cannot be reserved")
+	}
 }
 
 func TestServerIsBoundToLoopbackOnly(t *testing.T) {

@@ -81,11 +81,12 @@ func NewProxy(t testing.TB, target Target) *Proxy {
 		requests: map[string]int{},
 	}
 	Wait(t, "a free port for a proxy", func() bool {
-		port, err := redisserver.FreePort()
+		port, err := redisserver.ReservePort()
 		if err != nil {
 			return false
 		}
-		p.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		t.Cleanup(port.Release)
+		p.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number))
 		return p.listen() == nil
 	})
 	t.Cleanup(p.close)
