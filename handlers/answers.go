@@ -31,6 +31,7 @@ func (a *App) problem(c *gin.Context, p templates.Problem) {
 	c.Abort()
 	c.Header("Cache-Control", "no-store")
 	c.Header("Vary", "Accept")
+	c.Writer.Header().Del("Set-Cookie") // the browser keeps the session that it has
 	if p.Status == http.StatusServiceUnavailable {
 		c.Header("Retry-After", retryAfter)
 	}

@@ -1,0 +1,48 @@
+package handlers_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/redis/go-redis/v9"
+)
+
+// A damaged session is only found to be one when it has been counted in, and its cookie renewed. If Redis goes away then,
+// the answer is a refusal, and the browser keeps the cookie that it has.
+func TestRefusalSetsNoCookie(t *testing.T) {
+	mini := miniredis.RunT(t)
+	rdb := redis.NewClient(&redis.Options{Addr: mini.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1})
+	t.Cleanup(func() { _ = rdb.Close() })
+	routes := process(t, rdb, "web.1", time.Now())
+	v := visitor{t: t}
+	v.get(routes, "application/json")
+	for _, key := range mini.Keys() {
+		if strings.HasPrefix(key, "gin:session:") {
+			mini.HSet(key, "process:no time", "1")
+		}
+	}
+	counted := false
+	mini.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
+		if cmd != "EVALSHA" { // what the script calls comes by here too
+			return false
+		}
+		if counted {
+			c.WriteError("LOADING Redis is loading the dataset in memory")
+			return true
+		}
+		counted = true
+		return false
+	})
+	request := httptest.NewRequest(http.MethodGet, "/", nil)
+	request.Header.Set("Cookie", v.cookie)
+	answer := httptest.NewRecorder()
+	routes.ServeHTTP(answer, request)
+	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Set-Cookie") != "" {
+		t.Errorf("status %d with the cookie %q, want 503 without one", answer.Code, answer.Header().Get("Set-Cookie"))
+	}
+}
