@@ -141,9 +141,10 @@ const masked = 6
 // addition and renewal are one command, and [sessions.Default] sees the result. A session that does not exist
 // yet is created, under a new id. The cookie is set, so call it before the body is written; no Save is needed.
 //
-// Any number of concurrent increments count exactly once each. An increment whose reply was lost may be repeated
-// by the Redis client: it counts once, and the repetition returns the counters as the first execution left them,
-// beside the other fields as they are by then.
+// Any number of concurrent increments count exactly once each; of one session, a store has four under way at once,
+// and the others wait in line. An increment whose reply was lost may be repeated by the Redis client: it counts
+// once, and the repetition returns the counters as the first execution left them, beside the other fields as they
+// are by then.
 //
 // Errors: [ErrUnavailable], [ErrCorrupt], [ErrOverflow], [ErrTooLarge], [ErrInvalid]; and [ErrGone], only if the
 // session was loaded before in this request and has been destroyed since. No cookie is set then.
@@ -260,14 +261,17 @@ func (op *increment) run(ctx context.Context, rec *record) error {
 	if rec.result.Created {
 		create = "1"
 	}
-	number, floor := s.inflight.begin(id)
+	start := time.Now()
+	number, floor, err := s.inflight.begin(ctx, id)
+	if err != nil {
+		return classify(err)
+	}
 	defer s.inflight.end(id, number)
 	args := make([]any, 0, 11+len(op.counters))
 	args = append(args, create, s.ttlOf(rec.session).Milliseconds(), s.maxLifetime.Milliseconds(), s.maxBytes,
 		s.sender, number, floor, op.prefix, op.rows, op.sum, op.folded)
 	args = append(args, op.counters...)
 
-	start := time.Now()
 	answer, commands, err := s.run(ctx, incrementScript, []string{s.key(id)}, args...)
 	rec.result.Elapsed += time.Since(start)
 	rec.result.RoundTrips += commands

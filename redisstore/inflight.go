@@ -1,9 +1,14 @@
 package redisstore
 
 import (
+	"context"
 	"slices"
 	"sync"
 )
+
+// mostOpen bounds how many increments of one session a store has under way at once. The session has to remember each
+// of them, which makes all of them dearer. The others wait their turn, first come, first served.
+const mostOpen = 4
 
 // inflight numbers the increments of one store and knows which of them may still be repeated. Each increment
 // carries its number and a floor: every smaller number of this store is settled in that session, its sender
@@ -12,34 +17,94 @@ import (
 //
 // It is safe for concurrent use.
 type inflight struct {
-	mu   sync.Mutex
-	last uint64
-	open map[string][]uint64 // by session id, ascending
+	mu       sync.Mutex
+	last     uint64
+	sessions map[string]*traffic // by session id
 }
 
-// begin opens the next number for a session.
-func (f *inflight) begin(id string) (number, floor uint64) {
+// traffic is the increments of one session.
+type traffic struct {
+	open    []uint64 // ascending
+	waiting []*turn
+}
+
+// turn is the number of an increment, and the floor.
+type turn struct {
+	number, floor uint64
+	come          chan struct{} // closed when it has a number
+}
+
+// begin opens the next number for a session. Its error is that of ctx, which ended before it was the caller's turn.
+func (f *inflight) begin(ctx context.Context, id string) (number, floor uint64, err error) {
+	t := f.queue(id)
+	if t.come != nil {
+		select {
+		case <-t.come:
+		case <-ctx.Done():
+			f.leave(id, t)
+			return 0, 0, ctx.Err()
+		}
+	}
+	return t.number, t.floor, nil
+}
+
+// queue returns a turn that has a number already, or will get one.
+func (f *inflight) queue(id string) *turn {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.open == nil {
-		f.open = make(map[string][]uint64)
+	if f.sessions == nil {
+		f.sessions = make(map[string]*traffic)
 	}
-	f.last++
-	f.open[id] = append(f.open[id], f.last)
-	return f.last, f.open[id][0]
+	s := f.sessions[id]
+	if s == nil {
+		s = new(traffic)
+		f.sessions[id] = s
+	}
+	t := new(turn)
+	if len(s.open) < mostOpen {
+		f.open(s, t)
+		return t
+	}
+	t.come = make(chan struct{})
+	s.waiting = append(s.waiting, t)
+	return t
 }
 
-// end settles a number that begin has opened.
+// open gives a turn its number.
+func (f *inflight) open(s *traffic, t *turn) {
+	f.last++
+	s.open = append(s.open, f.last)
+	t.number, t.floor = f.last, s.open[0]
+}
+
+// leave gives up a turn, which may have come in this moment.
+func (f *inflight) leave(id string, t *turn) {
+	f.mu.Lock()
+	s := f.sessions[id]
+	if t.number == 0 {
+		s.waiting = slices.DeleteFunc(s.waiting, func(other *turn) bool { return other == t })
+	}
+	f.mu.Unlock()
+	if t.number != 0 {
+		f.end(id, t.number)
+	}
+}
+
+// end settles a number that begin has opened: it is the next one's turn.
 func (f *inflight) end(id string, number uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	open := f.open[id]
-	if i, found := slices.BinarySearch(open, number); found {
-		open = slices.Delete(open, i, i+1)
+	s := f.sessions[id]
+	if i, found := slices.BinarySearch(s.open, number); found {
+		s.open = slices.Delete(s.open, i, i+1)
 	}
-	if len(open) == 0 {
-		delete(f.open, id)
-		return
+	if len(s.waiting) > 0 {
+		next := s.waiting[0]
+		s.waiting = s.waiting[1:]
+		f.open(s, next)
+		close(next.come)
 	}
-	f.open[id] = open
+	if len(s.open) == 0 {
+		delete(f.sessions, id)
+	}
 }

@@ -1,9 +1,12 @@
 package redisstore
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	gsessions "github.com/gorilla/sessions"
 
@@ -31,30 +34,72 @@ func TestSlotsAreThoseOfRedis(t *testing.T) {
 
 func TestTheFloorNeverPassesAnOpenNumber(t *testing.T) {
 	var f inflight
-	first, floor := f.begin("a")
+	begin := func(id string) (number, floor uint64) {
+		t.Helper()
+		number, floor, err := f.begin(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return number, floor
+	}
+	first, floor := begin("a")
 	if floor != first {
 		t.Errorf("floor of the first = %d, want %d", floor, first)
 	}
-	second, floor := f.begin("a")
+	second, floor := begin("a")
 	if second <= first || floor != first {
 		t.Errorf("second = %d with the floor %d, want a number above and the floor %d", second, floor, first)
 	}
-	other, floor := f.begin("b")
+	other, floor := begin("b")
 	if floor != other {
 		t.Errorf("floor of another session = %d, want %d", floor, other)
 	}
 	f.end("a", first)
-	third, floor := f.begin("a")
+	third, floor := begin("a")
 	if floor != second {
 		t.Errorf("floor after the first is settled = %d, want %d", floor, second)
 	}
-	for _, number := range []uint64{third, third, second} { // twice is no harm
+	f.end("a", third)
+	f.end("a", second)
+	f.end("b", other)
+	if len(f.sessions) != 0 {
+		t.Errorf("%d sessions are remembered when nothing is under way", len(f.sessions))
+	}
+}
+
+func TestIncrementsOfOneSessionTakeTurns(t *testing.T) {
+	var f inflight
+	var open []uint64
+	for range mostOpen {
+		number, _, err := f.begin(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, number)
+	}
+	turns := []*turn{f.queue("a"), f.queue("a"), f.queue("a")}
+	if number, _, err := f.begin(t.Context(), "b"); err != nil || number != mostOpen+1 {
+		t.Errorf("another session = %d, %v; want no wait", number, err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := f.begin(gone, "a"); !errors.Is(err, context.Canceled) {
+		t.Errorf("begin without time = %v, want the context's error", err)
+	}
+	f.leave("a", turns[1])
+	f.end("a", open[0])
+	<-turns[0].come
+	if turns[0].floor != open[1] {
+		t.Errorf("floor of the next = %d, want %d", turns[0].floor, open[1])
+	}
+	f.leave("a", turns[0]) // its turn has come, and is the next one's
+	<-turns[2].come
+	for _, number := range append(open[1:], turns[2].number) {
 		f.end("a", number)
 	}
-	f.end("b", other)
-	f.end("never there", 1)
-	if len(f.open) != 0 {
-		t.Errorf("%d sessions are remembered when nothing is under way", len(f.open))
+	f.end("b", mostOpen+1)
+	if len(f.sessions) != 0 {
+		t.Errorf("%d sessions are remembered when nothing is under way", len(f.sessions))
 	}
 }
 
@@ -63,9 +108,14 @@ func TestManySessionsAtOnceLeaveNothingBehind(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() {
-			for range 500 {
-				id := fmt.Sprint(i % 7)
-				number, floor := f.begin(id)
+			id := fmt.Sprint(i % 7)
+			for n := range 500 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n%3)*50*time.Microsecond)
+				number, floor, err := f.begin(ctx, id)
+				cancel()
+				if err != nil {
+					continue
+				}
 				if floor > number {
 					t.Errorf("number %d has the floor %d", number, floor)
 				}
@@ -74,7 +124,7 @@ func TestManySessionsAtOnceLeaveNothingBehind(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(f.open) != 0 || f.last != 64*500 {
-		t.Errorf("%d sessions are remembered, the last number is %d", len(f.open), f.last)
+	if len(f.sessions) != 0 || f.last == 0 {
+		t.Errorf("%d sessions are remembered, the last number is %d", len(f.sessions), f.last)
 	}
 }
