@@ -61,8 +61,10 @@ func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 		suspicion: make(chan struct{}, 1),
 	}
 	b.Client.AddHook(w)
-	if client, ok := b.Client.(*redis.Client); ok { // a Cluster's nodes are tried in turn
+	// Not for a Cluster, whose nodes are tried in turn, and where one that is away would hold up a batch.
+	if client, ok := b.Client.(*redis.Client); ok {
 		client.AddHook(dialer{})
+		client.AddHook(newBatcher(client))
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	go w.run(ctx)

@@ -114,13 +114,9 @@ func (w *watcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook does the same for a pipeline.
+// ProcessPipelineHook does nothing: what is sent together, the batcher sends, on behalf of single commands.
 func (w *watcher) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		err := next(ctx, cmds)
-		w.note(err)
-		return err
-	}
+	return func(ctx context.Context, cmds []redis.Cmder) error { return next(ctx, cmds) }
 }
 
 // libraryLog passes on what go-redis says of itself, for those who ask for details: whatever matters of it comes back

@@ -1,0 +1,152 @@
+package backend_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/backend"
+	"visit-counter/internal/config"
+	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
+)
+
+// echo is a script that counts its call and returns its argument, or fails with it.
+var echo = redis.NewScript(`
+	redis.call('INCR', KEYS[1])
+	if ARGV[1]:sub(1, 4) == 'fail' then return redis.error_reply(ARGV[1]) end
+	return ARGV[1]`)
+
+const calls = "calls"
+
+// oneConnection returns a client that has one connection to Redis, and knows the script.
+func oneConnection(t *testing.T, target redistest.Target, timeout string) redis.UniversalClient {
+	t.Helper()
+	env := map[string]string{"REDIS_URL": target.URL(), "REDIS_POOL_SIZE": "1", "REDIS_TIMEOUT": timeout}
+	cfg, err := config.Load(config.Environment{Getenv: func(name string) string { return env[name] }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := backend.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	if err := echo.Load(t.Context(), b.Client).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Client
+}
+
+// together runs n scripts at once, that with number i with the argument arg(i), and returns their answers and errors.
+func together(ctx context.Context, client redis.UniversalClient, n int, arg func(i int) string) (answers []string, errs []error) {
+	answers, errs = make([]string, n), make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { answers[i], errs[i] = echo.EvalSha(ctx, client, []string{calls}, arg(i)).Text() })
+	}
+	all.Wait()
+	return answers, errs
+}
+
+func TestEachScriptOfABatchHasItsOwnAnswer(t *testing.T) {
+	const n = 200
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	client := oneConnection(t, proxy, "5s")
+	proxy.Delay(50 * time.Millisecond) // one after the other would take 10 seconds
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	answers, errs := together(ctx, client, n, func(i int) string {
+		if i%10 == 0 {
+			return fmt.Sprintf("fail %d", i)
+		}
+		return fmt.Sprintf("answer %d", i)
+	})
+	for i := range n {
+		if i%10 == 0 {
+			if errs[i] == nil || !strings.Contains(errs[i].Error(), fmt.Sprintf("fail %d", i)) {
+				t.Errorf("script %d = %q, %v; want its own error", i, answers[i], errs[i])
+			}
+		} else if want := fmt.Sprintf("answer %d", i); answers[i] != want || errs[i] != nil {
+			t.Errorf("script %d = %q, %v; want %q", i, answers[i], errs[i], want)
+		}
+	}
+	wantCalls(t, server, n)
+	if opened := proxy.Opened(); opened > 1 {
+		t.Errorf("%d connections were opened, want 1", opened)
+	}
+}
+
+func TestAScriptThatNobodyWaitsForAnyMoreIsNotSent(t *testing.T) {
+	server := redistest.Start(t)
+	client := oneConnection(t, server, "10s")
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	patient, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	first := make(chan error, 1)
+	go func() { first <- echo.EvalSha(patient, client, []string{calls}, "first").Err() }()
+	redistest.Wait(t, "the first script to take the connection", func() bool {
+		return client.PoolStats().TotalConns == 1 && client.PoolStats().IdleConns == 0
+	})
+	const patience = 100 * time.Millisecond
+	brief, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	start := time.Now()
+	_, errs := together(brief, client, 50, func(int) string { return "nobody's" })
+	for _, err := range errs {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a script whose context has ended = %v, want its deadline", err)
+		}
+	}
+	if took := time.Since(start); took > patience+time.Second {
+		t.Errorf("50 scripts with a deadline of %v took %v", patience, took)
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-first; err != nil {
+		t.Errorf("the script that waited = %v", err)
+	}
+	if err := echo.EvalSha(patient, client, []string{calls}, "last").Err(); err != nil {
+		t.Errorf("a script afterwards = %v", err)
+	}
+	wantCalls(t, server, 2)
+}
+
+func TestABatchWhoseConnectionBreaksIsRepeatedOneByOne(t *testing.T) {
+	const n = 100
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	client := oneConnection(t, proxy, "5s")
+	proxy.Delay(20 * time.Millisecond)
+	proxy.DropNextReplies(3, redistest.Named("evalsha"))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	answers, errs := together(ctx, client, n, func(i int) string { return fmt.Sprintf("answer %d", i) })
+	for i := range n {
+		if want := fmt.Sprintf("answer %d", i); answers[i] != want || errs[i] != nil {
+			t.Errorf("script %d = %q, %v; want %q", i, answers[i], errs[i], want)
+		}
+	}
+	if proxy.Affected() == 0 {
+		t.Error("no connection was broken")
+	}
+}
+
+func wantCalls(t *testing.T, server *redisserver.Server, want int) {
+	t.Helper()
+	got, err := redistest.Client(t, server).Get(t.Context(), calls).Int()
+	if err != nil || got != want {
+		t.Errorf("the script ran %d times (%v), want %d", got, err, want)
+	}
+}
