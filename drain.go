@@ -24,7 +24,10 @@ const (
 func serveUntil(ctx context.Context, l *net.TCPListener, routes http.Handler, draining *atomic.Bool, log *slog.Logger) error {
 	var open connections
 	server := newServer(routes, log)
-	server.ConnState = open.note
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		answered(conn, state)
+		open.note(state)
+	}
 	door := door{l}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(door) }()
@@ -67,10 +70,13 @@ type door struct{ *net.TCPListener }
 // Accept is called by the server.
 func (d door) Accept() (net.Conn, error) {
 	conn, err := d.TCPListener.Accept()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, net.ErrClosed
+	case err != nil:
+		return nil, err
 	}
-	return conn, err
+	return &gatherer{Conn: conn}, nil
 }
 
 // shut closes the listener when the server has taken over everybody who came in before the call. served is what the
@@ -86,7 +92,7 @@ func (d door) shut(served <-chan error) {
 type connections struct{ number atomic.Int64 }
 
 // note follows a connection's life.
-func (c *connections) note(_ net.Conn, state http.ConnState) {
+func (c *connections) note(state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		c.number.Add(1)

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync/atomic"
+	"testing"
+)
+
+// counted counts the writes to a connection.
+type counted struct {
+	*net.TCPConn
+	writes *atomic.Int64
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.TCPConn.Write(p)
+}
+
+// gathering is a listener whose connections are gatherers.
+type gathering struct {
+	net.Listener
+	writes atomic.Int64
+}
+
+func (l *gathering) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &gatherer{Conn: counted{conn.(*net.TCPConn), &l.writes}}, nil
+}
+
+// sized serves answers of as many bytes as the path says.
+func sized(t *testing.T) *gathering {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		size, err := strconv.Atoi(r.URL.Path[1:])
+		if err != nil {
+			t.Error(err)
+		}
+		w.Header()["Date"] = nil // always the same length
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		_, _ = w.Write(pattern(size))
+	}))
+	l := &gathering{Listener: server.Listener}
+	server.Listener, server.Config.ConnState = l, answered
+	server.Start()
+	t.Cleanup(server.Close)
+	return l
+}
+
+func pattern(size int) []byte {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(i * i >> 8)
+	}
+	return b
+}
+
+// Around each multiple of the buffer's size lies the one where nothing follows a full buffer.
+func TestAnswersOfEverySizeArriveWhole(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, proto, header string }{
+		{"kept alive", "1.1", ""}, {"closed", "1.1", "Connection: close\r\n"}, {"HTTP/1.0", "1.0", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := sized(t)
+			var conn net.Conn
+			var reader *bufio.Reader
+			for size := range 3*fullBuffer + 100 {
+				if size%fullBuffer > 100 && size%fullBuffer < fullBuffer-200 && size%97 != 0 {
+					continue
+				}
+				if conn == nil {
+					var err error
+					if conn, err = net.Dial("tcp", l.Addr().String()); err != nil {
+						t.Fatal(err)
+					}
+					reader = bufio.NewReader(conn)
+				}
+				fmt.Fprintf(conn, "GET /%d HTTP/%s\r\nHost: x\r\n%s\r\n", size, test.proto, test.header)
+				answer, err := http.ReadResponse(reader, nil)
+				if err != nil {
+					t.Fatalf("%d bytes: %v", size, err)
+				}
+				body, err := io.ReadAll(answer.Body)
+				if err != nil || !bytes.Equal(body, pattern(size)) {
+					t.Fatalf("%d bytes came as %d (%v)", size, len(body), err)
+				}
+				if answer.Close {
+					if _, err := reader.ReadByte(); err != io.EOF {
+						t.Fatalf("%d bytes: the connection ended with %v", size, err)
+					}
+					_ = conn.Close()
+					conn = nil
+				}
+			}
+			if conn != nil {
+				_ = conn.Close()
+			}
+		})
+	}
+}
+
+func TestAnswersOfPipelinedRequestsArriveWhole(t *testing.T) {
+	t.Parallel()
+	l := sized(t)
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	sizes := []int{1, 3900, 4000, 4096, 5000, 8000, 8192, 20_000, 2}
+	go func() {
+		for _, size := range sizes {
+			fmt.Fprintf(conn, "GET /%d HTTP/1.1\r\nHost: x\r\n\r\n", size)
+		}
+	}()
+	reader := bufio.NewReader(conn)
+	for _, size := range sizes {
+		answer, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if body, err := io.ReadAll(answer.Body); err != nil || !bytes.Equal(body, pattern(size)) {
+			t.Fatalf("%d bytes came as %d (%v)", size, len(body), err)
+		}
+	}
+}
+
+func TestAPageIsOneWrite(t *testing.T) {
+	t.Parallel()
+	l := sized(t)
+	const pages, page = 10, 5000
+	for range pages {
+		answer, err := http.Get("http://" + l.Addr().String() + "/" + strconv.Itoa(page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, answer.Body); err != nil || n != page {
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+		_ = answer.Body.Close()
+	}
+	if got := l.writes.Load(); got != pages {
+		t.Errorf("%d pages were %d writes", pages, got)
+	}
+}
