@@ -42,8 +42,7 @@ func (a *App) home() gin.HandlerFunc {
 			a.fail(c, err)
 			return
 		}
-		c.Header("Cache-Control", "no-store")
-		c.Header("Vary", "Accept")
+		fresh(c)
 		if prefersJSON(c.Request) {
 			c.JSON(http.StatusOK, a.homeJSON(v))
 			return
@@ -173,8 +172,7 @@ func (a *App) homeJSON(v visit) homeAnswer {
 // homeHead answers HEAD /, which is not a visit.
 func (a *App) homeHead() gin.HandlerFunc {
 	return func(c *gin.Context) {
-		c.Header("Cache-Control", "no-store")
-		c.Header("Vary", "Accept")
+		fresh(c)
 		contentType := "text/html; charset=utf-8"
 		if prefersJSON(c.Request) {
 			contentType = "application/json; charset=utf-8"

@@ -40,22 +40,40 @@ func newID() string {
 // signer signs with one key. It is safe for concurrent use.
 type signer struct{ macs sync.Pool }
 
+// mac is a hash with room for what goes in and comes out.
+type mac struct {
+	hash.Hash
+	in  []byte
+	sum [sha256.Size]byte
+	out [valueLength]byte
+}
+
 func newSigner(key []byte) *signer {
 	key = bytes.Clone(key) // it is used again whenever the pool is empty
-	return &signer{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	return &signer{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}}
 }
 
 // sign returns the cookie value for id. The cookie's name is signed too, so that a value cannot be moved to
 // another cookie of the same program.
 func (s *signer) sign(name, id string) string {
-	mac := s.macs.Get().(hash.Hash)
-	defer s.macs.Put(mac)
-	mac.Reset()
-	buf := make([]byte, 0, 256)
-	mac.Write(append(append(append(buf, name...), '='), id...))
-	buf = append(append(buf[:0], id...), '.')
-	var sum [sha256.Size]byte
-	return string(base64.RawURLEncoding.AppendEncode(buf, mac.Sum(sum[:0])))
+	m := s.macs.Get().(*mac)
+	defer s.macs.Put(m)
+	return string(m.sign(name, id))
+}
+
+// signed reports whether value is what sign returns for id.
+func (s *signer) signed(name, id, value string) bool {
+	m := s.macs.Get().(*mac)
+	defer s.macs.Put(m)
+	return subtle.ConstantTimeCompare(m.sign(name, id), []byte(value)) == 1
+}
+
+// sign returns what is good until its next call.
+func (m *mac) sign(name, id string) []byte {
+	m.Reset()
+	m.in = append(append(append(m.in[:0], name...), '='), id...)
+	m.Write(m.in)
+	return base64.RawURLEncoding.AppendEncode(append(append(m.out[:0], id...), '.'), m.Sum(m.sum[:0]))
 }
 
 // keyring is the keys of a store: the first signs, all of them verify.
@@ -76,7 +94,7 @@ func (k keyring) verify(name, value string) (id string, ok bool) {
 	}
 	id = value[:idLength]
 	for _, s := range k {
-		if subtle.ConstantTimeCompare([]byte(s.sign(name, id)), []byte(value)) == 1 {
+		if s.signed(name, id, value) {
 			return id, true
 		}
 	}

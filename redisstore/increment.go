@@ -179,7 +179,7 @@ func ofGin(c *gin.Context) getter {
 }
 
 func incrementSession(w http.ResponseWriter, r *http.Request, counter string, by int64, more []Step, get getter) (Result, error) {
-	op := new(increment)
+	op := &increment{counters: make([]any, 0, 2+2*len(more))}
 	for _, step := range append([]Step{And(counter, by)}, more...) {
 		if err := step(op); err != nil {
 			return Result{}, err

@@ -69,7 +69,7 @@ type scriptReply struct {
 func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer []string, commands int, err error) {
 	reply, err := do(ctx, s, func() (scriptReply, error) {
 		cmd, commands := script.EvalSha(ctx, s.rdb, keys, args...), 1
-		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+		if err := cmd.Err(); err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
 			cmd, commands = script.Eval(ctx, s.rdb, keys, args...), 2
 		}
 		text, err := cmd.Text()
