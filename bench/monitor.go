@@ -31,8 +31,12 @@ func commandsPerVisit(ctx context.Context, rdb *redis.Client, url string) (int, 
 		return 0, err
 	}
 	seen := bufio.NewReader(conn)
-	if ok, err := seen.ReadString('\n'); ok != "+OK\r\n" {
-		return 0, fmt.Errorf("MONITOR: %q, %w", ok, err)
+	reply, err := seen.ReadString('\n')
+	if err != nil {
+		return 0, err
+	}
+	if reply != "+OK\r\n" {
+		return 0, fmt.Errorf("MONITOR is answered with %q", reply)
 	}
 	counts := make([]int, visits)
 	for i := range counts {
