@@ -47,6 +47,7 @@ type row struct {
 	accept   string
 	store    string // "" if it counts in its own memory
 	process  *process
+	server   *redisserver.Server // which its program uses
 	cookies  []string
 	rounds   map[int][]round // by connections
 	commands int             // to Redis, per visit
@@ -83,6 +84,9 @@ func newBench(ctx context.Context, p plan, raw io.Writer) (_ *bench, err error) 
 			err = errors.Join(err, b.close())
 		}
 	}()
+	if err := b.raw.Write(rawColumns()); err != nil {
+		return nil, err
+	}
 	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
 		return nil, err
 	}
@@ -135,7 +139,8 @@ func (b *bench) start(ctx context.Context) error {
 		if command == "" {
 			command = "bare"
 		}
-		if err := b.add(ctx, self, []string{serveCommand, command}, []string{"REDIS_ADDR=" + b.server.Addr()}, other); err != nil {
+		env := []string{"REDIS_ADDR=" + b.server.Addr()}
+		if err := b.add(ctx, b.server, self, []string{serveCommand, command}, env, other); err != nil {
 			return err
 		}
 	}
@@ -150,7 +155,7 @@ func (b *bench) start(ctx context.Context) error {
 // addApp starts a build of our app with each size of the pool.
 func (b *bench) addApp(ctx context.Context, name, bin string) error {
 	for _, pool := range []string{"4", "20"} {
-		err := b.add(ctx, bin, nil, appEnv(b.server.URL(), pool),
+		err := b.add(ctx, b.server, bin, nil, appEnv(b.server, pool),
 			&row{name: name + ", JSON, pool " + pool, accept: json, store: "redisstore"},
 			&row{name: name + ", HTML, pool " + pool, accept: html, store: "redisstore"})
 		if err != nil {
@@ -161,19 +166,19 @@ func (b *bench) addApp(ctx context.Context, name, bin string) error {
 }
 
 // appEnv is the environment of our app: all is as it is by default, but for the pool.
-func appEnv(redisURL, pool string) []string {
-	return []string{"REDIS_URL=" + redisURL, "REDIS_POOL_SIZE=" + pool}
+func appEnv(server *redisserver.Server, pool string) []string {
+	return []string{"REDIS_URL=" + server.URL(), "REDIS_POOL_SIZE=" + pool}
 }
 
-// add starts a program for the rows and makes their sessions.
-func (b *bench) add(ctx context.Context, bin string, args, env []string, rows ...*row) error {
+// add starts a program that uses the server, for the rows, and makes their sessions.
+func (b *bench) add(ctx context.Context, server *redisserver.Server, bin string, args, env []string, rows ...*row) error {
 	p, err := launch(ctx, b.dir, bin, args, env)
 	if err != nil {
 		return err
 	}
 	b.closers = append(b.closers, func() error { p.end(); return nil })
 	for _, r := range rows {
-		r.process, r.rounds = p, make(map[int][]round)
+		r.process, r.server, r.rounds = p, server, make(map[int][]round)
 		if r.cookies, err = newSessions(ctx, p.url, sessionsPerRow); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
@@ -235,11 +240,7 @@ func (b *bench) round(ctx context.Context, conns int) error {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 		r.rounds[conns] = append(r.rounds[conns], m)
-		err = b.raw.Write([]string{
-			strconv.Itoa(len(r.rounds[conns])), r.name, strconv.Itoa(conns), strconv.Itoa(m.requests), strconv.Itoa(m.failed), micros(m.took), micros(m.p50),
-			micros(m.p99), micros(m.app), micros(m.redis),
-		})
-		if err != nil {
+		if err := b.raw.Write(rawLine(len(r.rounds[conns]), r.name, conns, m)); err != nil {
 			return err
 		}
 		b.raw.Flush()
@@ -247,9 +248,22 @@ func (b *bench) round(ctx context.Context, conns int) error {
 	return b.raw.Error()
 }
 
+// rawColumns are the names of what [rawLine] writes. All times are in microseconds, those of the processors per request.
+func rawColumns() []string {
+	return []string{"round", "program", "connections", "requests", "failed", "took", "p50", "p99", "app_cpu", "redis_cpu"}
+}
+
+// rawLine is one measurement as the file of single measurements has it.
+func rawLine(number int, name string, conns int, m round) []string {
+	return []string{
+		strconv.Itoa(number), name, strconv.Itoa(conns), strconv.Itoa(m.requests), strconv.Itoa(m.failed),
+		micros(m.took), micros(m.p50), micros(m.p99), micros(m.app), micros(m.redis),
+	}
+}
+
 // once loads a row for a while.
 func (b *bench) once(ctx context.Context, r *row, conns int) (round, error) {
-	pids := [2]int{r.process.cmd.Process.Pid, b.server.PID()}
+	pids := [2]int{r.process.cmd.Process.Pid, r.server.PID()}
 	var before, after [2]time.Duration
 	var err error
 	for i, pid := range pids {

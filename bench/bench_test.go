@@ -55,6 +55,29 @@ func TestWhatDoesNotDependOnTimeHoldsUnderLoad(t *testing.T) {
 	checkOneCommandPerVisit(t, b)
 }
 
+func TestSessionsThatLieInRedisAreCompared(t *testing.T) {
+	p := quick()
+	p.stored = 5001 // more than are stored at once
+	var raw, out bytes.Buffer
+	b, err := newBench(t.Context(), p, &raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := b.compareStored(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"256 sessions", "5001 sessions more"} {
+		if !strings.Contains(out.String(), "| "+name+" |") || !strings.Contains(raw.String(), name) {
+			t.Errorf("%s: missing in the report or in the single measurements:\n%s\n%s", name, out.String(), raw.String())
+		}
+	}
+}
+
 // checkSessionsAreSmall checks all sessions of our app, those that 64 requests visited at once too.
 func checkSessionsAreSmall(t *testing.T, rdb *redis.Client) {
 	t.Helper()

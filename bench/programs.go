@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	_ "embed"
-	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -129,18 +127,4 @@ func withSCS(engine *gin.Engine, rdb *redis.Client) http.Handler {
 		}
 	})
 	return manager.LoadAndSave(engine)
-}
-
-// fill puts n copies of the session under key into Redis, beside it.
-func fill(ctx context.Context, rdb *redis.Client, key string, n int) error {
-	const batch = 5000
-	script := redis.NewScript(`
-		local dump = redis.call('DUMP', KEYS[1])
-		for i = ARGV[1], ARGV[1] + ARGV[2] - 1 do redis.call('RESTORE', KEYS[1] .. string.format('%012d', i), 86400000, dump) end
-		return 0`)
-	var failed error
-	for i := 0; i < n; i += batch {
-		failed = errors.Join(failed, script.Run(ctx, rdb, []string{key}, i, min(batch, n-i)).Err())
-	}
-	return failed
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,39 +19,31 @@ func (b *bench) compareStored(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	servers := []*redisserver.Server{b.server, nil}
-	if servers[1], err = redisserver.Start(ctx, redisserver.Options{}); err != nil {
+	full, err := redisserver.Start(ctx, redisserver.Options{})
+	if err != nil {
 		return err
 	}
-	defer servers[1].Close()
-	for i, server := range servers {
+	defer full.Close()
+	for _, server := range []*redisserver.Server{b.server, full} {
 		row := &row{name: fmt.Sprintf("%d sessions", sessionsPerRow), accept: json, store: "redisstore"}
-		if err := b.add(ctx, app, nil, appEnv(server.URL(), "4"), row); err != nil {
-			return err
-		}
-		if i == 0 {
-			continue
-		}
-		row.name = fmt.Sprintf("%d sessions more", b.plan.stored)
-		if err := fillFrom(ctx, server.Addr(), b.plan.stored); err != nil {
+		if err := b.add(ctx, server, app, nil, appEnv(server, "4"), row); err != nil {
 			return err
 		}
 	}
-	return b.printStored(ctx, out, servers)
+	b.rows[1].name = fmt.Sprintf("%d sessions more", b.plan.stored)
+	if err := fill(ctx, full.Addr(), b.plan.stored); err != nil {
+		return err
+	}
+	for range b.plan.rounds {
+		if err := b.round(ctx, manyConns); err != nil {
+			return err
+		}
+	}
+	b.reportStored(out)
+	return nil
 }
 
-func (b *bench) printStored(ctx context.Context, out io.Writer, servers []*redisserver.Server) error {
-	for range b.plan.rounds {
-		for i, r := range b.rows {
-			b.server = servers[i]
-			m, err := b.once(ctx, r, manyConns)
-			if err != nil {
-				return err
-			}
-			r.rounds[manyConns] = append(r.rounds[manyConns], m)
-		}
-	}
-	b.server = servers[0]
+func (b *bench) reportStored(out io.Writer) {
 	line(out, "in Redis", "req/s", "p50 µs", "p99 µs", "app CPU µs", "Redis CPU µs")
 	line(out, "---", "--:", "--:", "--:", "--:", "--:")
 	for _, r := range b.rows {
@@ -58,17 +51,29 @@ func (b *bench) printStored(ctx context.Context, out io.Writer, servers []*redis
 		line(out, r.name, whole(median(own, rate)), whole(median(own, p50)), whole(median(own, p99)),
 			tenths(median(own, appCPU)), tenths(median(own, redisCPU)))
 	}
-	return nil
 }
 
-// fillFrom puts n copies of a session that is there into the Redis at addr.
-func fillFrom(ctx context.Context, addr string, n int) error {
+// fill puts n copies of a session that is there into the Redis at addr.
+func fill(ctx context.Context, addr string, n int) error {
+	const batch = 5000
 	rdb := redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: -1})
 	defer rdb.Close()
 	keys, _, err := rdb.Scan(ctx, 0, "visits:session:*", 100).Result()
-	if err != nil || len(keys) == 0 {
-		return fmt.Errorf("no session to copy: %w", err)
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 {
+		return errors.New("there is no session to copy")
 	}
 	fmt.Fprintf(os.Stderr, "storing %d sessions\n", n)
-	return fill(ctx, rdb, keys[0], n)
+	script := redis.NewScript(`
+		local dump = redis.call('DUMP', KEYS[1])
+		for i = ARGV[1], ARGV[1] + ARGV[2] - 1 do redis.call('RESTORE', KEYS[1] .. string.format('%012d', i), 86400000, dump) end
+		return 0`)
+	for i := 0; i < n; i += batch {
+		if err := script.Run(ctx, rdb, keys[:1], i, min(batch, n-i)).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
