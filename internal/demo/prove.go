@@ -38,8 +38,8 @@ type proveOptions struct {
 	binary, url string
 }
 
-// Prove runs the checks and writes their results to out. It returns an [ErrUnproven] if one failed or could not be run.
-// It is a [cli.Func].
+// Prove runs the checks and writes their results to out. It returns an error if one failed or could not be run. It is a
+// [cli.Func].
 func Prove(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
 	o, err := parseProve(args, out)
 	if err != nil {
