@@ -3,38 +3,25 @@ package demo
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
-	"time"
 
 	"visit-counter/internal/cli"
 	"visit-counter/internal/fleet"
 	"visit-counter/internal/fleet/fleettest"
+	"visit-counter/internal/redistest"
 )
 
 func TestMain(m *testing.M) { fleettest.Main(m) }
-
-// buffer is a bytes.Buffer for several writers.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -58,7 +45,7 @@ func environment(variables ...string) func(string) string {
 // command runs a command as the program would, and returns its exit status and what it said.
 func command(t *testing.T, run cli.Func, getenv func(string) string, args ...string) (status int, said string) {
 	t.Helper()
-	var out buffer
+	var out fleettest.Buffer
 	program := cli.Program{Commands: []cli.Command{{Name: "it", Run: run}}}
 	status = program.Run(t.Context(), append([]string{"it"}, args...), getenv, &out, &out)
 	return status, out.String()
@@ -129,7 +116,7 @@ func TestInstancesGetNothingOfTheEnvironmentButWhatTheyNeed(t *testing.T) {
 }
 
 func TestLettersBreakAndMendTheFleet(t *testing.T) {
-	var out buffer
+	var out fleettest.Buffer
 	f := fleettest.Start(t, fleet.Options{Instances: 2, Log: func(string) io.Writer { return &out }})
 	typing, keyboard := io.Pipe()
 	ended := make(chan struct{})
@@ -158,22 +145,13 @@ func TestLettersBreakAndMendTheFleet(t *testing.T) {
 }
 
 // await waits until something has been written.
-func await(t *testing.T, out *buffer, wanted string) {
+func await(t *testing.T, out *fleettest.Buffer, wanted string) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	timeout := time.After(30 * time.Second)
-	for !strings.Contains(out.String(), wanted) {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("waited in vain for %q in:\n%s", wanted, out.String())
-		}
-	}
+	redistest.Wait(t, fmt.Sprintf("%q", wanted), func() bool { return strings.Contains(out.String(), wanted) })
 }
 
 func TestLettersThatCannotWorkSayWhy(t *testing.T) {
-	var out buffer
+	var out fleettest.Buffer
 	d := desk{fleet: fleettest.Start(t, fleet.Options{Memory: true}), say: sayer{&out}}
 	d.press(t.Context(), "s")
 	if !strings.Contains(out.String(), fleet.ErrNoServer.Error()) {
@@ -182,7 +160,7 @@ func TestLettersThatCannotWorkSayWhy(t *testing.T) {
 }
 
 func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
-	var out buffer
+	var out fleettest.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -199,8 +177,55 @@ func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
 	<-ended
 }
 
+// process is a demo that runs as a process of its own.
+type process struct {
+	*exec.Cmd
+	out  fleettest.Buffer
+	port string // of the one address
+}
+
+// startDemo starts a demo with a TMPDIR of its own, and returns when a browser may come. The test may end it; what it has
+// left running then, the janitor ends.
+func startDemo(t *testing.T, temp string, flags ...string) *process {
+	t.Helper()
+	args := append([]string{"demo", "--port", "0", "--open=false"}, flags...)
+	p := &process{Cmd: exec.Command(fleettest.Program(t), args...)}
+	p.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + temp}
+	p.Stdout, p.Stderr = &p.out, &p.out
+	must(t, p.Start())
+	t.Cleanup(func() {
+		if p.ProcessState == nil { // the test has failed before it ended it
+			_ = p.Process.Kill()
+			_ = p.Wait()
+		}
+		if t.Failed() {
+			t.Logf("the demo said:\n%s", p.out.String())
+		}
+	})
+	await(t, &p.out, "the one address")
+	p.port = regexp.MustCompile(`the one address: http://localhost:(\d+)`).FindStringSubmatch(p.out.String())[1]
+	return p
+}
+
+func TestTheWholeDemoIsThereForABrowser(t *testing.T) {
+	demo := startDemo(t, t.TempDir())
+	v := &visitor{client: localClient(), url: "http://localhost:" + demo.port, cookies: make(map[string]string)}
+	sum := visits(t.Context(), v, 8)
+	if err := sum.exact(8); err != nil || len(sum.per) != 4 {
+		t.Errorf("8 visits came from %v (%v), want 2 from each of 4", sum.per, err)
+	}
+	if a, err := v.request(t.Context(), http.MethodPost, "/stop"); err != nil || a.status != http.StatusAccepted {
+		t.Errorf("/stop: %d %v, want 202: the controls of the demo are on", a.status, err)
+	}
+	must(t, demo.Process.Signal(syscall.SIGTERM))
+	must(t, demo.Wait())
+	if strings.Contains(demo.out.String(), "/readyz") {
+		t.Error("the balancer's own questions are in the log")
+	}
+}
+
 func TestLogsAreMergedLineByLine(t *testing.T) {
-	var out buffer
+	var out fleettest.Buffer
 	m := newMerger(&out, false)
 	first, second := m.source("web.1"), m.source("demo")
 	for _, w := range []struct {
@@ -220,7 +245,7 @@ func TestLogsAreMergedLineByLine(t *testing.T) {
 }
 
 func TestALineWithoutAnEndIsPassedOnAllTheSame(t *testing.T) {
-	var out buffer
+	var out fleettest.Buffer
 	_, err := newMerger(&out, false).source("web.1").Write(bytes.Repeat([]byte("x"), mostLine))
 	must(t, err)
 	if got := len(out.String()); got < mostLine {
@@ -229,7 +254,7 @@ func TestALineWithoutAnEndIsPassedOnAllTheSame(t *testing.T) {
 }
 
 func TestNeighboursHaveDifferentColours(t *testing.T) {
-	var out buffer
+	var out fleettest.Buffer
 	m := newMerger(&out, true)
 	for _, name := range []string{"web.1", "web.2"} {
 		_, err := io.WriteString(m.source(name), "hello\n")

@@ -46,7 +46,7 @@ func TestEveryPromiseIsProven(t *testing.T) {
 func TestWhatCannotBeRunIsNoSuccess(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no redis-server there
 	f := fleettest.Start(t, fleet.Options{})
-	var out buffer
+	var out fleettest.Buffer
 	tr := &trial{writer: &writer{out: &out}, fleet: f, url: f.URL(), client: localClient(), instances: 1}
 	r := report{}
 	for _, c := range checks() {
@@ -174,7 +174,7 @@ func TestJSONHoldsTheFiguresAndNothingElseIsWritten(t *testing.T) {
 	app := imitation{sessions: make(map[string]int)}
 	server := httptest.NewServer(&app)
 	defer server.Close()
-	var out buffer
+	var out fleettest.Buffer
 	must(t, Prove(t.Context(), []string{"--json", "--url", strings.Replace(server.URL, "//", "//user:password@", 1)}, environment(), &out))
 	var r report
 	must(t, json.Unmarshal([]byte(out.String()), &r))
@@ -189,14 +189,14 @@ func TestJSONHoldsTheFiguresAndNothingElseIsWritten(t *testing.T) {
 func TestAProofThatIsInterruptedProvesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var out buffer
+	var out fleettest.Buffer
 	if err := Prove(ctx, []string{"--url", "http://127.0.0.1:1"}, environment(), &out); err == nil || strings.Contains(out.String(), passed) {
 		t.Errorf("err = %v, said %q; want an error and no check passed", err, out.String())
 	}
 }
 
 func TestProgressIsForTerminalsOnly(t *testing.T) {
-	var file, screen buffer
+	var file, screen fleettest.Buffer
 	(&writer{out: &file}).progress("half way")
 	(&writer{out: &screen, live: true}).progress("half way")
 	if file.String() != "" || !strings.Contains(screen.String(), "half way") {

@@ -1,7 +1,6 @@
 package fleet_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,13 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-	"visit-counter/internal/redistest"
 
 	"visit-counter/internal/fleet"
 	"visit-counter/internal/fleet/fleettest"
+	"visit-counter/internal/redistest"
 )
 
 func TestMain(m *testing.M) { fleettest.Main(m) }
@@ -161,7 +159,7 @@ func TestInstancesThatNeverStartAreAnErrorWithTheirLastWords(t *testing.T) {
 func TestNothingOfTheUsersEnvironmentReachesAnInstance(t *testing.T) {
 	t.Setenv("USERS_API_KEY", "users-api-key")
 	t.Setenv("SESSION_SECRET", "users-session-secret")
-	var log buffer
+	var log fleettest.Buffer
 	_, err := fleet.Start(soon(t), fleet.Options{
 		Program: script(t, "env; ls -A; exit 1"), Memory: true, Environment: []string{"LOG_LEVEL=debug"},
 		Log: func(string) io.Writer { return &log },
@@ -179,24 +177,6 @@ func TestNothingOfTheUsersEnvironmentReachesAnInstance(t *testing.T) {
 	if strings.Contains(text, ".env") || strings.Contains(text, "program") {
 		t.Errorf("the directory of an instance is not empty:\n%s", text)
 	}
-}
-
-// buffer is a bytes.Buffer for several writers.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func TestAPortInUseIsNamed(t *testing.T) {

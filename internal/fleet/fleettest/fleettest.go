@@ -1,13 +1,15 @@
-// Package fleettest gives tests of a fleet the real program to run.
+// Package fleettest gives tests of a fleet the real program to run, and a place for what it says.
 package fleettest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,4 +85,24 @@ func Start(t testing.TB, o fleet.Options) *fleet.Fleet {
 		}
 	})
 	return f
+}
+
+// Buffer is a bytes.Buffer that a fleet may write to while a test reads it. The zero value is ready for use.
+type Buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write appends p and never fails.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// String returns what has been written so far.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
