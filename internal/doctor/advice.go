@@ -13,7 +13,7 @@ import (
 	"visit-counter/redisstore"
 )
 
-// permissions is what a user of Redis needs for the store, in the words of ACL SETUSER.
+// permissions is what a user of Redis needs for the store and for this look at it, in the words of ACL SETUSER.
 const permissions = "+evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +set +get +ping"
 
 // advice says what an error reply means and what to do about it.

@@ -1,8 +1,8 @@
 // Package doctor looks at the Redis that serving would use, from where its address was found to a visit that is counted
 // and removed again, and says what is wrong with it and what to do.
 //
-// It needs no permission beyond the store's own. What a Redis does not tell, such as a managed one that forbids CONFIG
-// and INFO, is said to be untold; it is no failure.
+// It needs no permission beyond the store's own and PING. What a Redis does not tell, such as a managed one that forbids
+// CONFIG and INFO, is said to be untold; it is no failure.
 package doctor
 
 import (
@@ -132,7 +132,7 @@ func (d *doctor) examine(ctx context.Context) {
 // look examines one server that answers.
 func (d *doctor) look(ctx context.Context, n *node) {
 	d.learn(ctx, n)
-	d.open(ctx, n)
+	d.exposed(ctx, n)
 	d.server(n)
 	d.role(n)
 	d.persistence(n)

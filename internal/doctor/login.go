@@ -84,11 +84,10 @@ func (d *doctor) farewell(ctx context.Context) string {
 
 // speaksTLS reports whether a server that was addressed without TLS completes a TLS handshake.
 func (d *doctor) speaksTLS(ctx context.Context) bool {
-	addr := d.redis.Options.Addrs[0]
 	if d.redis.TLS {
 		return false
 	}
-	conn, err := d.dial(ctx, addr)
+	conn, err := d.dial(ctx, d.redis.Options.Addrs[0])
 	if err != nil {
 		return false
 	}
@@ -191,8 +190,8 @@ func (d *doctor) master(ctx context.Context) string {
 	return ""
 }
 
-// open finds out whether anybody may use this server without a password, and who can reach it.
-func (d *doctor) open(ctx context.Context, n *node) {
+// exposed tells whether anybody may use this server without a password, and who can reach it.
+func (d *doctor) exposed(ctx context.Context, n *node) {
 	const check = "exposed"
 	if !d.letsAnybodyIn(ctx, n) {
 		d.pass(check, n.name, "no: it wants a password")
