@@ -51,7 +51,7 @@ vuln: $(VULN_CHECK) ## look for known vulnerabilities (needs the Go vulnerabilit
 	@$(VULN_CHECK) ./...
 
 .PHONY: bench
-bench: ## the table of the README: this store beside others, under load
+bench: ## this store beside others, under load: the table of bench/README.md
 	@cd bench && go run .
 
 .PHONY: bench-go
