@@ -93,7 +93,7 @@ func refusal(err error) (wrong, todo string, ok bool) {
 	switch {
 	case errors.Is(err, redisstore.ErrFull), redis.IsOOMError(err):
 		return "Redis is out of memory and takes no new data.",
-			"Give it more memory, or a policy that makes room: redis-cli CONFIG SET maxmemory-policy volatile-lru.", true
+			"Give it more memory, or let sessions end earlier (SESSION_TTL).", true
 	case redis.IsAuthError(err):
 		return "Redis refuses the password of this app.", "Correct the password in the address of Redis and restart the app.", true
 	case redis.IsPermissionError(err):
