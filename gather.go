@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,49 +25,48 @@ const (
 type gatherer struct {
 	net.Conn
 
-	mu   sync.Mutex
-	held *[]byte // nil: nothing
+	held      atomic.Pointer[[]byte] // nil: nothing. Whoever takes it out writes it
+	finishing sync.Mutex             // Close waits for it, but not for Write, which may take much longer
 }
 
 var gathered = sync.Pool{New: func() any { return new(make([]byte, 0, 2*fullBuffer)) }}
 
 // Write writes p with what is held, or holds it.
 func (g *gatherer) Write(p []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	held := g.held.Swap(nil)
 	switch {
-	case g.held != nil:
-		*g.held = append(*g.held, p...)
-		return len(p), g.release()
+	case held != nil:
+		*held = append(*held, p...)
+		if err := g.release(held); err != nil {
+			return 0, err
+		}
+		return len(p), nil
 	case len(p) == fullBuffer:
-		g.held = gathered.Get().(*[]byte)
-		*g.held = append((*g.held)[:0], p...)
+		held = gathered.Get().(*[]byte)
+		*held = append((*held)[:0], p...)
+		g.held.Store(held)
 		return len(p), nil
 	}
 	return g.Conn.Write(p)
 }
 
-// release writes what is held.
-func (g *gatherer) release() error {
-	_, err := g.Conn.Write(*g.held)
-	gathered.Put(g.held)
-	g.held = nil
+// release writes what was held.
+func (g *gatherer) release(held *[]byte) error {
+	_, err := g.Conn.Write(*held)
+	gathered.Put(held)
 	return err
 }
 
 // finish writes what is held, if anything: nothing more comes for now.
 func (g *gatherer) finish() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.finishLocked()
-}
-
-func (g *gatherer) finishLocked() error {
-	if g.held == nil {
+	g.finishing.Lock()
+	defer g.finishing.Unlock()
+	held := g.held.Swap(nil)
+	if held == nil {
 		return nil
 	}
 	_ = g.SetWriteDeadline(time.Now().Add(releaseTime)) // without it, the write fails as well
-	return g.release()
+	return g.release(held)
 }
 
 // CloseWrite is what net/http closes a connection with when the client may still be sending.
@@ -78,19 +78,16 @@ func (g *gatherer) CloseWrite() error {
 	return err
 }
 
-// Close cuts off a write under way.
+// Close cuts off a write under way, but not the end of an answer.
 func (g *gatherer) Close() error {
-	var err error
-	if g.mu.TryLock() {
-		err = g.finishLocked()
-		g.mu.Unlock()
-	}
-	return errors.Join(err, g.Conn.Close())
+	return errors.Join(g.finish(), g.Conn.Close())
 }
 
 // answered finishes the answer of a connection that has become idle.
 func answered(conn net.Conn, state http.ConnState) {
 	if g, ok := conn.(*gatherer); ok && state == http.StateIdle {
-		_ = g.finish() // net/http notices a broken connection at its next read
+		if g.finish() != nil {
+			_ = g.Close() // else the next answer would follow half of this one
+		}
 	}
 }

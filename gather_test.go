@@ -9,8 +9,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // counted counts the writes to a connection.
@@ -134,6 +137,67 @@ func TestAnswersOfPipelinedRequestsArriveWhole(t *testing.T) {
 		if body, err := io.ReadAll(answer.Body); err != nil || !bytes.Equal(body, pattern(size)) {
 			t.Fatalf("%d bytes came as %d (%v)", size, len(body), err)
 		}
+	}
+}
+
+// Whatever came after half an answer would be read as its other half.
+func TestNothingFollowsHalfAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, conn := net.Pipe()
+		defer func() { _ = client.Close() }()
+		g := &gatherer{Conn: conn}
+		defer func() { _ = g.Close() }()
+		if _, err := g.Write(pattern(fullBuffer)); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = io.ReadFull(client, make([]byte, fullBuffer/2)) }()
+		answered(g, http.StateIdle)
+		go func() { _, _ = io.Copy(io.Discard, client) }()
+		_ = g.SetWriteDeadline(time.Time{})
+		if _, err := g.Write([]byte("the next answer")); err == nil {
+			t.Error("an answer was sent after half of another")
+		}
+	})
+}
+
+// A server that stops closes a connection as soon as that is idle, and that is before its answer is finished.
+func TestAnAnswerIsWholeThoughItsConnectionIsClosed(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		client, conn := net.Pipe()
+		g := &gatherer{Conn: conn}
+		if _, err := g.Write(pattern(fullBuffer)); err != nil {
+			t.Fatal(err)
+		}
+		var ending sync.WaitGroup
+		ending.Go(func() { answered(g, http.StateIdle) })
+		begun, err := io.ReadFull(client, make([]byte, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ending.Go(func() { _ = g.Close() })
+		if rest, err := io.ReadAll(client); err != nil || begun+len(rest) != fullBuffer {
+			t.Fatalf("%d bytes of the answer came (%v)", begun+len(rest), err)
+		}
+		ending.Wait()
+	}
+}
+
+func TestClosingCutsOffAWriteUnderWay(t *testing.T) {
+	t.Parallel()
+	client, conn := net.Pipe()
+	g := &gatherer{Conn: conn}
+	written := make(chan error, 1)
+	go func() {
+		_, err := g.Write([]byte("an answer that nobody reads"))
+		written <- err
+	}()
+	if _, err := io.ReadFull(client, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	_ = g.Close()
+	if err := <-written; err == nil {
+		t.Error("it was written")
 	}
 }
 
