@@ -66,7 +66,9 @@ func (g *gatherer) finish() error {
 		return nil
 	}
 	_ = g.SetWriteDeadline(time.Now().Add(releaseTime)) // without it, the write fails as well
-	return g.release(held)
+	err := g.release(held)
+	_ = g.SetWriteDeadline(time.Time{}) // as net/http has left it
+	return err
 }
 
 // CloseWrite is what net/http closes a connection with when the client may still be sending.

@@ -160,6 +160,24 @@ func TestNothingFollowsHalfAnAnswer(t *testing.T) {
 	})
 }
 
+func TestAFinishedAnswerLeavesTheNextOneItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, conn := net.Pipe()
+		defer func() { _ = client.Close() }()
+		g := &gatherer{Conn: conn}
+		defer func() { _ = g.Close() }()
+		go func() { _, _ = io.Copy(io.Discard, client) }()
+		if _, err := g.Write(pattern(fullBuffer)); err != nil {
+			t.Fatal(err)
+		}
+		answered(g, http.StateIdle)
+		<-time.After(2 * releaseTime)
+		if _, err := g.Write([]byte("the next answer")); err != nil {
+			t.Errorf("the next answer: %v", err)
+		}
+	})
+}
+
 // A server that stops closes a connection as soon as that is idle, and that is before its answer is finished.
 func TestAnAnswerIsWholeThoughItsConnectionIsClosed(t *testing.T) {
 	t.Parallel()
