@@ -55,10 +55,10 @@ func quality(parameters string) float64 {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(parameter), "q="); ok {
 			q, err := strconv.ParseFloat(value, 64)
-			if err != nil || q < 0 || q > 1 {
-				return 0
+			if err == nil && 0 <= q && q <= 1 { // not so for NaN, which parses
+				return q
 			}
-			return q
+			return 0
 		}
 	}
 	return 1

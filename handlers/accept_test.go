@@ -27,6 +27,7 @@ func TestJSONIsForThoseWhoPreferIt(t *testing.T) {
 		{"JSON refused", []string{"application/json;q=0, */*"}, false},
 		{"nonsense for a weight", []string{"application/json;q=much, text/html;q=0.1"}, false},
 		{"a weight beyond 1", []string{"application/json;q=7, text/html;q=0.1"}, false},
+		{"a weight that is not a number", []string{"text/html;q=nan, application/json;q=0.1"}, true},
 		{"another JSON", []string{"application/ld+json"}, false},
 		{"garbage", []string{";;,,/json,="}, false},
 	} {
