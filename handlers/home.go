@@ -112,14 +112,13 @@ func (a *App) homePage(c *gin.Context, v visit) templates.Home {
 	}
 }
 
-// routerHeader returns the header by which the platform's router shows itself, "" without one.
+// routerHeader returns the header by which the platform's router shows itself, with its value masked; "" without one.
 func routerHeader(r *http.Request) string {
-	for _, name := range []string{"X-Request-Id", "X-Vcap-Request-Id"} {
-		if id := r.Header.Get(name); id != "" {
-			return name + ": " + redisstore.Mask(id)
-		}
+	header, id := routerID(r)
+	if id == "" {
+		return ""
 	}
-	return ""
+	return header + ": " + redisstore.Mask(id)
 }
 
 // homeAnswer is the answer of GET / to a client that prefers JSON.

@@ -18,7 +18,7 @@ import (
 
 const (
 	failureKey     = "visit-counter/failure" // in a gin.Context: the error that the request's log line names
-	maxLogged      = 128                     // characters of a text from outside in a log line
+	maxLogged      = 128                     // bytes of a text from outside in a log line
 	unmatchedRoute = "unmatched"
 	bodyTime       = time.Second // for how long a body is read that nobody wants
 )
@@ -40,8 +40,8 @@ func (a *App) logged() gin.HandlerFunc {
 			slog.Int("status", c.Writer.Status()),
 			slog.String("duration", time.Since(start).Round(time.Microsecond).String()),
 			slog.String("instance", a.Instance))
-		if id := requestID(c.Request); id != "" {
-			attrs = append(attrs, slog.String("request_id", id))
+		if _, id := routerID(c.Request); id != "" {
+			attrs = append(attrs, slog.String("request_id", clip(id)))
 		}
 		level := slog.LevelInfo
 		if err, ok := c.Get(failureKey); ok {
@@ -52,12 +52,14 @@ func (a *App) logged() gin.HandlerFunc {
 	}
 }
 
-// requestID returns the id that the platform's router gave the request.
-func requestID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-Id"); id != "" {
-		return clip(id)
+// routerID returns the id that the platform's router gave the request, and the header in which it came.
+func routerID(r *http.Request) (header, id string) {
+	for _, header := range []string{"X-Request-Id", "X-Vcap-Request-Id"} {
+		if id := r.Header.Get(header); id != "" {
+			return header, id
+		}
 	}
-	return clip(r.Header.Get("X-Vcap-Request-Id"))
+	return "", ""
 }
 
 func clip(text string) string { return text[:min(len(text), maxLogged)] }
