@@ -105,7 +105,7 @@ func (a *App) homePage(c *gin.Context, v visit) templates.Home {
 		ExpiresIn:    v.ExpiresIn,
 		New:          v.Created,
 		ID:           sessions.Default(c).ID(),
-		Via:          routerHeader(c.Request),
+		Router:       routerHeader(c.Request),
 		RedisCommand: v.Command(),
 		RoundTrips:   v.RoundTrips,
 		RedisTime:    v.Elapsed,

@@ -17,7 +17,7 @@ type Home struct {
 	ExpiresIn    time.Duration // how long the session lives if nobody comes back
 	New          bool          // true if the browser brought no session: this answer sets the cookie
 	ID           string        // the session's id; at most its first 6 characters are shown
-	Via          string        // the router's header as it came, "Via: 1.1 vegur"; empty without a router
+	Router       string        // the header by which a router shows itself, masked by the caller: "X-Request-Id: 0a1b2c…"; empty without one
 	RedisCommand string        // the very command that was sent, with the key and all values masked by the caller
 	RoundTrips   int           // how many round trips to Redis the visit took
 	RedisTime    time.Duration // how long they took together
@@ -39,7 +39,7 @@ type homeSlots struct {
 	Sentence, Rows                  template.HTML // "4 instances and ...", the rows of the table
 	Nodes, Height, Top, Bottom, Lit template.HTML // the picture's boxes, its height, ends of its upright lines, middle of its lit box
 	ID, Key, Glob, Since, Lives     template.HTML // "abcdef…", "visits:session:abcdef…", "visits:session:abcdef*"
-	Via, Command, Trips, Took       template.HTML // "EVALSHA ...", "1 round trip", "0.31 ms"
+	Router, Command, Trips, Took    template.HTML // "X-Request-Id: 0a1b2c…", "EVALSHA ...", "1 round trip", "0.31 ms"
 }
 
 // rowSlots is a Row in words.
@@ -72,14 +72,14 @@ func (p *Pages) appendHome(dst []byte, h Home) []byte {
 		ID:       text(id),
 		Key:      text(s.KeyPrefix + "session:" + id),
 		Glob:     text(s.KeyPrefix + "session:" + prefix(h.ID) + "*"),
-		Via:      text(h.Via),
+		Router:   text(h.Router),
 		Command:  text(h.RedisCommand),
 		Trips:    text(count(int64(h.RoundTrips), "round trip")),
 		Took:     text(milliseconds(h.RedisTime)),
 		Since:    text(date + " " + clock + " UTC"),
 		Lives:    text(span(h.ExpiresIn.Round(time.Second))),
 	}
-	return p.homes[variant{First: h.Visits == 1, New: h.New, Routed: h.Via != ""}].fill(dst, &v)
+	return p.homes[variant{First: h.Visits == 1, New: h.New, Routed: h.Router != ""}].fill(dst, &v)
 }
 
 // seenHere is what the process that answers would know without Redis.

@@ -42,7 +42,7 @@ func visit() state {
 		},
 		home: &templates.Home{
 			Now: now, Visits: 12, Instances: 4, Restarts: 3, FirstVisit: now.Add(-13 * time.Hour),
-			ExpiresIn: 24*time.Hour - time.Millisecond, ID: id, Via: "Via: 1.1 balancer",
+			ExpiresIn: 24*time.Hour - time.Millisecond, ID: id, Router: "X-Request-Id: 0a1b2c…",
 			RedisCommand: "EVALSHA 6f1c0a… 1 visits:session:k3Jd9a… …", RoundTrips: 1, RedisTime: 312 * time.Microsecond,
 			Rows: []templates.Row{
 				{Instance: "web.1", Started: now.Add(-14 * time.Hour), Visits: 2},
@@ -60,7 +60,7 @@ func visit() state {
 func firstVisit() state {
 	s := visit()
 	s.settings.DemoControls = false
-	s.home.Visits, s.home.Instances, s.home.Restarts, s.home.New, s.home.Via = 1, 1, 0, true, ""
+	s.home.Visits, s.home.Instances, s.home.Restarts, s.home.New, s.home.Router = 1, 1, 0, true, ""
 	s.home.FirstVisit = now
 	s.home.Rows = []templates.Row{{Instance: "web.2", Started: s.settings.Started, Visits: 1, Current: true}}
 	return s
@@ -93,7 +93,7 @@ func hostile() state {
 	s.settings.Instance = hostileName
 	s.settings.CookieName, s.settings.KeyPrefix = hostileName, hostileName
 	s.settings.RedisAddress, s.settings.RedisSource, s.settings.RedisCLI = hostileName, hostileName, hostileName
-	s.home.Via, s.home.RedisCommand = hostileName, hostileName
+	s.home.Router, s.home.RedisCommand = hostileName, hostileName
 	s.home.ID = hostileName
 	s.home.Rows[6].Instance = hostileName
 	s.home.Rows[5].Instance = "</td></table>&amp;" + hostileName
@@ -248,7 +248,7 @@ func TestWordsAndHooksStay(t *testing.T) {
 			"Served by web.2", "started 3 minutes ago", "This process has seen you 3 times", "would say 3", "Redis says 12",
 			"4 instances and 3 restarts later, no visit has been lost", "this process", "visits:session:k3Jd9a…",
 			"EVALSHA 6f1c0a… 1 visits:session:k3Jd9a… …", "1 round trip, 0.31 ms", "The address came from REDIS_URL",
-			"127.0.0.1:6379", "Via: 1.1 balancer", "24 hours", "'visits:session:k3Jd9a*'",
+			"127.0.0.1:6379", "X-Request-Id: 0a1b2c…", "24 hours", "'visits:session:k3Jd9a*'",
 			">Visit again</button>", ">Start over</button>", ">Stop this instance</button>",
 		}},
 		{"first", []string{
