@@ -58,24 +58,16 @@ func Internal() Problem {
 	}
 }
 
-// Unavailable is the page for a Redis that could not be asked. wrong and todo replace the general sentences where the
-// caller knows better ("Redis is out of memory."); leave them empty where it does not.
-func Unavailable(wrong, todo string, commands ...string) Problem {
-	p := Problem{
+// Unavailable is the page for a Redis that could not be asked. wrong and todo are sentences for everybody: "Redis is
+// out of memory."
+func Unavailable(wrong, todo string) Problem {
+	return Problem{
 		Status:    http.StatusServiceUnavailable,
 		Title:     "Redis does not answer",
-		Wrong:     "The count is kept in Redis, and Redis could not be asked. So this visit got no number.",
-		Todo:      "Try again in a moment: the count goes on from where it was, as soon as Redis is back.",
-		Commands:  commands,
+		Wrong:     wrong,
+		Todo:      todo,
 		CountSafe: true,
 	}
-	if wrong != "" {
-		p.Wrong = wrong
-	}
-	if todo != "" {
-		p.Todo = todo
-	}
-	return p
 }
 
 // ResetFailed is the page for a session that could not be ended because Redis could not be asked.
