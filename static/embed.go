@@ -105,6 +105,3 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Etag", f.etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
 }
-
-// Size is the length of the file in bytes.
-func (f *File) Size() int { return len(f.body) }
