@@ -21,8 +21,10 @@ const (
 	visitsField         = "visits"
 	earlierField        = "earlier"           // visits of the processes that have no row any more
 	earlierProcessField = "earlier_processes" // how many those are
-	mostRows            = 32
 )
+
+// mostRows is how many processes keep a row of their own in the ledger.
+const mostRows = 32
 
 // home counts one visit and shows it.
 func (a *App) home() gin.HandlerFunc {

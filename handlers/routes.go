@@ -21,9 +21,9 @@ type App struct {
 	Log     *slog.Logger
 	Pages   *templates.Pages
 	Static  *static.Files
-	Store   sessions.Store // a redisstore.Store
-	Ping    func(context.Context) error
-	Timeout time.Duration // the longest that one request may wait for Redis
+	Store   sessions.Store              // a redisstore.Store; nil if Missing is set
+	Ping    func(context.Context) error // says why Redis cannot keep sessions now; not called if Missing is set
+	Timeout time.Duration               // the longest that one request may wait for Redis
 
 	Instance   string    // the name of this process, shown to everybody
 	Started    time.Time // when it started: with Instance, it tells the process from every other
@@ -40,7 +40,7 @@ type App struct {
 // MissingRedis says where the app runs without a Redis.
 type MissingRedis struct {
 	Platform templates.Platform
-	AppName  string
+	AppName  string // its name on that platform; "" if unknown
 }
 
 // Routes returns the app as one handler.
