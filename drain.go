@@ -67,7 +67,7 @@ func newServer(routes http.Handler, log *slog.Logger) *http.Server {
 // of them, and throws out again whoever it does not know yet when a listener is just closed.
 type door struct{ *net.TCPListener }
 
-// Accept is called by the server.
+// Accept reports the deadline that shut sets as the end: the server would take it for a passing fault, and go on.
 func (d door) Accept() (net.Conn, error) {
 	conn, err := d.TCPListener.Accept()
 	switch {

@@ -30,7 +30,7 @@ import (
 // but not stay below 40 MB under load. A memory limit still comes first.
 const gcPercent = 150
 
-// serve runs one instance: configuration, Redis, store, pages, routes, listen, wait, drain.
+// serve runs one instance: configuration, listen, Redis, pages, store, routes, serve, drain.
 func serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	started := time.Now().UTC().Truncate(time.Millisecond)
 	cfg, err := loadConfig(getenv)

@@ -17,7 +17,7 @@ import (
 	"visit-counter/templates"
 )
 
-// newTestApp returns an app without a store, what it logs, and an engine with its middleware.
+// newTestApp returns an engine with the middleware of an app that has no store, and what that app logs.
 func newTestApp(t *testing.T) (*gin.Engine, *bytes.Buffer) {
 	t.Helper()
 	gin.SetMode(gin.TestMode)

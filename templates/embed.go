@@ -1,5 +1,5 @@
-// Package templates turns what a request found out into HTML. It parses its pages once and knows nothing of HTTP or
-// Redis: the caller fills a Home or a Problem, and every word that depends on a number is chosen here.
+// Package templates turns what a request found out into HTML. It parses its pages once, and talks neither to a browser
+// nor to Redis: the caller fills a Home or a Problem, and every word that depends on a number is chosen here.
 package templates
 
 import "embed"
