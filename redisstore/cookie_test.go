@@ -347,10 +347,11 @@ func TestASecretThatCannotBeAskedForIsNoNewSession(t *testing.T) {
 		_, err := redisstore.Increment(c, "visits", 1)
 		wantError(t, err, redisstore.ErrUnavailable)
 		wantError(t, redisstore.Destroy(c), redisstore.ErrUnavailable)
+		wantError(t, redisstore.Abandon(c), redisstore.ErrUnavailable)
+		proxy.Heal()
 		wantError(t, save(c, "name", "Ann"), redisstore.ErrUnavailable)
 	})
 	noCookie(t, w)
-	proxy.Heal()
 	want(t, "number", b.visit(s), 2)
 }
 

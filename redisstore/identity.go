@@ -30,6 +30,7 @@ func (s *Store) Destroy(w http.ResponseWriter, r *http.Request, name string) err
 // Abandon leaves what lies under the key of the request's default session as it is, and makes the session an
 // empty new one, which Save or [Increment] will store under a new id. It is the way on after an [ErrCorrupt]. Data
 // without a time to live, which this package never writes, gets that of a session, so that it does not stay for ever.
+// On [ErrUnavailable] nothing is abandoned, and the session refuses to be saved if it was not loaded.
 func Abandon(c *gin.Context) error {
 	rec, err := identify(c.Request, ofGin(c))
 	if err != nil {
@@ -86,6 +87,9 @@ func identify(r *http.Request, get getter) (*record, error) {
 
 func (rec *record) abandon(ctx context.Context) error {
 	s := rec.store
+	if err := rec.unidentified(); err != nil {
+		return err
+	}
 	if rec.id != "" {
 		if _, _, err := s.run(ctx, abandonScript, []string{s.key(rec.id)}, s.ttl.Milliseconds()); err != nil {
 			return rec.failed(err)

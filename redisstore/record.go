@@ -258,8 +258,8 @@ func (rec *record) options() *gsessions.Options {
 
 func (rec *record) destroy(ctx context.Context, w http.ResponseWriter) error {
 	s := rec.store
-	if rec.id == "" && errors.Is(rec.err, ErrUnavailable) {
-		return rec.err // whose session it is could not be found out
+	if err := rec.unidentified(); err != nil {
+		return err
 	}
 	if rec.id != "" {
 		key := s.key(rec.id)
@@ -269,6 +269,15 @@ func (rec *record) destroy(ctx context.Context, w http.ResponseWriter) error {
 	}
 	rec.forget()
 	setCookie(w, rec.name, "", rec.options(), -1)
+	return nil
+}
+
+// unidentified returns why it could not be found out whose session this is: Redis, which has the secret, could not be
+// asked. Without an id such a session looks like a new one, and must not be taken for one.
+func (rec *record) unidentified() error {
+	if rec.id == "" && errors.Is(rec.err, ErrUnavailable) {
+		return rec.err
+	}
 	return nil
 }
 
