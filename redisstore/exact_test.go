@@ -122,6 +122,47 @@ func TestConcurrentVisitsOverTwoStoresEachHaveTheirOwnNumber(t *testing.T) {
 	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 1)
 }
 
+func TestAnIncrementWaitsInLineNoLongerThanItsContext(t *testing.T) {
+	rdb := client(t, redistest.Start(t))
+	s := newStore(t, rdb)
+	b := &browser{t: t}
+	b.visit(s)
+	held := newGate("evalsha")
+	rdb.AddHook(held)
+
+	const atOnce = 4 // as documented
+	var got numbers
+	var wg sync.WaitGroup
+	visit := func() { got.add((&browser{t: t, cookie: b.cookie}).visit(s)) }
+	for range atOnce {
+		wg.Go(visit)
+		<-held.arrived
+	}
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		w := send(s, b.cookies(), func(c *gin.Context) {
+			_, err := redisstore.Increment(c, "visits", 1)
+			wantError(t, err, redisstore.ErrUnavailable)
+		}, within(20*time.Millisecond))
+		noCookie(t, w)
+	}()
+	select {
+	case <-left:
+	case <-held.arrived:
+		t.Fatalf("more than %d increments of one session are under way", atOnce)
+	}
+
+	wg.Go(visit) // in line behind the one that has left it
+	for range atOnce {
+		held.release <- struct{}{}
+	}
+	<-held.arrived
+	held.release <- struct{}{}
+	wg.Wait()
+	got.wantAll(t, 2, atOnce+2)
+}
+
 // lostReplies sends visits through proxies while replies to executed increments are lost, and wants every one of
 // them to succeed, counted once.
 func lostReplies(t *testing.T, rdb redis.UniversalClient, lose func(n int), watcher *redis.Client) {

@@ -74,7 +74,7 @@ type Result struct {
 	// RoundTrips is how many commands were sent to Redis: one, as a rule. A cookie whose session is gone, a
 	// script that Redis has forgotten, and a session that had been loaded before cost one more each.
 	RoundTrips int
-	// Elapsed is how long they took together, waiting for a connection included.
+	// Elapsed is how long they took together, waiting in line and for a connection included.
 	Elapsed time.Duration
 
 	script, key string
@@ -142,7 +142,7 @@ const masked = 6
 // yet is created, under a new id. The cookie is set, so call it before the body is written; no Save is needed.
 //
 // Any number of concurrent increments count exactly once each; of one session, a store has four under way at once,
-// and the others wait in line. An increment whose reply was lost may be repeated by the Redis client: it counts
+// and the others wait in line, as long as their request's context lasts. An increment whose reply was lost may be repeated by the Redis client: it counts
 // once, and the repetition returns the counters as the first execution left them, beside the other fields as they
 // are by then.
 //

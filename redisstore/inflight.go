@@ -11,9 +11,9 @@ import (
 const mostOpen = 4
 
 // inflight numbers the increments of one store and knows which of them may still be repeated. Each increment
-// carries its number and a floor: every smaller number of this store is settled in that session, its sender
-// will not repeat it. So a session has to remember only those at or above the floor: one, as a rule, and as
-// many as are under way at once.
+// carries its number and a floor: every smaller number of this store is settled in that session, nobody waits
+// for its answer any more, and Redis refuses it from then on. So a session has to remember only those at or
+// above the floor: one, as a rule, and else those that began since the oldest that is under way.
 //
 // It is safe for concurrent use.
 type inflight struct {
