@@ -37,8 +37,9 @@
 //     and whose first copy the network delivers only after the session was destroyed.
 //   - Ids come from this package only: 160 random bits each. One that is unknown, unsigned or no longer in Redis is never
 //     taken over from a cookie.
-//   - Every method that does I/O ends with its request's context, or soon after, and returns [ErrUnavailable] then. Nothing
-//     is logged or printed, and no error text contains an id, a cookie, a key or a password.
+//   - Every method that does I/O ends at its request's deadline, or soon after, and returns [ErrUnavailable] then. Where
+//     there is no deadline, it ends when the request is cancelled. Nothing is logged or printed, and no error text contains
+//     an id, a cookie, a key or a password.
 //
 // A request has the context that it had when the Sessions middleware saw it. A middleware that sets c.Request, for a
 // time limit for instance, belongs before that one: behind it, gin-contrib/sessions goes on with the request as

@@ -28,9 +28,9 @@ func honoursDeadlines(rdb redis.UniversalClient) bool {
 	return false
 }
 
-// do returns what f returns, with its error classified, but returns at ctx's end at the latest: f may still be
-// running then. Only where nothing but a deadline is sure to end ctx, and the client sees to deadlines itself, f
-// needs no goroutine: a client does not notice that ctx was cancelled while it waits for a reply.
+// do returns what f returns, with its error classified, but returns at ctx's end: f may still be running then. Where
+// ctx has a deadline to which the client sees itself, a goroutine for each command would cost more than it gains: f
+// ends by then, although a client that waits for a reply does not notice that ctx was cancelled before.
 func do[T any](ctx context.Context, s *Store, f func() (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
