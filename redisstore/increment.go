@@ -71,8 +71,8 @@ type Result struct {
 	CreatedAt time.Time
 	// ExpiresIn is how long the session lives if it is not used again.
 	ExpiresIn time.Duration
-	// RoundTrips is how many commands were sent to Redis: one, as a rule. A cookie whose session is gone, a
-	// script that Redis has forgotten, and a session that had been loaded before cost one more each.
+	// RoundTrips is how many commands the increment took: one, as a rule. A cookie whose session is gone and a
+	// script that Redis has forgotten cost one more each. A load before it and the shared secret are not in it.
 	RoundTrips int
 	// Elapsed is how long they took together, waiting in line and for a connection included.
 	Elapsed time.Duration
