@@ -69,12 +69,12 @@ type record struct {
 
 var _ gsessions.Store = (*record)(nil)
 
-// recordOf returns the record of a session.
+// recordOf returns the record of a session, which only those have that this package has loaded.
 func recordOf(session *gsessions.Session) (*record, error) {
 	if rec, ok := session.Store().(*record); ok && rec.session == session {
 		return rec, nil
 	}
-	return nil, errForeign
+	return nil, fmt.Errorf("%w: the session was not loaded by this package", ErrInvalid)
 }
 
 func (rec *record) Get(r *http.Request, name string) (*gsessions.Session, error) {

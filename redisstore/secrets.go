@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,7 +114,7 @@ func (x *secrets) take(text string) keyring {
 	for i := range texts {
 		keys[i] = []byte(texts[i])
 	}
-	current := &sharedSecrets{texts: slices.Clip(texts), ring: newKeyring(keys)}
+	current := &sharedSecrets{texts: texts, ring: newKeyring(keys)}
 	x.current.Store(current)
 	return current.ring
 }

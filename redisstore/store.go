@@ -145,5 +145,3 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 
 // key returns a session's key in Redis.
 func (s *Store) key(id string) string { return s.prefix + "session:" + id }
-
-var errForeign = fmt.Errorf("%w: the session was not loaded by this package", ErrInvalid)
