@@ -27,7 +27,7 @@ var (
 
 	// ErrCorrupt reports that what lies under the session's key was not written by this package: another
 	// type than a hash, a field that is not JSON, or a counter that is not a whole number. It was left as it
-	// is; [Abandon] starts a new session in its place.
+	// is, but an [Increment] may have counted beside it; [Abandon] starts a new session in its place.
 	ErrCorrupt = errors.New("redisstore: session data is corrupt")
 
 	// ErrOverflow reports that a counter would leave the range of ±(2^53 - 1), in which every JSON reader

@@ -42,7 +42,7 @@ func And(counter string, by int64) Step {
 // Fold keeps the counters whose names start with prefix to at most rows. When an increment creates one more,
 // those whose names sort first are removed, except the increment's own: what they counted is added to the
 // counter sum, and how many they were to the counter folded. Nothing that was counted is lost, and the session
-// stays small.
+// stays small. Of several folds in one increment, the last is done.
 func Fold(prefix string, rows int, sum, folded string) Step {
 	return func(op *increment) error {
 		for _, name := range []string{prefix, sum, folded} {
@@ -127,7 +127,7 @@ func (r Result) Command() string {
 func (r Result) Key() string { return r.key }
 
 // Mask returns the start of a secret, enough to tell two apart and too little to use one: six characters and an
-// ellipsis.
+// ellipsis, or of a secret shorter than 13 the ellipsis alone.
 func Mask(secret string) string {
 	if len(secret) <= 2*masked {
 		return "…"

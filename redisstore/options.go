@@ -59,7 +59,7 @@ func WithPrefix(prefix string) Option {
 }
 
 // WithMaxBytes sets how many bytes the names and JSON values of one session may have together; beyond it,
-// saving fails with [ErrTooLarge]. [DefaultMaxBytes] without this option.
+// Save and an [Increment] that adds a counter fail with [ErrTooLarge]. [DefaultMaxBytes] without this option.
 func WithMaxBytes(n int) Option {
 	return func(s *Store) error {
 		if n < 1 {
