@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"os"
 	"strings"
@@ -92,12 +93,15 @@ func TestNothingIsPrinted(t *testing.T) {
 
 	file, err := os.CreateTemp(t.TempDir(), "output")
 	must(t, err)
-	stdout, stderr, logger := os.Stdout, os.Stderr, slog.Default()
+	stdout, stderr, logger, writer, flags := os.Stdout, os.Stderr, slog.Default(), log.Writer(), log.Flags()
 	os.Stdout, os.Stderr = file, file
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // gin-contrib/sessions' own words on a failed load
+	log.SetOutput(file)                            // which SetDefault has turned to the discarded ones
 	defer func() {
 		os.Stdout, os.Stderr = stdout, stderr
 		slog.SetDefault(logger)
+		log.SetOutput(writer)
+		log.SetFlags(flags)
 	}()
 	everyDoor(&browser{t: t, cookie: b.cookie}, s)
 	b.visit(s)
