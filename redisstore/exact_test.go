@@ -281,14 +281,11 @@ func TestARepeatedVisitSeesTheSessionAsItIsAndItsOwnNumber(t *testing.T) {
 	want(t, "count", b.visit(s), 4)
 }
 
-// command is what a client sent, to be sent again by hand.
-type command struct{ args []any }
-
-// recorder is a go-redis hook that keeps the commands of one name.
+// recorder is a go-redis hook that keeps the commands of one name, to be sent again by hand.
 type recorder struct {
 	name string
 	mu   sync.Mutex
-	sent []command
+	sent [][]any
 }
 
 func (h *recorder) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -301,7 +298,7 @@ func (h *recorder) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if strings.EqualFold(cmd.Name(), h.name) {
 			h.mu.Lock()
-			h.sent = append(h.sent, command{slices.Clone(cmd.Args())})
+			h.sent = append(h.sent, slices.Clone(cmd.Args()))
 			h.mu.Unlock()
 		}
 		return next(ctx, cmd)
@@ -311,7 +308,7 @@ func (h *recorder) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // repeat sends the command number i again and returns the answer's status.
 func (h *recorder) repeat(t testing.TB, rdb *redis.Client, i int) string {
 	t.Helper()
-	text, err := rdb.Do(context.Background(), h.sent[i].args...).Text()
+	text, err := rdb.Do(context.Background(), h.sent[i]...).Text()
 	must(t, err)
 	status, _, _ := strings.Cut(text, "\x00")
 	return status
@@ -495,6 +492,9 @@ func TestResultTellsWhatHappened(t *testing.T) {
 		})
 		want(t, "status", w.Code, http.StatusOK)
 		want(t, "command of nothing", redisstore.Result{}.Command(), "")
+		none, err := redisstore.Result{}.Counters("")
+		must(t, err)
+		want(t, "counters of nothing", len(none), 0)
 		want(t, "mask of a short secret", redisstore.Mask("abcdefghijkl"), "…")
 		want(t, "mask", redisstore.Mask("abcdefghijklm"), "abcdef…")
 	})

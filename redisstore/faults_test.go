@@ -3,7 +3,6 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
-	gsessions "github.com/gorilla/sessions"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
+	gsessions "github.com/gorilla/sessions"
 	"github.com/redis/go-redis/v9"
 
 	"visit-counter/internal/redistest"
@@ -168,8 +168,8 @@ func TestDestroyThatFailsLeavesTheCookie(t *testing.T) {
 func TestDeadlinesAreHonoured(t *testing.T) {
 	const limit = 200 * time.Millisecond
 	for _, enabled := range []bool{true, false} {
-		for _, name := range []string{"deadline", "cancelled"} {
-			t.Run(fmt.Sprintf("%s, ContextTimeoutEnabled=%v", name, enabled), func(t *testing.T) {
+		for _, end := range []string{"deadline", "cancelled"} {
+			t.Run(fmt.Sprintf("%s, ContextTimeoutEnabled=%v", end, enabled), func(t *testing.T) {
 				server := redistest.Start(t)
 				s := newStore(t, client(t, server, func(o *redis.Options) { o.ContextTimeoutEnabled = enabled }))
 				b := &browser{t: t}
@@ -185,7 +185,7 @@ func TestDeadlinesAreHonoured(t *testing.T) {
 				}
 				for name, operation := range operations {
 					ctx, cancel := context.WithCancel(t.Context())
-					if strings.HasPrefix(t.Name(), "TestDeadlinesAreHonoured/deadline") {
+					if end == "deadline" {
 						ctx, cancel = context.WithTimeout(ctx, limit)
 					} else {
 						time.AfterFunc(limit, cancel)

@@ -56,9 +56,6 @@ func TestFoldKeepsTheLatestRowsAndEveryVisit(t *testing.T) {
 				counters = ledger(t, b, s, fmt.Sprintf("%03d", p))
 			}
 		}
-		rows, err := redisstore.Result{}.Counters("")
-		must(t, err)
-		want(t, "counters of no result", len(rows), 0)
 		want(t, "folded", counters["folded"], processes-32)
 		want(t, "earlier", counters["earlier"], 1+2+3+1+2+3+1+2)
 		for p := range processes {
