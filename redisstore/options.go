@@ -11,9 +11,9 @@ import (
 
 // The defaults of [New].
 const (
-	DefaultTTL      = 24 * time.Hour
-	DefaultPrefix   = "gin:"
-	DefaultMaxBytes = 16 << 10
+	DefaultTTL      = 24 * time.Hour // of a session after its last use
+	DefaultPrefix   = "gin:"         // of every key in Redis
+	DefaultMaxBytes = 16 << 10       // of a session's names and values together
 
 	// MinKeyBytes is the least length of a key: that of the signature (RFC 2104, section 3).
 	MinKeyBytes = 32
