@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gin-contrib/sessions"
+	"github.com/gin-contrib/sessions/cookie"
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 
@@ -198,4 +199,20 @@ func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
 		}
 	})
 	engine.ServeHTTP(w, r)
+}
+
+func TestASessionOfAnotherStoreIsRefused(t *testing.T) {
+	s := newStore(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))
+	other := cookie.NewStore(keys("o")[0])
+	w := send(other, nil, func(c *gin.Context) {
+		_, err := redisstore.Increment(c, "visits", 1)
+		wantError(t, err, redisstore.ErrInvalid)
+		for _, operation := range []func(*gin.Context) error{redisstore.Destroy, redisstore.Abandon, redisstore.Regenerate} {
+			wantError(t, operation(c), redisstore.ErrInvalid)
+		}
+		session, err := other.Get(c.Request, cookieName)
+		must(t, err)
+		wantError(t, s.Save(c.Request, c.Writer, session), redisstore.ErrInvalid)
+	})
+	noCookie(t, w)
 }
