@@ -51,7 +51,8 @@ func (s *Store) Abandon(r *http.Request, name string) error {
 // Regenerate gives the request's default session a new id and sets its cookie; the old id is gone in the same
 // instant. Do it at every change of what a session may do, log-in first of all (OWASP ASVS 5.0, 7.2.4). The
 // session's values stay; what the request has changed is still to be saved. A session that is not stored yet
-// gets its id when it is.
+// gets its id when it is. A request that comes with the old id meanwhile finds no session; if it begins a new one,
+// as [Increment] does, and is answered last, the browser keeps that one's cookie.
 //
 // Errors: [ErrGone], [ErrUnavailable], or that of the load. The cookie is left as it is then. On
 // [ErrUnavailable] the session may be found under the old id, or, if the answer was lost, under none.
