@@ -118,12 +118,19 @@ func (b *batcher) send(batch []*waiter) {
 	for ; batch != nil; batch = b.take() {
 		pipe := b.client.Pipeline()
 		for _, w := range batch {
-			if w.ctx.Err() == nil { // else nobody waits for it any more
-				_ = pipe.Process(w.ctx, w.cmd) // only queues it
+			if err := w.ctx.Err(); err != nil {
+				w.cmd.SetErr(err) // nobody waits for it any more, or is about to learn so
+				continue
 			}
+			_ = pipe.Process(w.ctx, w.cmd) // only queues it
 		}
-		_, _ = pipe.Exec(context.Background()) // bounded by the client's timeouts; each command has its own error
+		_, err := pipe.Exec(context.Background()) // bounded by the client's timeouts
 		for _, w := range batch {
+			// Each command has its own error, but for that of a Redis which refuses the connection: go-redis takes
+			// it for the answer to one of them.
+			if w.cmd.Err() == nil && w.cmd.Val() == nil {
+				w.cmd.SetErr(err)
+			}
 			close(w.done)
 		}
 	}

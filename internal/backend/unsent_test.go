@@ -1,0 +1,51 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redistest"
+)
+
+// ended is a context that has ended and whose Done does not tell: as if the visit learnt of its batch first.
+type ended struct{ context.Context }
+
+func (ended) Err() error { return context.Canceled }
+
+func TestAScriptThatWasNotSentIsAnError(t *testing.T) {
+	target := redistest.Start(t, redistest.Password("a-p4ssword"))
+	for name, test := range map[string]struct {
+		ctx      context.Context
+		password string
+		want     func(error) bool
+	}{
+		"its context has ended": {
+			ended{context.Background()}, "a-p4ssword", func(err error) bool { return errors.Is(err, context.Canceled) },
+		},
+		"Redis does not let the connection in": {
+			context.Background(), "another", func(err error) bool { return redis.HasErrorPrefix(err, "WRONGPASS") },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := redis.NewClient(&redis.Options{Addr: target.Addr(), Password: test.password, MaxRetries: -1})
+			defer func() { _ = client.Close() }()
+			b := &batcher{client: client, most: 1, onWire: 1}
+			send := b.ProcessHook(func(context.Context, redis.Cmder) error { panic("there was no place on the wire") })
+			cmd := redis.NewCmd(test.ctx, "evalsha", "0123", 0)
+			answered := make(chan error)
+			go func() { answered <- send(test.ctx, cmd) }()
+			redistest.Wait(t, "the script to wait", func() bool {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				return len(b.waiting) == 1
+			})
+			b.leave()
+			if err := <-answered; !test.want(err) {
+				t.Errorf("the answer is %v, %v", cmd.Val(), err)
+			}
+		})
+	}
+}
