@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"net"
 	"slices"
 	"sync"
 
@@ -46,14 +45,12 @@ type waiter struct {
 
 var _ redis.Hook = (*batcher)(nil)
 
-// DialHook does nothing.
-func (b *batcher) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
+// DialHook changes nothing.
+func (b *batcher) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessPipelineHook does nothing.
+// ProcessPipelineHook changes nothing.
 func (b *batcher) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { return next(ctx, cmds) }
+	return next
 }
 
 // ProcessHook sends a script at once or with the next batch.

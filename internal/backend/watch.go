@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -93,10 +92,8 @@ func (w *watcher) note(err error) {
 
 var _ redis.Hook = (*watcher)(nil)
 
-// DialHook does nothing: a failed dial fails a command.
-func (w *watcher) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
+// DialHook changes nothing: a failed dial fails a command.
+func (w *watcher) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessHook repeats each command where that may help, and notes its outcome.
 func (w *watcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
@@ -114,9 +111,9 @@ func (w *watcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook does nothing: what is sent together, the batcher sends, on behalf of single commands.
+// ProcessPipelineHook changes nothing: what is sent together, the batcher sends, on behalf of single commands.
 func (w *watcher) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { return next(ctx, cmds) }
+	return next
 }
 
 // libraryLog passes on what go-redis says of itself, for those who ask for details: whatever matters of it comes back
