@@ -35,7 +35,7 @@ type Backend struct {
 
 // Open returns the Redis that the configuration asks for. It does not wait for it: a Redis that is down is found out
 // by the first command, and logged. Only Store "auto" takes a look at the network, for a quarter of a second at most.
-// The caller closes the Backend.
+// go-redis' own messages go to log from then on, those of all clients in this process. The caller closes the Backend.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, error) {
 	redis.SetLogger(libraryLog{log})
 	switch {
