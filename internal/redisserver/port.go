@@ -1,7 +1,7 @@
 package redisserver
 
 import (
-	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -26,22 +26,25 @@ type Port struct {
 // ReservePort returns a port that nobody listens on now and that no outgoing connection will be given while it is
 // unused. The caller releases it.
 func ReservePort() (Port, error) {
+	var reason error
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // a port is no secret
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		held, err := net.ListenPacket("udp", addr)
 		if err != nil {
+			reason = err
 			continue
 		}
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			_ = held.Close()
+			reason = err
 			continue
 		}
 		_ = l.Close()
 		return Port{port, held}, nil
 	}
-	return Port{}, errors.New("no free port on 127.0.0.1")
+	return Port{}, fmt.Errorf("no free port on 127.0.0.1: %w", reason)
 }
 
 // Release gives the port up. Releasing twice is fine.
