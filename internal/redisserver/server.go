@@ -67,8 +67,8 @@ type TLS struct {
 	CAFile            string // may be empty
 }
 
-// Installed returns the path of redis-server, else of valkey-server, and whether there is one on PATH.
-func Installed() (path string, ok bool) {
+// find returns the path of redis-server, else of valkey-server, and whether there is one on PATH.
+func find() (path string, ok bool) {
 	for _, name := range []string{"redis-server", "valkey-server"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, true
@@ -94,7 +94,7 @@ type Server struct {
 // Start runs a server and returns when it answers. ctx bounds the start only: the server runs until Stop,
 // Kill or Close. The caller closes it. A server that cannot start is an error with the last lines of its log.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	bin, ok := Installed()
+	bin, ok := find()
 	if !ok {
 		return nil, ErrNotInstalled
 	}
