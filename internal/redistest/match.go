@@ -16,8 +16,6 @@ const (
 	MaxClients  = "-ERR max number of clients reached"
 	ClusterDown = "-CLUSTERDOWN The cluster is down"
 	MasterDown  = "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
-	TryAgain    = "-TRYAGAIN Multiple keys request during rehashing of slot"
-	NoScript    = "-NOSCRIPT No matching script. Please use EVAL."
 )
 
 // Any matches every command, those with which a client sets its connection up included.

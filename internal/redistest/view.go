@@ -2,11 +2,10 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
-
-	"visit-counter/internal/redisserver"
 )
 
 const viewTimeout = 500 * time.Millisecond // for one server to say what it sees
@@ -21,7 +20,7 @@ type view struct {
 // view asks the node; one that does not answer soon is an error.
 func (n *Node) view() (view, error) {
 	if !n.Running() {
-		return view{}, redisserver.ErrClosed
+		return view{}, errors.New("it is down")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), viewTimeout)
 	defer cancel()
