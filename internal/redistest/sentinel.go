@@ -70,24 +70,24 @@ func sentinelMode(masterPort int) Option {
 	}
 }
 
+func (s *Sentinel) addrs() (addrs []string) {
+	for _, sentinel := range s.Sentinels {
+		addrs = append(addrs, sentinel.Addr())
+	}
+	return addrs
+}
+
 // URL returns the addresses of the Sentinels as one URL, as go-redis' ParseFailoverURL reads it.
 func (s *Sentinel) URL() string {
-	addrs := make([]string, len(s.Sentinels))
-	for i, sentinel := range s.Sentinels {
-		addrs[i] = sentinel.Addr()
-	}
+	addrs := s.addrs()
 	return "redis://" + addrs[0] + "?master_name=" + SentinelName + "&addr=" + strings.Join(addrs[1:], "&addr=")
 }
 
 // Client returns a client of the present master, whichever that is, with which a test looks at its data.
 func (s *Sentinel) Client() *redis.Client {
-	var addrs []string
-	for _, sentinel := range s.Sentinels {
-		addrs = append(addrs, sentinel.Addr())
-	}
 	client := redis.NewFailoverClient(&redis.FailoverOptions{
 		MasterName:            SentinelName,
-		SentinelAddrs:         addrs,
+		SentinelAddrs:         s.addrs(),
 		ContextTimeoutEnabled: true,
 		DisableIdentity:       true,
 	})
