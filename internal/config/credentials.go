@@ -108,6 +108,12 @@ func (f fields) password() string {
 	return f.text("password", "pass", "redispassword", "authtoken", "authstring", "primarykey")
 }
 
+// database returns the number of the database, 0 where there is none that is a number.
+func (f fields) database() int {
+	n, _ := strconv.Atoi(f.text("database", "db"))
+	return max(n, 0)
+}
+
 // tlsPort returns the port for TLS, for brokers that offer one beside the plain one.
 func (f fields) tlsPort() string { return f.port("tlsport", "sslport", "redistlsport") }
 
@@ -155,12 +161,11 @@ func (f fields) locate() (*candidate, error) {
 		return nil, errors.New("the credentials hold no address, neither a redis:// uri nor a host: " +
 			"cf unbind-service and cf bind-service it again, or name another service in REDIS_SERVICE")
 	}
-	database, _ := strconv.Atoi(f.text("database", "db"))
 	return &candidate{options: &redis.UniversalOptions{
 		Addrs:    []string{f.address(host)},
 		Username: realUser(f.text("username", "user", "redisusername")),
 		Password: f.password(),
-		DB:       max(database, 0),
+		DB:       f.database(),
 	}}, nil
 }
 
@@ -222,7 +227,6 @@ func (f fields) sentinels() []string {
 }
 
 func (f fields) failover(sentinels []string) *redis.UniversalOptions {
-	database, _ := strconv.Atoi(f.text("database", "db"))
 	return &redis.UniversalOptions{
 		Addrs:            sentinels,
 		MasterName:       f.master(),
@@ -230,7 +234,7 @@ func (f fields) failover(sentinels []string) *redis.UniversalOptions {
 		Password:         f.password(),
 		SentinelUsername: realUser(f.text("sentinelusername")),
 		SentinelPassword: f.text("sentinelpassword"),
-		DB:               max(database, 0),
+		DB:               f.database(),
 	}
 }
 
