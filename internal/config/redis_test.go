@@ -12,24 +12,23 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"text/tabwriter"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
 )
 
 // authority is a certificate authority that exists only for a test.
@@ -99,14 +98,15 @@ func (a authority) issue(t *testing.T, hosts []string) (cert, key string) {
 
 // server is a real redis-server of the test's own, with a plain port and one for TLS.
 type server struct {
-	plain, tls string // 127.0.0.1:port
-	admin      *redis.Client
+	*redisserver.Server
+	tls   string // 127.0.0.1:port
+	admin *redis.Client
 }
 
 const adminPassword = "for-the-test-alone"
 
 // startServer starts redis-server with a certificate for the hosts. It ends with the test.
-func startServer(t *testing.T, a authority, hosts []string, args ...string) server {
+func startServer(t *testing.T, a authority, hosts []string, lines ...string) server {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key := a.issue(t, hosts)
@@ -115,15 +115,19 @@ func startServer(t *testing.T, a authority, hosts []string, args ...string) serv
 			t.Fatal(err)
 		}
 	}
-	s := server{plain: freeAddr(t), tls: freeAddr(t)}
-	start(t, dir, append([]string{
-		"--bind", "127.0.0.1", "--port", port(s.plain), "--tls-port", port(s.tls),
-		"--tls-ca-cert-file", "ca.pem", "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-auth-clients", "no",
-		"--save", "", "--user", "admin", "on", ">" + adminPassword, "~*", "&*", "+@all",
-	}, args...)...)
-	s.admin = redis.NewClient(&redis.Options{Addr: s.plain, Username: "admin", Password: adminPassword, DisableIdentity: true})
+	secured, err := redisserver.ReservePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(secured.Release)
+	s := server{tls: net.JoinHostPort("127.0.0.1", strconv.Itoa(secured.Number))}
+	s.Server = redistest.Start(t, redistest.Config(append([]string{
+		"tls-port " + port(s.tls), "tls-auth-clients no", "tls-ca-cert-file " + filepath.Join(dir, "ca.pem"),
+		"tls-cert-file " + filepath.Join(dir, "cert.pem"), "tls-key-file " + filepath.Join(dir, "key.pem"),
+		"user admin on >" + adminPassword + " ~* &* +@all",
+	}, lines...)...))
+	s.admin = redis.NewClient(&redis.Options{Addr: s.Addr(), Username: "admin", Password: adminPassword, DisableIdentity: true})
 	t.Cleanup(func() { _ = s.admin.Close() })
-	await(t, func(ctx context.Context) error { return s.admin.Ping(ctx).Err() })
 	return s
 }
 
@@ -131,69 +135,19 @@ func startServer(t *testing.T, a authority, hosts []string, args ...string) serv
 // with password ("" is the default user).
 func startSentinel(t *testing.T, s server, master, user, password string) string {
 	t.Helper()
-	others := "user default off\n"
+	var lines []string
 	if user == "" {
-		user, others = "default", ""
+		user = "default"
+	} else {
+		lines = []string{"user default off"}
 	}
-	addr, dir := freeAddr(t), t.TempDir()
-	text := fmt.Sprintf("bind 127.0.0.1\nport %s\nsentinel monitor %s 127.0.0.1 %s 1\n"+
-		"sentinel auth-user %s admin\nsentinel auth-pass %s %s\n%suser %s on >%s ~* &* +@all\n",
-		port(addr), master, port(s.plain), master, master, adminPassword, others, user, password)
-	if err := os.WriteFile(filepath.Join(dir, "sentinel.conf"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	start(t, dir, "sentinel.conf", "--sentinel")
-	client := redis.NewSentinelClient(&redis.Options{Addr: addr, Username: user, Password: password, DisableIdentity: true})
-	t.Cleanup(func() { _ = client.Close() })
-	await(t, func(ctx context.Context) error { return client.GetMasterAddrByName(ctx, master).Err() })
-	return addr
-}
-
-func start(t *testing.T, dir string, args ...string) {
-	t.Helper()
-	cmd := exec.Command("redis-server", args...)
-	cmd.Dir = dir
-	output := &strings.Builder{}
-	cmd.Stdout, cmd.Stderr = output, output
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start redis-server, which this test needs: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log(output)
-		}
-	})
-}
-
-// await returns when the check succeeds.
-func await(t *testing.T, check func(context.Context) error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
-		err := check(ctx)
-		if err == nil {
-			tick.Stop()
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("still failing after 10 seconds: %v", err)
-		}
-	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
+	lines = append(lines,
+		fmt.Sprintf("sentinel monitor %s 127.0.0.1 %s 1", master, port(s.Addr())),
+		fmt.Sprintf("sentinel auth-user %s admin", master),
+		fmt.Sprintf("sentinel auth-pass %s %s", master, adminPassword),
+		fmt.Sprintf("user %s on >%s ~* &* +@all", user, password))
+	sentinel := redistest.Start(t, redistest.Config(lines...), func(o *redisserver.Options) { o.Args = []string{"--sentinel"} })
+	return sentinel.Addr()
 }
 
 func port(addr string) string { return addr[strings.LastIndex(addr, ":")+1:] }
@@ -255,11 +209,11 @@ func TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport(t *testi
 		}
 	}
 	single := startServer(t, authority, hosts)
-	cluster := startServer(t, authority, hosts, "--cluster-enabled", "yes")
+	cluster := startServer(t, authority, hosts, "cluster-enabled yes")
 	if err := cluster.admin.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, func(ctx context.Context) error { return cluster.admin.Set(ctx, "ready", 1, 0).Err() })
+	redistest.Wait(t, "the Cluster to be ready", func() bool { return cluster.admin.Set(t.Context(), "ready", 1, 0).Err() == nil })
 
 	table := &strings.Builder{}
 	w := tabwriter.NewWriter(table, 0, 0, 2, ' ', 0)
@@ -330,58 +284,11 @@ func TestAnAuthorityFromREDIS_TLS_CAIsTrustedAsTextAndAsFile(t *testing.T) {
 	}
 }
 
-// proxy passes connections on to a server. Those that are open when it is told to drop replies
-// stay open and silent; later ones work.
-type proxy struct {
-	addr   string
-	muted  atomic.Int64 // connections up to this number get no more replies
-	opened atomic.Int64
-}
-
-func startProxy(t *testing.T, server string) *proxy {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	p := &proxy{addr: listener.Addr().String()}
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go p.pass(client, server, p.opened.Add(1))
-		}
-	}()
-	return p
-}
-
-func (p *proxy) pass(client net.Conn, server string, number int64) {
-	defer client.Close()
-	upstream, err := net.Dial("tcp", server)
-	if err != nil {
-		return
-	}
-	defer upstream.Close()
-	go func() { _, _ = io.Copy(upstream, client) }()
-	for buffer := make([]byte, 4096); ; {
-		n, err := upstream.Read(buffer)
-		if err != nil {
-			return
-		}
-		if number > p.muted.Load() {
-			_, _ = client.Write(buffer[:n])
-		}
-	}
-}
-
 func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUT(t *testing.T) {
 	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
-	p := startProxy(t, s.plain)
-	p.muted.Store(math.MaxInt64)
-	c := load(t, environment(map[string]string{"REDIS_URL": "redis://" + p.addr, "REDIS_TIMEOUT": "500ms"}, nil))
+	p := redistest.NewProxy(t, s)
+	p.SwallowReplies()
+	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "500ms"}, nil))
 	client := c.Redis.Client()
 	defer client.Close()
 
@@ -402,9 +309,9 @@ func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUT(t *testing.T) {
 
 func TestTheDeadlineOfACallIsHonoured(t *testing.T) {
 	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
-	p := startProxy(t, s.plain)
-	p.muted.Store(math.MaxInt64)
-	c := load(t, environment(map[string]string{"REDIS_URL": "redis://" + p.addr, "REDIS_TIMEOUT": "30s"}, nil))
+	p := redistest.NewProxy(t, s)
+	p.SwallowReplies()
+	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "30s"}, nil))
 	client := c.Redis.Client()
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -454,13 +361,13 @@ func TestIdleConnectionsAreClosedBeforeAHostDoesItAfterFiveMinutes(t *testing.T)
 func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
 	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
 	s.allow(t, "", "")
-	r := accepts(t, "REDIS_POOL_SIZE", "7").RedisAt(s.plain, "this test")
+	r := accepts(t, "REDIS_POOL_SIZE", "7").RedisAt(s.Addr(), "this test")
 	client := r.Client()
 	defer client.Close()
 	if err := client.Ping(t.Context()).Err(); err != nil {
 		t.Error(err)
 	}
-	if r.Source != "this test" || r.Address != s.plain || r.Options.MaxActiveConns != 7 || r.Options.PoolTimeout != time.Second {
+	if r.Source != "this test" || r.Address != s.Addr() || r.Options.MaxActiveConns != 7 || r.Options.PoolTimeout != time.Second {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -470,7 +377,7 @@ func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
 func TestThePoolIsAHardCapAndCallersWaitForTheirTurn(t *testing.T) {
 	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
 	s.allow(t, "", "")
-	client := accepts(t, "REDIS_URL", "redis://"+s.plain).Redis.Client()
+	client := accepts(t, "REDIS_URL", s.URL()).Redis.Client()
 	defer client.Close()
 
 	done := make(chan struct{})
@@ -532,7 +439,7 @@ type arrival struct{ user, database, transport string }
 func (f fixture) prove(t *testing.T, r Redis, s server, a authority) arrival {
 	t.Helper()
 	s.allow(t, f.Want.User, f.Want.Password)
-	addr := s.plain
+	addr := s.Addr()
 	if f.Want.TLS {
 		addr = s.tls
 	}
