@@ -143,6 +143,32 @@ func TestABatchWhoseConnectionBreaksIsRepeatedOneByOne(t *testing.T) {
 	}
 }
 
+func TestWhoeverWaitsIsToldWhenTheClientIsClosed(t *testing.T) {
+	server := redistest.Start(t)
+	client := oneConnection(t, server, "2s")
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	told := make(chan []error)
+	go func() {
+		_, errs := together(ctx, client, 50, func(int) string { return "nobody's" })
+		told <- errs
+	}()
+	redistest.Wait(t, "a script to take the connection", func() bool {
+		return client.PoolStats().TotalConns == 1 && client.PoolStats().IdleConns == 0
+	})
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range <-told {
+		if !errors.Is(err, redis.ErrClosed) {
+			t.Errorf("a script of a closed client = %v", err)
+		}
+	}
+}
+
 func wantCalls(t *testing.T, server *redisserver.Server, want int) {
 	t.Helper()
 	got, err := redistest.Client(t, server).Get(t.Context(), calls).Int()

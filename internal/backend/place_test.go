@@ -49,3 +49,15 @@ func TestAScriptThatWasNotSentIsAnError(t *testing.T) {
 		})
 	}
 }
+
+func TestAScriptThatPanicsGivesItsPlaceBack(t *testing.T) {
+	b := &batcher{most: 1}
+	send := b.ProcessHook(func(context.Context, redis.Cmder) error { panic("a hook's mistake") })
+	func() {
+		defer func() { _ = recover() }()
+		_ = send(t.Context(), redis.NewCmd(t.Context(), "evalsha", "0123", 0))
+	}()
+	if b.onWire != 0 {
+		t.Errorf("%d places are taken, want 0", b.onWire)
+	}
+}
