@@ -52,7 +52,7 @@ func TestTwentyFiveVisitsAtOnceCountTwentyFive(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
-	site := listen(t, router(t,
+	site := listen(t, inTurn(t,
 		start(t, "REDIS_URL="+proxy.URL(), "INSTANCE=web.1"),
 		start(t, "REDIS_URL="+proxy.URL(), "INSTANCE=web.2"),
 	))

@@ -98,7 +98,7 @@ func opened(t testing.TB, path string, env ...string) *tab {
 func lived(t testing.TB, instance string, visits int, past ...string) *tab {
 	t.Helper()
 	server := redistest.Start(t)
-	site := listen(t, router(t, start(t, "REDIS_URL="+server.URL(), "INSTANCE="+instance, "DEMO_CONTROLS=true")))
+	site := listen(t, inTurn(t, start(t, "REDIS_URL="+server.URL(), "INSTANCE="+instance, "DEMO_CONTROLS=true")))
 	b := newTab(t)
 	b.open(t, site)
 	b.past(t, server, visits, past...)

@@ -3,16 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -338,40 +332,4 @@ func (b *tab) says(t testing.TB, selector string, parts ...string) {
 			t.Errorf("%s says %q, without %q", selector, text, part)
 		}
 	}
-}
-
-// router sends each request to the next instance and never sticks.
-func router(t testing.TB, instances ...*instance) http.Handler {
-	t.Helper()
-	var targets []*url.URL
-	for _, i := range instances {
-		target, err := url.Parse(i.url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		targets = append(targets, target)
-	}
-	var turn atomic.Int64
-	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			n := turn.Add(1)
-			r.SetURL(targets[int(n)%len(targets)])
-			r.Out.Host = r.In.Host
-			r.Out.Header.Set("X-Request-Id", fmt.Sprintf("request-%d", n))
-		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("router: %v", err)
-			}
-			w.WriteHeader(http.StatusBadGateway)
-		},
-	}
-}
-
-// listen serves until the test has ended, and returns the address.
-func listen(t testing.TB, handler http.Handler) string {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
 }

@@ -126,7 +126,7 @@ func TestBackNeverShowsAnOldCount(t *testing.T) {
 
 func TestWhatTheBrowserLoadsAheadIsNoVisit(t *testing.T) {
 	t.Parallel()
-	app := router(t, start(t, "REDIS_URL="+redistest.Start(t).URL()))
+	app := inTurn(t, start(t, "REDIS_URL="+redistest.Start(t).URL()))
 	var ahead atomic.Int64
 	site := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -218,7 +218,7 @@ func visitsGoRound(t *testing.T, c *cloud, n int) {
 		if answer.header.Get("Strict-Transport-Security") == "" {
 			t.Error("the answer has no Strict-Transport-Security")
 		}
-		c.inspectLog(t, instances[index], r.lastID())
+		c.inspectLog(t, instances[index], r.lastID.Load().(string))
 	}
 	page := visitor.do(t, http.MethodGet, "https://"+site+"/").body
 	for _, want := range []string{"Served by " + c.instanceName(10%n), c.source, strings.Split(server.Addr(), ":")[1]} {
@@ -298,7 +298,7 @@ func restartsDoNotInterrupt(t *testing.T, c *cloud) {
 		}
 		for index := range instances {
 			instances[index] = c.start(t, index, bound)
-			r.replace(t, index, instances[index])
+			r.replace(index, instances[index])
 		}
 		visitTwice()
 	}
@@ -334,7 +334,7 @@ func rollingRestartLosesNothing(t *testing.T, c *cloud) {
 	}
 	for index, old := range instances {
 		next := c.start(t, index, bound)
-		r.replace(t, index, next)
+		r.replace(index, next)
 		c.stop(t, old)
 	}
 	close(done)
@@ -458,7 +458,7 @@ func withoutRedisSaysHow(t *testing.T, c *cloud) {
 	}
 	c.stop(t, i)
 	_, bound := c.redis(t)
-	r.replace(t, 0, c.start(t, 0, bound))
+	r.replace(0, c.start(t, 0, bound))
 	if got := visitor.visit(t, "https://"+site).Visits; got != 1 {
 		t.Errorf("bound and restarted, the first visit is number %d", got)
 	}

@@ -2,14 +2,8 @@ package main
 
 import (
 	"errors"
-	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
-	"net/http/httputil"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -191,50 +185,6 @@ func TestSIGKILLLosesNoNumberThatABrowserSaw(t *testing.T) {
 	}
 }
 
-// relay passes requests on to instances in turn, as a platform's router does: it keeps connections, passes over an
-// instance that it cannot connect to, and never sends a request twice.
-type relay struct {
-	instances []string // host:port
-	next      atomic.Uint64
-	transport *http.Transport
-}
-
-func (r *relay) RoundTrip(request *http.Request) (*http.Response, error) {
-	for turn, attempt := r.next.Add(1), uint64(1); ; attempt++ {
-		request.URL.Host = r.instances[(turn+attempt)%uint64(len(r.instances))]
-		// An http.Transport repeats what it can by itself, unless the request has a body that it cannot read again.
-		request.Body = struct{ io.ReadCloser }{http.NoBody}
-		answer, err := r.transport.RoundTrip(request)
-		var failed *net.OpError
-		if !errors.As(err, &failed) || failed.Op != "dial" || attempt == uint64(len(r.instances)) {
-			return answer, err
-		}
-	}
-}
-
-func startRouter(t *testing.T, instances ...*instance) (address string) {
-	t.Helper()
-	r := &relay{transport: http.DefaultTransport.(*http.Transport).Clone()}
-	r.transport.MaxIdleConnsPerHost = 64
-	for _, i := range instances {
-		r.instances = append(r.instances, strings.TrimPrefix(i.url, "http://"))
-	}
-	front := httptest.NewServer(&httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(&url.URL{Scheme: "http", Host: "chosen by the router"})
-			p.Out.Host = p.In.Host
-		},
-		Transport: r,
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			t.Logf("the router: %v", err)
-			w.WriteHeader(http.StatusBadGateway)
-		},
-	})
-	t.Cleanup(front.Close)
-	t.Cleanup(r.transport.CloseIdleConnections)
-	return front.URL
-}
-
 func TestRollingRestartFailsNoRequest(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -242,7 +192,7 @@ func TestRollingRestartFailsNoRequest(t *testing.T) {
 		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.1", "LOG_LEVEL=warn"),
 		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.2", "LOG_LEVEL=warn"),
 	}
-	front := startRouter(t, instances...)
+	front := listen(t, inTurn(t, instances...))
 	visitor := newBrowser(t)
 	visitor.visit(t, front)
 	var (
