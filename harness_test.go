@@ -213,20 +213,21 @@ func tail(text string, n int) string { return text[max(0, len(text)-n):] }
 func start(t testing.TB, env ...string) *instance {
 	t.Helper()
 	port := freePort(t)
-	i := launch(t, append(slices.Clone(env), "PORT="+port)...)
-	i.url = "http://127.0.0.1:" + port
-	i.awaitHealth(t)
-	return i
+	return startAt(t, "http://127.0.0.1:"+port, append(slices.Clone(env), "PORT="+port)...)
 }
 
 // restart starts an instance like i on i's port.
 func (i *instance) restart(t testing.TB) *instance {
 	t.Helper()
-	port := i.url[strings.LastIndex(i.url, ":")+1:]
-	next := launch(t, append(slices.Clone(i.env), "PORT="+port)...)
-	next.url, next.env = i.url, i.env
-	next.awaitHealth(t)
-	return next
+	return startAt(t, i.url, i.env...)
+}
+
+func startAt(t testing.TB, url string, env ...string) *instance {
+	t.Helper()
+	i := launch(t, env...)
+	i.url = url
+	i.awaitHealth(t)
+	return i
 }
 
 func (i *instance) awaitHealth(t testing.TB) {
@@ -244,6 +245,12 @@ func (i *instance) awaitHealth(t testing.TB) {
 		_ = answer.Body.Close()
 		return answer.StatusCode == http.StatusOK
 	})
+}
+
+// awaitLine waits until the instance has logged the message.
+func (i *instance) awaitLine(t testing.TB, message string) {
+	t.Helper()
+	redistest.Wait(t, "the log to say "+message, func() bool { return i.output.count(message) > 0 })
 }
 
 func (i *instance) signal(t testing.TB, s syscall.Signal) {
@@ -332,6 +339,11 @@ func (b *browser) try(method, address string) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	return read(answer, began)
+}
+
+// read reads an answer to a request of then to its end, and makes it part of what is searched for secrets.
+func read(answer *http.Response, began time.Time) (response, error) {
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)
 	took := time.Since(began)

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"visit-counter/internal/redistest"
 )
 
 // wire is a bare connection to an instance, for requests that no HTTP client would send.
@@ -48,27 +46,19 @@ func (w *wire) answer(t testing.TB, method string) response {
 }
 
 func (w *wire) read(method string) (response, error) {
+	began := time.Now()
 	answer, err := http.ReadResponse(w.reader, &http.Request{Method: method})
 	if err != nil {
 		return response{}, err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
-	_, _ = everything.Write(append(body, '\n'))
 	if answer.Close {
 		answer.Header.Set("Connection", "close") // ReadResponse takes it out
 	}
-	return response{status: answer.StatusCode, header: answer.Header, body: string(body)}, err
+	return read(answer, began)
 }
 
 // closed reports whether the instance ends the connection without saying anything more.
 func (w *wire) closed() bool {
 	_, err := w.reader.ReadByte()
 	return err != nil
-}
-
-// awaitLine waits until the instance has logged the message.
-func (i *instance) awaitLine(t testing.TB, message string) {
-	t.Helper()
-	redistest.Wait(t, "the log to say "+message, func() bool { return i.output.count(message) > 0 })
 }
