@@ -84,7 +84,7 @@ func TestOnlyVisitsReachRedis(t *testing.T) {
 	server := redistest.Start(t)
 	i := start(t, "REDIS_URL="+server.URL(), "DEMO_CONTROLS=true")
 	rdb := redistest.Client(t, server)
-	redistest.Wait(t, "the first ping", func() bool { return i.output.count("redis connected") == 1 })
+	i.awaitLine(t, "redis connected")
 	before := rdb.Info(t.Context(), "commandstats").Val()
 	page := newBrowser(t).do(t, http.MethodGet, i.url+"/nothing/here").body
 	_, link, _ := strings.Cut(page, `rel="stylesheet" href="`)

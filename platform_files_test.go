@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path"
@@ -13,12 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/goccy/go-yaml"
 
-	"visit-counter/internal/backend"
-	"visit-counter/internal/config"
 	"visit-counter/templates"
 )
 
@@ -148,25 +143,9 @@ func TestManifestAsksForWhatTheAppNeeds(t *testing.T) {
 		t.Error("manifest.yml has a ((variable)): a plain `cf push` stops there")
 	}
 	// The health check asks without the router's headers, wants 200, and must not depend on a Redis.
-	cfg, err := config.Load(config.Environment{Getenv: func(name string) string {
-		return map[string]string{"VCAP_APPLICATION": "{}"}[name]
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	handlers, err := newApp(cfg, &backend.Backend{}, slog.New(slog.DiscardHandler), time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	handlers.Draining = func() bool { return false }
-	routes, err := handlers.Routes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := httptest.NewRecorder()
-	routes.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, app.HealthCheckEndpoint, nil))
-	if answer.Code != http.StatusOK {
-		t.Errorf("GET %s is answered with %d", app.HealthCheckEndpoint, answer.Code)
+	i := start(t, "VCAP_APPLICATION={}")
+	if answer := newBrowser(t).do(t, http.MethodGet, i.url+app.HealthCheckEndpoint); answer.status != http.StatusOK {
+		t.Errorf("GET %s is answered with %d", app.HealthCheckEndpoint, answer.status)
 	}
 }
 

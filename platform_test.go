@@ -28,7 +28,6 @@ import (
 const (
 	redisPassword = "+/=!&#%:@-p4ssw0rd" // brokers make such ones, and do not always escape them
 	appName       = "my-own-counter"     // under which the app was pushed
-	stopTime      = 8 * time.Second      // Cloud Foundry kills 10 seconds after SIGTERM
 	startTime     = time.Second
 	mostResident  = 40 << 20 // bytes: 64M leaves room
 )
@@ -139,7 +138,7 @@ func (c *cloud) start(t testing.TB, index int, env ...string) *instance {
 	}
 	cmd.Env = slices.Concat(c.environment(index), []string{"PORT=" + port, "PATH=" + os.Getenv("PATH") + ":" + c.bin}, env)
 	i := launchCommand(t, cmd)
-	i.url, i.env = "http://127.0.0.1:"+port, env
+	i.url = "http://127.0.0.1:" + port
 	i.awaitHealth(t)
 	return i
 }
@@ -165,8 +164,8 @@ func (c *cloud) redis(t testing.TB) (server *redisserver.Server, variable string
 // stop sends an instance SIGTERM, as the platform does.
 func (c *cloud) stop(t testing.TB, i *instance) {
 	t.Helper()
-	if status, took := i.end(t, syscall.SIGTERM); status != 0 || took > stopTime {
-		t.Errorf("SIGTERM ended the instance with status %d after %v, want 0 within %v", status, took, stopTime)
+	if status, took := i.end(t, syscall.SIGTERM); status != 0 || took > mostDrain {
+		t.Errorf("SIGTERM ended the instance with status %d after %v, want 0 within %v", status, took, mostDrain)
 	}
 }
 
@@ -366,14 +365,14 @@ func requestInFlightIsAnswered(t *testing.T, c *cloud) {
 	})
 	began := time.Now()
 	i.signal(t, syscall.SIGTERM)
-	redistest.Wait(t, "the instance to stop listening", func() bool { return i.output.count("stopping") == 1 })
+	i.awaitLine(t, "stopping")
 	if err := rdb.ClientUnpause(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-answered; got != 2 {
 		t.Errorf("the visit in flight says %d, want 2", got)
 	}
-	if status := i.await(t); status != 0 || time.Since(began) > stopTime {
+	if status := i.await(t); status != 0 || time.Since(began) > mostDrain {
 		t.Errorf("SIGTERM ended the instance with status %d after %v", status, time.Since(began))
 	}
 }
@@ -483,7 +482,7 @@ func fitsIntoMemory(t *testing.T, c *cloud) {
 		})
 	}
 	load.Wait()
-	if got := resident(t, i.cmd.Process.Pid); got > mostResident {
+	if got := i.mostMemory(t); got > mostResident {
 		t.Errorf("%.1f MB are resident, want at most %d", float64(got)/(1<<20), mostResident>>20)
 	} else {
 		t.Logf("%.1f MB were resident at most", float64(got)/(1<<20))
@@ -494,25 +493,18 @@ func fitsIntoMemory(t *testing.T, c *cloud) {
 	}
 }
 
-// resident returns the most memory that a process has had at once, in bytes; where the system does not tell, what it
-// has now.
-func resident(t *testing.T, pid int) int64 {
+// mostMemory returns how many bytes of memory the instance has had in use at most; where the system does not tell, what
+// it has now.
+func (i *instance) mostMemory(t *testing.T) int {
 	t.Helper()
-	var kilobytes string
-	if runtime.GOOS == "linux" {
-		kilobytes = only(t, fmt.Sprintf("/proc/%d/status", pid), `^VmHWM:\s+(\d+) kB$`)
-	} else {
-		output, err := exec.Command("ps", "-o", "rss=", "-p", strconv.Itoa(pid)).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		kilobytes = strings.TrimSpace(string(output))
+	if runtime.GOOS != "linux" {
+		return i.memory(t)
 	}
-	n, err := strconv.ParseInt(kilobytes, 10, 64)
+	kilobytes, err := strconv.Atoi(only(t, fmt.Sprintf("/proc/%d/status", i.cmd.Process.Pid), `^VmHWM:\s+(\d+) kB$`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n << 10
+	return kilobytes << 10
 }
 
 // listensWithinASecond looks at the fastest of a few starts: a busy machine slows down any of them.

@@ -14,7 +14,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// mostDrain is what a platform leaves us: Cloud Foundry kills after 10 seconds.
+// mostDrain is what a platform leaves us from SIGTERM to the end: Cloud Foundry kills after 10 seconds.
 const mostDrain = 8 * time.Second
 
 func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {

@@ -12,16 +12,6 @@ import (
 // documents are the texts for people, which must agree with what is here.
 var documents = []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "redisstore/README.md"}
 
-// read returns a file's text.
-func read(t testing.TB, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // sources returns the text of every Go file of the tree, by its name.
 func sources(t testing.TB) map[string]string {
 	t.Helper()
@@ -32,7 +22,7 @@ func sources(t testing.TB) map[string]string {
 			t.Fatal(err)
 		}
 		for _, name := range names {
-			found[name] = read(t, name)
+			found[name] = readFile(t, name)
 		}
 	}
 	return found
@@ -46,7 +36,7 @@ func TestSnippetsAreCodeThatIsCompiled(t *testing.T) {
 	fence := regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 	snippets := 0
 	for _, document := range documents {
-		for _, snippet := range fence.FindAllStringSubmatch(read(t, document), -1) {
+		for _, snippet := range fence.FindAllStringSubmatch(readFile(t, document), -1) {
 			snippets++
 			if !compiled(code, snippet[1]) {
 				t.Errorf("%s shows code that is in no file:\n%s", document, snippet[1])
@@ -75,12 +65,12 @@ func TestLinksAndNamesInTheDocumentsExist(t *testing.T) {
 	for _, text := range sources(t) {
 		code.WriteString(text)
 	}
-	makefile := read(t, "Makefile")
+	makefile := readFile(t, "Makefile")
 	link := regexp.MustCompile(`\]\(([^)#:\s]+)\)|(?:src|srcset)="([^":]+)"`)
 	target := regexp.MustCompile(`\bmake ([a-z-]+)`)
 	test := regexp.MustCompile(`\b((?:Test|Fuzz|Benchmark)[A-Z]\w+)`)
 	for _, document := range documents {
-		text := read(t, document)
+		text := readFile(t, document)
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(document), m[1]+m[2])); err != nil {
 				t.Errorf("%s links to %s, which is not there", document, m[1]+m[2])
@@ -108,7 +98,7 @@ func inCode(text string) string {
 func TestSectionsThatAreLinkedToExist(t *testing.T) {
 	t.Parallel()
 	for _, document := range documents {
-		text := read(t, document)
+		text := readFile(t, document)
 		var anchors []string
 		for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
 			words := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(heading[1]), "")
@@ -127,11 +117,11 @@ func TestSectionsThatAreLinkedToExist(t *testing.T) {
 func TestTheTableOfVariablesIsThatOfEnvExample(t *testing.T) {
 	t.Parallel()
 	var want, got []string
-	for _, m := range regexp.MustCompile(`(?m)^# (.*)\.\n([A-Z_]+)=(.*)$`).FindAllStringSubmatch(read(t, ".env.example"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^# (.*)\.\n([A-Z_]+)=(.*)$`).FindAllStringSubmatch(readFile(t, ".env.example"), -1) {
 		want = append(want, strings.ToLower(m[2]+" = "+m[3]+": "+m[1]))
 	}
 	row := regexp.MustCompile(`(?m)^\| ([A-Z_]+) \| (.*?) *\| (.*) \|$`)
-	for _, m := range row.FindAllStringSubmatch(strings.ReplaceAll(read(t, "README.md"), "`", ""), -1) {
+	for _, m := range row.FindAllStringSubmatch(strings.ReplaceAll(readFile(t, "README.md"), "`", ""), -1) {
 		got = append(got, strings.ToLower(m[1]+" = "+m[2]+": "+m[3]))
 	}
 	if len(want) < 15 || !slices.Equal(got, want) {

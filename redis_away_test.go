@@ -33,7 +33,7 @@ func newRig(t testing.TB) *rig {
 	r.proxy = redistest.NewProxy(t, r.server)
 	r.admin = redistest.Client(t, r.server)
 	r.app = start(t, "REDIS_URL="+r.proxy.URL())
-	redistest.Wait(t, "the first answer of Redis", func() bool { return r.app.output.count("redis connected") == 1 })
+	r.app.awaitLine(t, "redis connected")
 	return r
 }
 
@@ -82,12 +82,8 @@ func absences() []absence {
 			begin: func(_ *testing.T, r *rig) { r.proxy.Refuse(); r.proxy.CutAll() },
 			end:   heal, says: "cannot be reached",
 		}, {
-			name: "hung",
-			begin: func(t *testing.T, r *rig) {
-				if err := r.server.Pause(); err != nil {
-					t.Fatal(err)
-				}
-			},
+			name:  "hung",
+			begin: func(t *testing.T, r *rig) { pause(t, r.server) },
 			end: func(t *testing.T, r *rig) {
 				if err := r.server.Resume(); err != nil {
 					t.Fatal(err)
@@ -210,7 +206,7 @@ func (i *instance) fastestHealth(t *testing.T) time.Duration {
 // saidOnce proves that the log tells the fault once, and its end.
 func (r *rig) saidOnce(t *testing.T) {
 	t.Helper()
-	redistest.Wait(t, "the log to say that Redis is back", func() bool { return r.app.output.count("redis back") == 1 })
+	r.app.awaitLine(t, "redis back")
 	for message, want := range map[string]int{"redis connected": 1, "redis lost": 1, "redis back": 1} {
 		if got := r.app.output.count(message); got != want {
 			t.Errorf("the log says %q %d times, want %d:\n%s", message, got, want, r.app.said())
@@ -233,7 +229,7 @@ func TestCountIsExactOverAKillOfRedisUnderLoad(t *testing.T) {
 	y.during(func() {
 		y.acknowledged(100)
 		r.server.Kill()
-		redistest.Wait(t, "the log to say that Redis is lost", func() bool { return r.app.output.count("redis lost") == 1 })
+		r.app.awaitLine(t, "redis lost")
 		redistest.Restart(t, r.server)
 		back = y.recover(id)
 		y.acknowledged(100)
@@ -252,12 +248,12 @@ func TestStartsWithoutRedisAndCountsWhenItComes(t *testing.T) {
 		t.Errorf("without Redis %d visits were counted", got)
 	}
 	refused(t, newBrowser(t).do(t, http.MethodGet, i.url+"/readyz"))
-	redistest.Wait(t, "the log to say that Redis is lost", func() bool { return i.output.count("redis lost") == 1 })
+	i.awaitLine(t, "redis lost")
 	redistest.Restart(t, server)
 	began := time.Now()
 	redistest.Wait(t, "a visit to be counted", y.visit)
 	y.prove("down at the start", time.Since(began))
-	redistest.Wait(t, "the log to say that Redis is back", func() bool { return i.output.count("redis back") == 1 })
+	i.awaitLine(t, "redis back")
 }
 
 // Short troubles are waited out: whoever visits meanwhile notices nothing.

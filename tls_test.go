@@ -3,7 +3,6 @@ package main
 import (
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
@@ -18,10 +17,6 @@ func TestOnlyATrustedRedisIsTalkedTo(t *testing.T) {
 		other   = redistest.TLSFiles(t, redistest.WrongHost)
 		expired = redistest.TLSFiles(t, redistest.Expired)
 	)
-	pem, err := os.ReadFile(valid.CAFile)
-	if err != nil {
-		t.Fatal(err)
-	}
 	plain := redistest.Start(t)
 	for _, test := range []struct {
 		name   string
@@ -31,7 +26,7 @@ func TestOnlyATrustedRedisIsTalkedTo(t *testing.T) {
 		says   string // "" if it works
 	}{
 		{"CA in a file", redistest.Start(t, redistest.TLS(valid)), "rediss", "REDIS_TLS_CA=" + valid.CAFile, ""},
-		{"CA as text", redistest.Start(t, redistest.TLS(valid)), "rediss", "REDIS_TLS_CA=" + string(pem), ""},
+		{"CA as text", redistest.Start(t, redistest.TLS(valid)), "rediss", "REDIS_TLS_CA=" + readFile(t, valid.CAFile), ""},
 		{"unknown CA", redistest.Start(t, redistest.TLS(valid)), "rediss", "", "is not trusted"},
 		{"another CA", redistest.Start(t, redistest.TLS(valid)), "rediss", "REDIS_TLS_CA=" + other.CAFile, "is not trusted"},
 		{"another host", redistest.Start(t, redistest.TLS(other)), "rediss", "REDIS_TLS_CA=" + other.CAFile, "is for another host"},
