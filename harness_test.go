@@ -425,6 +425,16 @@ func (b *browser) visit(t testing.TB, address string) visited {
 	return v
 }
 
+// count visits the instances in turn: the visits must be those with the numbers from first to last.
+func (b *browser) count(t testing.TB, first, last int, instances ...*instance) {
+	t.Helper()
+	for want := first; want <= last; want++ {
+		if got := b.visit(t, instances[want%len(instances)].url).Visits; got != want {
+			t.Fatalf("visit %d says %d", want, got)
+		}
+	}
+}
+
 // cookie returns the browser's session cookie, "" if it has none.
 func (b *browser) cookie(t testing.TB, address string) string {
 	t.Helper()

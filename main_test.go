@@ -15,27 +15,16 @@ func TestCountGoesOnOverInstancesAndRestarts(t *testing.T) {
 	one := start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.1")
 	two := start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.2")
 	visitor := newBrowser(t)
-	for want := 1; want <= 6; want++ {
-		i := []*instance{two, one}[want%2]
-		if got := visitor.visit(t, i.url); got.Visits != want {
-			t.Fatalf("visit %d says %d", want, got.Visits)
-		}
-	}
+	visitor.count(t, 1, 6, one, two)
 	for _, i := range []*instance{one, two} {
 		if status, _ := i.end(t, syscall.SIGTERM); status != 0 {
 			t.Errorf("SIGTERM ended the instance with status %d, want 0", status)
 		}
 	}
 	one, two = one.restart(t), two.restart(t)
-	for want := 7; want <= 10; want++ {
-		i := []*instance{two, one}[want%2]
-		got := visitor.visit(t, i.url)
-		if got.Visits != want {
-			t.Fatalf("after the restart visit %d says %d", want, got.Visits)
-		}
-		if want == 10 && len(got.Processes) != 4 {
-			t.Errorf("2 instances started twice are %d rows, want 4", len(got.Processes))
-		}
+	visitor.count(t, 7, 9, one, two)
+	if got := visitor.visit(t, one.url); got.Visits != 10 || len(got.Processes) != 4 {
+		t.Errorf("visit 10 says %d; 2 instances started twice are %d rows, want 4", got.Visits, len(got.Processes))
 	}
 }
 

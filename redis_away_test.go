@@ -385,11 +385,7 @@ func TestRedisWithoutItsDataStartsNewSessionsOnAllInstances(t *testing.T) {
 	if visitor.cookie(t, one.url)[:27] == before[:27] {
 		t.Error("a session that is gone is taken up again under its old id")
 	}
-	for want := 2; want <= 5; want++ {
-		if got := visitor.visit(t, []*instance{one, two}[want%2].url).Visits; got != want {
-			t.Errorf("visit %d after the loss of all data says %d", want, got)
-		}
-	}
+	visitor.count(t, 2, 5, one, two)
 	t.Logf("figures | %-36s | back after %6s", "restarted empty", back.Round(time.Millisecond))
 }
 
@@ -407,11 +403,7 @@ func TestInstancesAgreeOnASecretAfterRedisHasLostIt(t *testing.T) {
 	redistest.Wait(t, "the old instance to have Redis back", func() bool {
 		return newBrowser(t).do(t, http.MethodGet, old.url+"/readyz").status == http.StatusOK
 	})
-	for want := 2; want <= 5; want++ {
-		if got := visitor.visit(t, []*instance{old, fresh}[want%2].url).Visits; got != want {
-			t.Errorf("visit %d says %d", want, got)
-		}
-	}
+	visitor.count(t, 2, 5, old, fresh)
 }
 
 func TestNothingIsHalfWrittenByAFullRedis(t *testing.T) {
