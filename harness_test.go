@@ -280,6 +280,19 @@ func (i *instance) await(t testing.TB) int {
 	}
 }
 
+// refusesToStart waits until the instance ends by itself, which it must without having served, and after saying all this.
+func (i *instance) refusesToStart(t testing.TB, why ...string) {
+	t.Helper()
+	if status := i.await(t); status != 1 || i.output.count("serving") > 0 {
+		t.Errorf("status %d, want 1 before it serves:\n%s", status, i.output.String())
+	}
+	for _, part := range why {
+		if !strings.Contains(i.output.String(), part) {
+			t.Errorf("%q is not in:\n%s", part, i.output.String())
+		}
+	}
+}
+
 // freePort returns a port that nobody else is given before the test ends: so an instance can be started there again.
 func freePort(t testing.TB) string {
 	t.Helper()

@@ -424,10 +424,7 @@ func TestNamesThatCouldBreakALineStopTheStart(t *testing.T) {
 		"COOKIE_NAME=a\r\nInjected: 1", "COOKIE_NAME=a b", "COOKIE_NAME=ä", "KEY_PREFIX=a\nb",
 	} {
 		name, _, _ := strings.Cut(env, "=")
-		i := launch(t, "SESSION_STORE=memory", env)
-		if status := i.await(t); status != 1 || !strings.Contains(i.output.String(), name) {
-			t.Errorf("%q: status %d:\n%s", env, status, i.output.String())
-		}
+		launch(t, "SESSION_STORE=memory", env).refusesToStart(t, name)
 	}
 }
 

@@ -174,18 +174,7 @@ func TestMistakesStopTheStart(t *testing.T) {
 		{"a store that is not there", []string{"SESSION_STORE=postgres"}, []string{"SESSION_STORE"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			i := launch(t, append(test.env, "HOME=/")...)
-			if status := i.await(t); status != 1 {
-				t.Errorf("status %d, want 1", status)
-			}
-			for _, name := range test.want {
-				if !strings.Contains(i.output.String(), name) {
-					t.Errorf("%s is not named:\n%s", name, i.output.String())
-				}
-			}
-			if strings.Contains(i.output.String(), "serving") {
-				t.Error("it listened all the same")
-			}
+			launch(t, append(test.env, "HOME=/")...).refusesToStart(t, test.want...)
 		})
 	}
 }
@@ -193,10 +182,7 @@ func TestMistakesStopTheStart(t *testing.T) {
 func TestPortInUseIsSaidClearly(t *testing.T) {
 	first := start(t, "SESSION_STORE=memory")
 	u, _ := url.Parse(first.url)
-	second := launch(t, "SESSION_STORE=memory", "PORT="+u.Port())
-	if status := second.await(t); status != 1 || !strings.Contains(second.output.String(), "PORT "+u.Port()) {
-		t.Errorf("status %d:\n%s", status, second.output.String())
-	}
+	launch(t, "SESSION_STORE=memory", "PORT="+u.Port()).refusesToStart(t, "PORT "+u.Port())
 }
 
 func TestMemoryCountsAndSaysSoLoudly(t *testing.T) {
@@ -221,24 +207,17 @@ func TestBrokenDotenvStopsTheStartBesideOtherMistakes(t *testing.T) {
 		name string
 		env  []string
 		want []string
-		not  string
+		read bool // .env is
 	}{
-		{"alone", nil, []string{".env", "line 2"}, "serving"},
-		{"beside another mistake", []string{"SESSION_TTL=soon"}, []string{".env", "line 2", "SESSION_TTL"}, "serving"},
-		{"on a platform it is not read", []string{"DYNO=web.1", "SESSION_TTL=soon"}, []string{"SESSION_TTL"}, ".env"},
+		{"alone", nil, []string{"line 2"}, true},
+		{"beside another mistake", []string{"SESSION_TTL=soon"}, []string{"line 2", "SESSION_TTL"}, true},
+		{"on a platform it is not read", []string{"DYNO=web.1", "SESSION_TTL=soon"}, []string{"SESSION_TTL"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			i := launchIn(t, folder, test.env...)
-			if status := i.await(t); status != 1 {
-				t.Errorf("status %d, want 1", status)
-			}
-			for _, want := range test.want {
-				if !strings.Contains(i.output.String(), want) {
-					t.Errorf("%q is not in:\n%s", want, i.output.String())
-				}
-			}
-			if strings.Contains(i.output.String(), test.not) {
-				t.Errorf("%q is in:\n%s", test.not, i.output.String())
+			i.refusesToStart(t, test.want...)
+			if said := strings.Contains(i.output.String(), ".env"); said != test.read {
+				t.Errorf(".env is named: %t\n%s", said, i.output.String())
 			}
 		})
 	}
