@@ -76,7 +76,7 @@ func TestUserOfAClusterNeedsOnlyTheseCommands(t *testing.T) {
 		allow(t, redistest.Client(t, n), password, aclRules+" "+clusterRules)
 	}
 	i := start(t, "REDIS_URL="+strings.Replace(c.URL(), "redis://", "redis://visits:"+password+"@", 1))
-	y := newTally(t, i)
+	y := newTally(t, i.url)
 	y.visit()
 	if answer := y.visitor.do(t, http.MethodGet, i.url+"/readyz"); answer.status != http.StatusOK {
 		t.Errorf("/readyz: %s", answer.body)

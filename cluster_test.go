@@ -10,7 +10,7 @@ func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartProxiedCluster(t, 2, 0)
 	i := start(t, "REDIS_URL=redis://"+c.Addrs()[0], "REDIS_CLUSTER=true")
-	y := newTally(t, i)
+	y := newTally(t, i.url)
 	y.visit()
 	key := "visits:session:" + y.id()
 	from := c.MasterOf(key)
@@ -31,16 +31,14 @@ func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 		y.acknowledged(20) // From answers MOVED
 	})
 	y.prove("a slot moves under load", 0)
-	if y.acked != y.sent {
-		t.Errorf("%d of %d visits were acknowledged", y.acked, y.sent)
-	}
+	y.lostNone()
 }
 
 func TestAnswersLostInAClusterCountOnce(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartProxiedCluster(t, 2, 0)
 	i := start(t, "REDIS_URL="+c.URL())
-	y := newTally(t, i)
+	y := newTally(t, i.url)
 	y.visit()
 	master := c.MasterOf("visits:session:" + y.id())
 	for range 5 {
@@ -54,16 +52,14 @@ func TestAnswersLostInAClusterCountOnce(t *testing.T) {
 	}
 	master.Proxy.Heal()
 	y.prove("answers lost in a Cluster", 0)
-	if y.acked != y.sent || len(y.numbers) != y.sent-1 {
-		t.Errorf("of %d visits %d were acknowledged", y.sent, y.acked)
-	}
+	y.lostNone()
 }
 
 func TestCountGoesOnOverAFailoverOfACluster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3, 3)
 	i := start(t, "REDIS_URL="+c.URL())
-	y := newTally(t, i)
+	y := newTally(t, i.url)
 	y.visit()
 	key := "visits:session:" + y.id()
 	old := c.MasterOf(key)

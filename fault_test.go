@@ -23,7 +23,7 @@ const (
 type tally struct {
 	t       testing.TB
 	visitor *browser
-	urls    []string // visited in turn
+	url     string
 
 	mu          sync.Mutex
 	sent, acked int
@@ -32,23 +32,18 @@ type tally struct {
 	slowest     string // of the answers, for the failure message
 }
 
-func newTally(t testing.TB, instances ...*instance) *tally {
+func newTally(t testing.TB, url string) *tally {
 	t.Helper()
-	y := &tally{t: t, visitor: newBrowser(t), numbers: make(map[int]bool)}
-	for _, i := range instances {
-		y.urls = append(y.urls, i.url)
-	}
-	return y
+	return &tally{t: t, visitor: newBrowser(t), url: url, numbers: make(map[int]bool)}
 }
 
 // visit visits once and reports whether that was acknowledged.
 func (y *tally) visit() bool {
 	y.t.Helper()
 	y.mu.Lock()
-	url := y.urls[y.sent%len(y.urls)]
 	y.sent++
 	y.mu.Unlock()
-	v, answer, ok := y.visitor.tryVisit(y.t, url)
+	v, answer, ok := y.visitor.tryVisit(y.t, y.url)
 	if !ok {
 		refused(y.t, answer)
 	}
@@ -98,9 +93,9 @@ func (y *tally) during(f func()) {
 			}
 		})
 	}
+	defer wg.Wait() // also when f ends the test
+	defer close(done)
 	f()
-	close(done)
-	wg.Wait()
 }
 
 // acknowledged waits until n more visits were acknowledged by somebody who visits meanwhile.
@@ -131,14 +126,14 @@ func (y *tally) recover(id string) time.Duration {
 // id returns the id of the visitor's session.
 func (y *tally) id() string {
 	y.t.Helper()
-	id, _, _ := strings.Cut(y.visitor.cookie(y.t, y.urls[0]), ".")
+	id, _, _ := strings.Cut(y.visitor.cookie(y.t, y.url), ".")
 	return id
 }
 
 // prove makes one last visit and compares what was sent, acknowledged and counted.
 func (y *tally) prove(fault string, back time.Duration) {
 	y.t.Helper()
-	v := y.visitor.visit(y.t, y.urls[0])
+	v := y.visitor.visit(y.t, y.url)
 	y.sent++
 	y.acked++
 	if v.Visits < y.acked || v.Visits > y.sent {
@@ -154,6 +149,14 @@ func (y *tally) prove(fault string, back time.Duration) {
 	}
 	y.t.Logf("figures | %-36s | sent %5d | acknowledged %5d | counted %5d | longest wait %6s | back after %6s",
 		fault, y.sent, y.acked, v.Visits, y.longest.Round(time.Millisecond), back.Round(time.Millisecond))
+}
+
+// lostNone fails the test unless every visit was acknowledged.
+func (y *tally) lostNone() {
+	y.t.Helper()
+	if y.acked != y.sent {
+		y.t.Errorf("%d of %d visits were acknowledged", y.acked, y.sent)
+	}
 }
 
 // said returns what the instance has printed besides its line for each request.

@@ -308,36 +308,23 @@ func restartsDoNotInterrupt(t *testing.T, c *cloud) {
 }
 
 func rollingRestartLosesNothing(t *testing.T, c *cloud) {
-	const visitors = 4
 	_, bound := c.redis(t)
 	instances := c.startAll(t, 2, bound)
 	r := newCloudRouter(t, c, instances...)
-	done := make(chan struct{})
-	var under sync.WaitGroup
-	for range visitors {
-		visitor := r.newBrowser(t)
-		under.Go(func() {
-			for want := 1; ; want++ {
-				v, answer, ok := visitor.tryVisit(t, "https://"+site)
-				if !ok || v.Visits != want {
-					t.Errorf("visit %d: status %d, %s", want, answer.status, answer.body)
-					return
-				}
-				select {
-				case <-done:
-					return
-				default:
-				}
-			}
-		})
-	}
-	for index, old := range instances {
-		next := c.start(t, index, bound)
-		r.replace(index, next)
-		c.stop(t, old)
-	}
-	close(done)
-	under.Wait()
+	y := newTally(t, "https://"+site)
+	y.visitor = r.newBrowser(t)
+	y.visit()
+	y.during(func() {
+		for index, old := range instances {
+			y.acknowledged(20)
+			r.replace(index, c.start(t, index, bound))
+			y.acknowledged(20)
+			c.stop(t, old)
+		}
+		y.acknowledged(20)
+	})
+	y.prove("a rolling restart on a platform", 0)
+	y.lostNone()
 }
 
 func requestInFlightIsAnswered(t *testing.T, c *cloud) {

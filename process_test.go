@@ -192,46 +192,22 @@ func TestRollingRestartFailsNoRequest(t *testing.T) {
 		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.1", "LOG_LEVEL=warn"),
 		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.2", "LOG_LEVEL=warn"),
 	}
-	front := listen(t, inTurn(t, instances...))
-	visitor := newBrowser(t)
-	visitor.visit(t, front)
-	var (
-		sent atomic.Int64
-		done = make(chan struct{})
-		wg   sync.WaitGroup
-	)
-	sent.Store(1)
-	for range 8 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				sent.Add(1)
-				if _, answer, ok := visitor.tryVisit(t, front); !ok {
-					t.Errorf("a visit was answered with %d", answer.status)
-				}
-			}
-		})
-	}
+	y := newTally(t, listen(t, inTurn(t, instances...)))
+	y.visit()
 	const restarts = 8
 	var slowest time.Duration
-	for n := range restarts {
-		before := sent.Load()
-		redistest.Wait(t, "load", func() bool { return sent.Load() > before+100 })
-		status, after := instances[n%2].end(t, syscall.SIGTERM)
-		if status != 0 || after > mostDrain {
-			t.Errorf("ended with status %d after %v", status, after)
+	y.during(func() {
+		for n := range restarts {
+			y.acknowledged(100)
+			status, after := instances[n%2].end(t, syscall.SIGTERM)
+			if status != 0 || after > mostDrain {
+				t.Errorf("ended with status %d after %v", status, after)
+			}
+			slowest = max(slowest, after)
+			instances[n%2] = instances[n%2].restart(t)
 		}
-		slowest = max(slowest, after)
-		instances[n%2] = instances[n%2].restart(t)
-	}
-	close(done)
-	wg.Wait()
-	if got, want := int64(visitor.visit(t, front).Visits), sent.Load()+1; got != want {
-		t.Errorf("%d visits, the count is %d", want, got)
-	}
-	t.Logf("%d visits over %d restarts, slowest drain %v", sent.Load(), restarts, slowest)
+	})
+	y.prove(some(restarts, "restart")+" under load", 0)
+	y.lostNone()
+	t.Logf("slowest drain %v", slowest)
 }

@@ -14,7 +14,7 @@ func TestCountGoesOnOverAFailoverBySentinel(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinel(t)
 	i := start(t, "REDIS_URL="+s.URL())
-	y := newTally(t, i)
+	y := newTally(t, i.url)
 	y.visit()
 	old := s.Master()
 	for n, cut := range []struct {
