@@ -14,6 +14,8 @@ import (
 const (
 	// patience is how long an answer may take while Redis is away: REDIS_TIMEOUT, and what a busy machine adds.
 	patience = 1500 * time.Millisecond
+	// mostBack is how much longer than the fault the app may need until it counts again.
+	mostBack = 2 * time.Second
 	// atOnce is how many requests wait together.
 	atOnce = 120
 )
@@ -146,6 +148,9 @@ func (y *tally) prove(fault string, back time.Duration) {
 	}
 	if y.longest > patience {
 		y.t.Errorf("an answer took %v: %s", y.longest, y.slowest)
+	}
+	if back > mostBack {
+		y.t.Errorf("%s: the app counted %v later than it could", fault, back)
 	}
 	y.t.Logf("figures | %-36s | sent %5d | acknowledged %5d | counted %5d | longest wait %6s | back after %6s",
 		fault, y.sent, y.acked, v.Visits, y.longest.Round(time.Millisecond), back.Round(time.Millisecond))

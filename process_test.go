@@ -23,17 +23,16 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 		name   string
 		hinder func(*redistest.Proxy, *redisserver.Server)
 		status int
-		most   time.Duration // for an answer
 	}{
-		{"while Redis is slow", func(p *redistest.Proxy, _ *redisserver.Server) { p.Delay(300 * time.Millisecond) }, 200, 4 * time.Second},
-		{"while Redis hangs", func(_ *redistest.Proxy, s *redisserver.Server) { _ = s.Pause() }, 503, 3 * time.Second},
+		{"while Redis is slow", func(p *redistest.Proxy, _ *redisserver.Server) { p.Delay(300 * time.Millisecond) }, 200},
+		{"while Redis hangs", func(_ *redistest.Proxy, s *redisserver.Server) { _ = s.Pause() }, 503},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			const requests = 16
+			const requests, timeout = 16, 2 * time.Second
 			server := redistest.Start(t)
 			proxy := redistest.NewProxy(t, server)
-			i := start(t, "REDIS_URL="+proxy.URL(), "REDIS_POOL_SIZE=16", "REDIS_TIMEOUT=2s")
+			i := start(t, "REDIS_URL="+proxy.URL(), "REDIS_TIMEOUT="+timeout.String())
 			visitor := newBrowser(t)
 			visitor.visit(t, i.url)
 			visitAtOnce := func() <-chan response {
@@ -47,7 +46,7 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 				return answers
 			}
 			proxy.Delay(200 * time.Millisecond)
-			for warm, n := visitAtOnce(), 0; n < requests; n++ { // so that each has a connection to Redis
+			for warm, n := visitAtOnce(), 0; n < requests; n++ { // so that all connections to Redis are open
 				<-warm
 			}
 			proxy.Heal()
@@ -64,7 +63,7 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 				t.Errorf("ended with status %d after %v", status, after)
 			}
 			for range requests {
-				if answer := <-answers; answer.status != test.status || answer.took > test.most {
+				if answer := <-answers; answer.status != test.status || answer.took > timeout+time.Second {
 					t.Errorf("a request under way was answered with %d after %v", answer.status, answer.took)
 				}
 			}
