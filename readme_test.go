@@ -57,7 +57,7 @@ func compiled(code map[string]string, snippet string) bool {
 	return false
 }
 
-// TestLinksAndNamesInTheDocumentsExist: the files that the documents link to, the sections, the targets of the Makefile
+// TestLinksAndNamesInTheDocumentsExist: the files that the documents link to, the targets of the Makefile
 // and the tests that they name.
 func TestLinksAndNamesInTheDocumentsExist(t *testing.T) {
 	t.Parallel()
@@ -69,9 +69,11 @@ func TestLinksAndNamesInTheDocumentsExist(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:\s]+)\)|(?:src|srcset)="([^":]+)"`)
 	target := regexp.MustCompile(`\bmake ([a-z-]+)`)
 	test := regexp.MustCompile(`\b((?:Test|Fuzz|Benchmark)[A-Z]\w+)`)
+	links := 0
 	for _, document := range documents {
 		text := readFile(t, document)
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			links++
 			if _, err := os.Stat(filepath.Join(filepath.Dir(document), m[1]+m[2])); err != nil {
 				t.Errorf("%s links to %s, which is not there", document, m[1]+m[2])
 			}
@@ -86,6 +88,9 @@ func TestLinksAndNamesInTheDocumentsExist(t *testing.T) {
 				t.Errorf("%s names %s, which is not there", document, m[1])
 			}
 		}
+	}
+	if links < 20 {
+		t.Errorf("found only %d links", links)
 	}
 }
 
