@@ -114,6 +114,33 @@ func TestAnswersOfEverySizeArriveWhole(t *testing.T) {
 	}
 }
 
+// net/http closes the sending half first where the client may still be sending: it may have missed the answer otherwise.
+func TestAnswersToBodiesThatNobodyReadsArriveWhole(t *testing.T) {
+	t.Parallel()
+	l := sized(t)
+	var all sync.WaitGroup
+	for size := fullBuffer - 200; size < fullBuffer; size++ {
+		all.Go(func() {
+			conn, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			fmt.Fprintf(conn, "POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", size)
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Errorf("%d bytes: %v", size, err)
+				return
+			}
+			if body, err := io.ReadAll(answer.Body); err != nil || !bytes.Equal(body, pattern(size)) {
+				t.Errorf("%d bytes came as %d (%v)", size, len(body), err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestAnswersOfPipelinedRequestsArriveWhole(t *testing.T) {
 	t.Parallel()
 	l := sized(t)
