@@ -38,13 +38,11 @@ func serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 		return fmt.Errorf("the configuration has mistakes:\n%w", err)
 	}
 	log := newLogger(cfg, out)
-	for _, warning := range cfg.Warnings {
-		log.Warn("configuration", slog.String("warning", warning))
-	}
+	warn(log, cfg.Warnings)
 	limitMemory(cfg, getenv)
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: cfg.Port})
+	listener, err := openPort(cfg.Port)
 	if err != nil {
-		return fmt.Errorf("PORT %d cannot be listened on, is another program using it? (%w)", cfg.Port, err)
+		return err
 	}
 	defer func() { _ = listener.Close() }() // already closed after a drain
 
@@ -72,6 +70,15 @@ func serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 		slog.String("instance", cfg.Instance), slog.String("store", app.StoreName),
 		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
 	return serveUntil(ctx, listener, routes, &draining, log)
+}
+
+// openPort listens on a port of all addresses.
+func openPort(port int) (*net.TCPListener, error) {
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port})
+	if err != nil {
+		return nil, fmt.Errorf("PORT %d cannot be listened on, is another program using it? (%w)", port, err)
+	}
+	return listener, nil
 }
 
 // limitMemory says how much memory the process may use. GOGC and GOMEMLIMIT in the environment decide where they are set.
@@ -103,6 +110,13 @@ func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
 		return slog.New(slog.NewTextHandler(out, options))
 	}
 	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+// warn says what the configuration has that was probably not meant.
+func warn(log *slog.Logger, warnings []string) {
+	for _, warning := range warnings {
+		log.Warn("configuration", slog.String("warning", warning))
+	}
 }
 
 // newApp puts together what the handlers need.
