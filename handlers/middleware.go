@@ -185,7 +185,7 @@ func trusted(proxies []netip.Prefix, remoteAddr string) bool {
 // is there in time, and goes on when the browser has gone away, because a command that is cancelled halfway costs a
 // connection.
 func (a *App) bounded() gin.HandlerFunc {
-	limit := a.Timeout * 19 / 20
+	limit := a.Timeout * 9 / 10
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), limit)
 		defer cancel()
