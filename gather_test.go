@@ -68,11 +68,29 @@ func pattern(size int) []byte {
 	return b
 }
 
+// readSized reads an answer, wants it to be that of so many bytes, and returns whether its connection is to be closed.
+func readSized(t *testing.T, reader *bufio.Reader, size int) (closing bool) {
+	t.Helper()
+	answer, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Errorf("%d bytes: %v", size, err)
+		return true
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || !bytes.Equal(body, pattern(size)) {
+		t.Errorf("%d bytes came as %d (%v)", size, len(body), err)
+	}
+	return answer.Close
+}
+
 // Around each multiple of the buffer's size lies the one where nothing follows a full buffer.
 func TestAnswersOfEverySizeArriveWhole(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ name, proto, header string }{
-		{"kept alive", "1.1", ""}, {"closed", "1.1", "Connection: close\r\n"}, {"HTTP/1.0", "1.0", ""},
+	for _, test := range []struct {
+		name, proto, header string
+		closing             bool
+	}{
+		{"kept alive", "1.1", "", false}, {"closed", "1.1", "Connection: close\r\n", true}, {"HTTP/1.0", "1.0", "", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -91,15 +109,10 @@ func TestAnswersOfEverySizeArriveWhole(t *testing.T) {
 					reader = bufio.NewReader(conn)
 				}
 				fmt.Fprintf(conn, "GET /%d HTTP/%s\r\nHost: x\r\n%s\r\n", size, test.proto, test.header)
-				answer, err := http.ReadResponse(reader, nil)
-				if err != nil {
-					t.Fatalf("%d bytes: %v", size, err)
+				if closing := readSized(t, reader, size); closing != test.closing {
+					t.Fatalf("%d bytes: the connection is to be closed: %v, want %v", size, closing, test.closing)
 				}
-				body, err := io.ReadAll(answer.Body)
-				if err != nil || !bytes.Equal(body, pattern(size)) {
-					t.Fatalf("%d bytes came as %d (%v)", size, len(body), err)
-				}
-				if answer.Close {
+				if test.closing {
 					if _, err := reader.ReadByte(); err != io.EOF {
 						t.Fatalf("%d bytes: the connection ended with %v", size, err)
 					}
@@ -128,14 +141,7 @@ func TestAnswersToBodiesThatNobodyReadsArriveWhole(t *testing.T) {
 			}
 			defer func() { _ = conn.Close() }()
 			fmt.Fprintf(conn, "POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", size)
-			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err != nil {
-				t.Errorf("%d bytes: %v", size, err)
-				return
-			}
-			if body, err := io.ReadAll(answer.Body); err != nil || !bytes.Equal(body, pattern(size)) {
-				t.Errorf("%d bytes came as %d (%v)", size, len(body), err)
-			}
+			readSized(t, bufio.NewReader(conn), size)
 		})
 	}
 	all.Wait()
@@ -157,13 +163,7 @@ func TestAnswersOfPipelinedRequestsArriveWhole(t *testing.T) {
 	}()
 	reader := bufio.NewReader(conn)
 	for _, size := range sizes {
-		answer, err := http.ReadResponse(reader, nil)
-		if err != nil {
-			t.Fatalf("%d bytes: %v", size, err)
-		}
-		if body, err := io.ReadAll(answer.Body); err != nil || !bytes.Equal(body, pattern(size)) {
-			t.Fatalf("%d bytes came as %d (%v)", size, len(body), err)
-		}
+		readSized(t, reader, size)
 	}
 }
 

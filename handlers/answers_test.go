@@ -21,11 +21,13 @@ func TestRefusalSetsNoCookie(t *testing.T) {
 	routes := process(t, rdb, "web.1", time.Now())
 	v := visitor{t: t}
 	v.get(routes, "application/json")
+	session := ""
 	for _, key := range mini.Keys() {
 		if strings.HasPrefix(key, "gin:session:") {
-			mini.HSet(key, "process:no time", "1")
+			session = key
 		}
 	}
+	mini.HSet(session, "process:no time", "1")
 	counted := false
 	mini.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
 		if cmd != "EVALSHA" { // what the script calls comes by here too
@@ -42,6 +44,9 @@ func TestRefusalSetsNoCookie(t *testing.T) {
 	request.Header.Set("Cookie", v.cookie)
 	answer := httptest.NewRecorder()
 	routes.ServeHTTP(answer, request)
+	if visits := mini.HGet(session, "visits"); visits != "2" {
+		t.Fatalf("the session has %q visits, want 2: Redis went away too early", visits)
+	}
 	if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Set-Cookie") != "" {
 		t.Errorf("status %d with the cookie %q, want 503 without one", answer.Code, answer.Header().Get("Set-Cookie"))
 	}
