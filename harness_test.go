@@ -50,8 +50,8 @@ func TestMain(m *testing.M) {
 // everything is what all processes of all tests have printed and answered, and the secrets that must not be in it.
 var everything printed
 
-// printed keeps what is written to it in a file: it becomes hundreds of megabytes, and a buffer that grows to that
-// makes all processes wait for seconds, now and then, until it has been copied.
+// printed keeps what is written to it in a file: it becomes about a hundred megabytes, and while a buffer of that size
+// grows, all processes wait that want to write to it.
 type printed struct {
 	mu      sync.Mutex
 	file    *os.File
@@ -60,19 +60,21 @@ type printed struct {
 
 func (p *printed) open() (err error) {
 	p.secrets = make(map[string]string)
-	p.file, err = os.CreateTemp("", "visit-counter-printed-")
-	return err
+	if p.file, err = os.CreateTemp("", "visit-counter-printed-"); err != nil {
+		return err
+	}
+	return os.Remove(p.file.Name()) // it lives until it is closed, and not longer than the process
 }
 
 // close returns an error if there are secrets or data races in what was written.
 func (p *printed) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer func() { _ = os.Remove(p.file.Name()) }()
-	if err := p.file.Close(); err != nil {
+	defer func() { _ = p.file.Close() }()
+	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(p.file.Name())
+	text, err := io.ReadAll(p.file)
 	if err != nil {
 		return err
 	}
