@@ -51,6 +51,9 @@ func TestWhatDoesNotDependOnTimeHoldsUnderLoad(t *testing.T) {
 				r.name, r.commands, r.lost, r.back)
 		}
 	}
+	if b.binary == 0 || b.binary >= 25e6 {
+		t.Errorf("the binary of visit-counter has %d bytes; want less than 25 MB", b.binary)
+	}
 	checkSessionsAreSmall(t, b.rdb)
 	checkOneCommandPerVisit(t, b)
 }

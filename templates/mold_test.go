@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"text/template/parse"
 	"time"
 
 	"golang.org/x/net/html"
@@ -75,14 +77,117 @@ func TestSlotsStandOnlyWhereOneEscapingIsRight(t *testing.T) {
 	}
 }
 
-func TestAMarkThatDoesNotSurviveIsAnError(t *testing.T) {
-	broken := template.Must(template.New("broken").Parse(`{{printf "%.26s" .Slot.Name}}cut.`))
-	if _, err := newMold[nodeSlots](broken, "broken", page{}); err == nil {
-		t.Error("newMold accepted a template that cuts its mark; want an error")
+// tokens is what a browser reads in a page.
+func tokens(page string) (all []html.Token) {
+	z := html.NewTokenizer(strings.NewReader(page))
+	for z.Next() != html.ErrorToken {
+		all = append(all, z.Token())
 	}
-	unknown := template.Must(template.New("unknown").Parse(`{{.Slot.Nonsense}}`))
-	if _, err := newMolds[nodeSlots](unknown, page{}, "unknown"); err == nil {
-		t.Error("newMolds accepted an unknown slot; want an error")
+	return all
+}
+
+// TestHTMLTemplateSaysTheSame holds each template, with hostile words wherever a word can stand, against html/template,
+// which escapes for the place.
+func TestHTMLTemplateSaysTheSame(t *testing.T) {
+	const word = `"><script>alert(1)</script>'&amp; {{.}} =a+b`
+	trusted := template.Must(template.New("").Funcs(template.FuncMap{"command": command}).ParseFS(files, "*.html"))
+	trees, err := parseFiles(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 256 {
+		bit := func(n int) bool { return i>>n&1 != 0 }
+		data := page{
+			Settings: Settings{
+				Instance: word, RedisSource: word, RedisAddress: word, CookieName: word, KeyPrefix: word,
+				Unverified: bit(0), DemoControls: bit(1),
+			},
+			Style: "/static/s.css", Script: "/static/s.js", Icon: "/static/f.svg",
+			InMemory: bit(2), KeepCommands: []string{word, word},
+			variant: variant{First: bit(3), New: bit(4), Routed: bit(5)},
+		}
+		if bit(6) {
+			data.RedisCLI = word
+		}
+		problem := Problem{Status: 503, Title: word, Wrong: word, Todo: word, CountSafe: bit(3), Waiting: bit(4)}
+		if bit(5) {
+			problem.Commands = []string{word, "", word}
+		}
+		both := struct {
+			page
+			Problem
+		}{data, problem}
+		same[homeSlots](t, trusted, trees, "home", data, word)
+		same[struct{}](t, trusted, trees, "problem", both, word)
+	}
+	for _, name := range []string{"row", "current", "earlier"} {
+		same[rowSlots](t, trusted, trees, name, page{}, word)
+	}
+	for _, name := range []string{"node", "lit", "more"} {
+		same[nodeSlots](t, trusted, trees, name, page{}, word)
+	}
+}
+
+// same compares a mold that is filled with word with what html/template makes of the same template.
+func same[V any](t *testing.T, trusted *template.Template, trees map[string]*parse.Tree, name string, data any, word string) {
+	t.Helper()
+	m, err := cast[V](trees, name, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]string{}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[V]()) {
+		words[field.Name] = word
+	}
+	var want strings.Builder
+	err = trusted.ExecuteTemplate(&want, name, withSlots(data, words))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := tokens(filled(m, string(text(word))))
+	if !reflect.DeepEqual(got, tokens(want.String())) || len(got) == 0 {
+		t.Fatalf("%s with %+v reads\n%v\nhtml/template writes\n%s", name, data, got, want.String())
+	}
+}
+
+// withSlots is the data of a template, with the slots that html/template has to find in it.
+func withSlots(data any, slots map[string]string) map[string]any {
+	all := map[string]any{"Slot": slots}
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(data)) {
+		if !field.Anonymous {
+			all[field.Name] = reflect.ValueOf(data).FieldByIndex(field.Index).Interface()
+		}
+	}
+	return all
+}
+
+func TestATemplateThatIsNotUnderstoodIsAnError(t *testing.T) {
+	for source, want := range map[string]string{
+		`{{.Slot.Nonsense}}`:                       "no slot Nonsense",
+		`{{.Nonsense}}`:                            ".Nonsense is not known here",
+		`{{if .Slot.Name}}x{{end}}`:                ".Slot.Name is not known here",
+		`{{range .KeepCommands}}{{.X}}{{end}}`:     ".X is not known here",
+		`{{template "nowhere" .}}`:                 `no template "nowhere"`,
+		`{{template "broken"}}`:                    "without data",
+		`{{nonsense .Instance}}`:                   "calls nothing",
+		`{{command .Unverified}}`:                  "calls nothing",
+		`{{range .Instance}}x{{end}}`:              "a walk through",
+		`{{range .KeepCommands}}x{{else}}y{{end}}`: "a walk through",
+		`{{.Instance | command}}`:                  "more than one",
+		`{{$x := .Instance}}`:                      "more than one",
+		`{{with .Instance}}x{{end}}`:               "is not understood",
+		`{{range .X}}x{{end}}`:                     ".X is not known here",
+		`{{template "head" .X}}`:                   ".X is not known here",
+		`{{.Started}}`:                             "is a time.Time, which has no text",
+		`{{if .Unverified}}x`:                      "unexpected EOF",
+	} {
+		trees, err := parseFiles(fstest.MapFS{"broken.html": {Data: []byte(`{{define "broken"}}` + source + `{{end}}`)}})
+		if err == nil {
+			_, err = castAll[nodeSlots](trees, page{Settings: Settings{Instance: "x"}, KeepCommands: []string{"x"}}, "broken")
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is the error %v; want one that says %q", source, err, want)
+		}
 	}
 }
 

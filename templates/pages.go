@@ -1,11 +1,10 @@
 package templates
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
+	"text/template/parse"
 	"time"
 )
 
@@ -41,22 +40,21 @@ type URLs interface {
 
 // Pages renders the pages of one process. It never changes after New, so any number of goroutines may use it.
 type Pages struct {
-	common    page
-	templates *template.Template
+	common page
+	trees  map[string]*parse.Tree
 
 	homes map[variant]*mold[homeSlots]
 	rows  map[string]*mold[rowSlots]  // "row", "current", "earlier"
 	nodes map[string]*mold[nodeSlots] // "node", "lit", "more"
 }
 
-// page is what a template is executed with: what is the same on every page of the process, and the mold's marks.
+// page is what is the same on every page of the process.
 type page struct {
 	Settings
 	variant
 	Style, Script, Icon string
 	InMemory            bool
 	KeepCommands        []string // to be typed where sessions are in memory
-	Slot                any
 }
 
 // variant is one way the home page can be put together. There is a mold for each.
@@ -81,8 +79,7 @@ func New(urls URLs, s Settings) (*Pages, error) {
 		return nil, errors.New("templates: style.css, script.js or favicon.svg has no URL")
 	}
 	var err error
-	p.templates, err = template.New("").Funcs(template.FuncMap{"command": command}).ParseFS(files, "*.html")
-	if err != nil {
+	if p.trees, err = parseFiles(files); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
 	if err := p.makeMolds(); err != nil {
@@ -92,17 +89,17 @@ func New(urls URLs, s Settings) (*Pages, error) {
 }
 
 func (p *Pages) makeMolds() (err error) {
-	if p.rows, err = newMolds[rowSlots](p.templates, p.common, "row", "current", "earlier"); err != nil {
+	if p.rows, err = castAll[rowSlots](p.trees, p.common, "row", "current", "earlier"); err != nil {
 		return err
 	}
-	if p.nodes, err = newMolds[nodeSlots](p.templates, p.common, "node", "lit", "more"); err != nil {
+	if p.nodes, err = castAll[nodeSlots](p.trees, p.common, "node", "lit", "more"); err != nil {
 		return err
 	}
 	p.homes = make(map[variant]*mold[homeSlots])
 	for i := range 8 {
 		data := p.common
 		data.variant = variant{First: i&1 != 0, New: i&2 != 0, Routed: i&4 != 0}
-		if p.homes[data.variant], err = newMold[homeSlots](p.templates, "home", data); err != nil {
+		if p.homes[data.variant], err = cast[homeSlots](p.trees, "home", data); err != nil {
 			return err
 		}
 	}
@@ -132,11 +129,11 @@ func (p *Pages) Problem(w io.Writer, pr Problem) error {
 		page
 		Problem
 	}{p.common, pr}
-	var buf bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&buf, "problem", data); err != nil {
+	m, err := cast[struct{}](p.trees, "problem", data)
+	if err != nil {
 		return fmt.Errorf("templates: %w", err)
 	}
-	if _, err := buf.WriteTo(w); err != nil {
+	if _, err := w.Write(m.fill(nil, new(struct{}))); err != nil {
 		return fmt.Errorf("templates: write problem page: %w", err)
 	}
 	return nil
