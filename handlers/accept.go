@@ -32,7 +32,9 @@ type weight struct {
 }
 
 func weigh(accept, mainType, subType string) (best weight) {
-	for i, entry := range strings.Split(accept, ",") {
+	position := -1
+	for entry := range strings.SplitSeq(accept, ",") {
+		position++
 		mediaRange, parameters, _ := strings.Cut(entry, ";")
 		precision := 0
 		switch strings.TrimSpace(mediaRange) {
@@ -44,7 +46,7 @@ func weigh(accept, mainType, subType string) (best weight) {
 			precision = 1
 		}
 		if precision > best.precision {
-			best = weight{quality(parameters), precision, i}
+			best = weight{quality(parameters), precision, position}
 		}
 	}
 	return best

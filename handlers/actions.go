@@ -22,7 +22,6 @@ func (a *App) reset() gin.HandlerFunc {
 			a.problem(c, templates.ResetFailed())
 			return
 		}
-		c.Header("Cache-Control", "no-store")
 		c.Redirect(http.StatusSeeOther, "/")
 	}
 }

@@ -29,7 +29,7 @@ type errorAnswer struct {
 // problem answers with a page that is not a counted visit.
 func (a *App) problem(c *gin.Context, p templates.Problem) {
 	c.Abort()
-	fresh(c)
+	c.Header("Vary", "Accept")
 	c.Writer.Header().Del("Set-Cookie") // the browser keeps the session that it has
 	if p.Status == http.StatusServiceUnavailable {
 		c.Header("Retry-After", retryAfter)
@@ -46,12 +46,6 @@ func (a *App) problem(c *gin.Context, p templates.Problem) {
 		return
 	}
 	c.Data(p.Status, "text/html; charset=utf-8", page.Bytes())
-}
-
-// fresh marks an answer as good for once, and as depending on what the client prefers.
-func fresh(c *gin.Context) {
-	c.Header("Cache-Control", "no-store")
-	c.Header("Vary", "Accept")
 }
 
 func (a *App) problemHandler(p templates.Problem) gin.HandlerFunc {

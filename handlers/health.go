@@ -11,7 +11,6 @@ import (
 func (a *App) healthz() gin.HandlerFunc {
 	answer := gin.H{"status": "ok", "instance": a.Instance}
 	return func(c *gin.Context) {
-		c.Header("Cache-Control", "no-store")
 		c.JSON(http.StatusOK, answer)
 	}
 }
@@ -19,7 +18,6 @@ func (a *App) healthz() gin.HandlerFunc {
 // readyz says whether the process can count visits now.
 func (a *App) readyz() gin.HandlerFunc {
 	refuse := func(c *gin.Context, wrong, todo string) {
-		c.Header("Cache-Control", "no-store")
 		c.Header("Retry-After", retryAfter)
 		c.JSON(http.StatusServiceUnavailable, errorAnswer{wrong, todo})
 	}
@@ -35,7 +33,6 @@ func (a *App) readyz() gin.HandlerFunc {
 				refuse(c, wrong, todo)
 				return
 			}
-			c.Header("Cache-Control", "no-store")
 			c.JSON(http.StatusOK, gin.H{"status": "ready", "instance": a.Instance})
 		}
 	}

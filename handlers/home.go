@@ -44,7 +44,7 @@ func (a *App) home() gin.HandlerFunc {
 			a.fail(c, err)
 			return
 		}
-		fresh(c)
+		c.Header("Vary", "Accept")
 		if prefersJSON(c.Request) {
 			c.JSON(http.StatusOK, a.homeJSON(v))
 			return
@@ -173,7 +173,7 @@ func (a *App) homeJSON(v visit) homeAnswer {
 // homeHead answers HEAD /, which is not a visit.
 func (a *App) homeHead() gin.HandlerFunc {
 	return func(c *gin.Context) {
-		fresh(c)
+		c.Header("Vary", "Accept")
 		contentType := "text/html; charset=utf-8"
 		if prefersJSON(c.Request) {
 			contentType = "application/json; charset=utf-8"

@@ -52,12 +52,15 @@ func newLedger(result redisstore.Result, current string) (ledger, error) {
 	if err != nil {
 		return ledger{}, err
 	}
-	earlier, err := result.Counters(earlierField)
+	earlier, err := result.Counter(earlierField)
 	if err != nil {
 		return ledger{}, err
 	}
-	l := ledger{earlier: earlier[earlierField]}
-	folded := earlier[earlierProcessField]
+	folded, err := result.Counter(earlierProcessField)
+	if err != nil {
+		return ledger{}, err
+	}
+	l := ledger{earlier: earlier}
 	if result.Count < 1 || impossible(l.earlier) || impossible(folded) {
 		return ledger{}, fmt.Errorf("%w: a count is impossible", redisstore.ErrCorrupt)
 	}

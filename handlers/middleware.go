@@ -83,7 +83,7 @@ func (a *App) recovered() gin.HandlerFunc {
 	}
 }
 
-// secured sets the headers that every answer has (OWASP Secure Headers, ASVS 5.0 V3.4).
+// secured sets the headers that every answer has (OWASP Secure Headers, ASVS 5.0 V3.4). A static file's allow caching.
 func (a *App) secured() gin.HandlerFunc {
 	headers := map[string][]string{
 		"Content-Security-Policy": {"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
@@ -93,6 +93,7 @@ func (a *App) secured() gin.HandlerFunc {
 		"Cross-Origin-Resource-Policy": {"same-origin"},
 		// no-referrer would make browsers send "Origin: null" with the page's own forms
 		"Referrer-Policy": {"same-origin"},
+		"Cache-Control":   {"no-store"},
 	}
 	if a.HTTPS {
 		headers["Strict-Transport-Security"] = []string{"max-age=31536000"}
@@ -134,7 +135,6 @@ func (a *App) redirected(proxies []netip.Prefix) gin.HandlerFunc {
 			c.Status(http.StatusBadRequest)
 			return
 		}
-		c.Header("Cache-Control", "no-store")
 		c.Header("Location", "https://"+r.Host+uri)
 		c.Status(http.StatusPermanentRedirect)
 	}

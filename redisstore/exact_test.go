@@ -452,6 +452,11 @@ func TestIncrementCountsSeveralCountersBothWaysAtOnce(t *testing.T) {
 			if !maps.Equal(counters, map[string]int64{"visits": 2, "stock": 7}) {
 				t.Errorf("counters = %v", counters)
 			}
+			for name, visits := range map[string]int64{"stock": 7, "unknown": 0, "@created": 0} {
+				n, err := result.Counter(name)
+				must(t, err)
+				want(t, name, n, visits)
+			}
 		})
 		b.request(s, func(c *gin.Context) {
 			result, err := redisstore.Increment(c, "stock", 0)

@@ -149,6 +149,8 @@ func TestCountersTellsOfOnesThatAreNone(t *testing.T) {
 		must(t, err)
 		_, err = result.Counters("row:")
 		wantError(t, err, redisstore.ErrCorrupt)
+		_, err = result.Counter("name")
+		wantError(t, err, redisstore.ErrCorrupt)
 		counters, err := result.Counters("visits")
 		must(t, err)
 		want(t, "visits", counters["visits"], 1)

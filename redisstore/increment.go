@@ -15,27 +15,23 @@ import (
 	gsessions "github.com/gorilla/sessions"
 )
 
-// A Step is one more thing that an increment does in its round trip.
+// A Step is one more thing that an increment does in its round trip. It may be made once and used for any number of
+// increments, at the same time too; what is wrong with it is an [ErrInvalid] of each of them.
 type Step func(*increment) error
 
-// increment is what one call of Increment asks for.
+// increment is what one call of Increment asks for, in the form in which a command takes it.
 type increment struct {
-	counters []any // name, delta, name, delta, ...
-	prefix   string
-	rows     int
-	sum      string
-	folded   string
+	counters []any  // name, delta, name, delta, ...
+	fold     [4]any // prefix, rows, sum, folded
 }
 
 // And adds by to another counter of the session.
 func And(counter string, by int64) Step {
+	name, err := fieldName(counter)
+	pair := []any{name, by}
 	return func(op *increment) error {
-		name, err := fieldName(counter)
-		if err != nil {
-			return err
-		}
-		op.counters = append(op.counters, name, by)
-		return nil
+		op.counters = append(op.counters, pair...)
+		return err
 	}
 }
 
@@ -44,21 +40,26 @@ func And(counter string, by int64) Step {
 // counter sum, and how many they were to the counter folded. Nothing that was counted is lost, and the session
 // stays small. Of several folds in one increment, the last is done.
 func Fold(prefix string, rows int, sum, folded string) Step {
+	fold, err := [4]any{prefix, rows, sum, folded}, checkFold(prefix, rows, sum, folded)
 	return func(op *increment) error {
-		for _, name := range []string{prefix, sum, folded} {
-			if _, err := fieldName(name); err != nil {
-				return err
-			}
-		}
-		if rows < 1 {
-			return fmt.Errorf("%w: cannot fold to %d rows", ErrInvalid, rows)
-		}
-		if sum == folded || strings.HasPrefix(sum, prefix) || strings.HasPrefix(folded, prefix) {
-			return fmt.Errorf("%w: the counters of a fold are themselves folded", ErrInvalid)
-		}
-		op.prefix, op.rows, op.sum, op.folded = prefix, rows, sum, folded
-		return nil
+		op.fold = fold
+		return err
 	}
+}
+
+func checkFold(prefix string, rows int, sum, folded string) error {
+	for _, name := range []string{prefix, sum, folded} {
+		if _, err := fieldName(name); err != nil {
+			return err
+		}
+	}
+	if rows < 1 {
+		return fmt.Errorf("%w: cannot fold to %d rows", ErrInvalid, rows)
+	}
+	if sum == folded || strings.HasPrefix(sum, prefix) || strings.HasPrefix(folded, prefix) {
+		return fmt.Errorf("%w: the counters of a fold are themselves folded", ErrInvalid)
+	}
+	return nil
 }
 
 // Result tells what an increment did.
@@ -82,17 +83,31 @@ type Result struct {
 	fields      map[string]string
 }
 
+// Counter returns a counter of the session as this increment left it, 0 if there is none. It is an [ErrCorrupt] if the
+// field is not a whole number.
+func (r Result) Counter(name string) (int64, error) {
+	text, ok := r.fields[name]
+	if !ok || strings.HasPrefix(name, reserved) {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: field %.40q is not a whole number", ErrCorrupt, name)
+	}
+	return n, nil
+}
+
 // Counters returns all counters of the session whose names start with prefix, as this increment left them. It is an
 // [ErrCorrupt] if one of these fields is not a whole number.
 func (r Result) Counters(prefix string) (map[string]int64, error) {
 	counters := make(map[string]int64)
-	for name, text := range r.fields {
+	for name := range r.fields {
 		if !strings.HasPrefix(name, prefix) || strings.HasPrefix(name, reserved) {
 			continue
 		}
-		n, err := strconv.ParseInt(text, 10, 64)
+		n, err := r.Counter(name)
 		if err != nil {
-			return nil, fmt.Errorf("%w: field %.40q is not a whole number", ErrCorrupt, name)
+			return nil, err
 		}
 		counters[name] = n
 	}
@@ -179,8 +194,15 @@ func ofGin(c *gin.Context) getter {
 }
 
 func incrementSession(w http.ResponseWriter, r *http.Request, counter string, by int64, more []Step, get getter) (Result, error) {
-	op := &increment{counters: make([]any, 0, 2+2*len(more))}
-	for _, step := range append([]Step{And(counter, by)}, more...) {
+	name, err := fieldName(counter)
+	if err != nil {
+		return Result{}, err
+	}
+	op := &increment{
+		counters: append(make([]any, 0, 2+2*len(more)), name, by),
+		fold:     [4]any{"", 0, "", ""},
+	}
+	for _, step := range more {
 		if err := step(op); err != nil {
 			return Result{}, err
 		}
@@ -269,8 +291,8 @@ func (op *increment) run(ctx context.Context, rec *record) error {
 	defer s.inflight.end(id, number)
 	args := make([]any, 0, 11+len(op.counters))
 	args = append(args, create, s.ttlOf(rec.session).Milliseconds(), s.maxLifetime.Milliseconds(), s.maxBytes,
-		s.sender, number, floor, op.prefix, op.rows, op.sum, op.folded)
-	args = append(args, op.counters...)
+		s.sender, number, floor)
+	args = append(append(args, op.fold[:]...), op.counters...)
 
 	answer, commands, err := s.run(ctx, incrementScript, []string{s.key(id)}, args...)
 	rec.result.Elapsed += time.Since(start)

@@ -25,31 +25,33 @@ type inflight struct {
 // traffic is the increments of one session.
 type traffic struct {
 	open    []uint64 // ascending
+	room    [mostOpen]uint64
 	waiting []*turn
 }
 
-// turn is the number of an increment, and the floor.
+// turn is an increment's that waits, and the number and the floor that it will get.
 type turn struct {
 	number, floor uint64
-	come          chan struct{} // closed when it has a number
+	come          chan struct{} // closed when it has them
 }
 
 // begin opens the next number for a session. Its error is that of ctx, which ended before it was the caller's turn.
 func (f *inflight) begin(ctx context.Context, id string) (number, floor uint64, err error) {
-	t := f.queue(id)
-	if t.come != nil {
-		select {
-		case <-t.come:
-		case <-ctx.Done():
-			f.leave(id, t)
-			return 0, 0, ctx.Err()
-		}
+	number, floor, t := f.enter(id)
+	if t == nil {
+		return number, floor, nil
 	}
-	return t.number, t.floor, nil
+	select {
+	case <-t.come:
+		return t.number, t.floor, nil
+	case <-ctx.Done():
+		f.leave(id, t)
+		return 0, 0, ctx.Err()
+	}
 }
 
-// queue returns a turn that has a number already, or will get one.
-func (f *inflight) queue(id string) *turn {
+// enter opens a number at once, or returns the turn to wait for.
+func (f *inflight) enter(id string) (number, floor uint64, wait *turn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sessions == nil {
@@ -58,23 +60,23 @@ func (f *inflight) queue(id string) *turn {
 	s := f.sessions[id]
 	if s == nil {
 		s = new(traffic)
+		s.open = s.room[:0]
 		f.sessions[id] = s
 	}
-	t := new(turn)
 	if len(s.open) < mostOpen {
-		f.open(s, t)
-		return t
+		number, floor = f.open(s)
+		return number, floor, nil
 	}
-	t.come = make(chan struct{})
-	s.waiting = append(s.waiting, t)
-	return t
+	wait = &turn{come: make(chan struct{})}
+	s.waiting = append(s.waiting, wait)
+	return 0, 0, wait
 }
 
-// open gives a turn its number.
-func (f *inflight) open(s *traffic, t *turn) {
+// open opens the next number of a session.
+func (f *inflight) open(s *traffic) (number, floor uint64) {
 	f.last++
 	s.open = append(s.open, f.last)
-	t.number, t.floor = f.last, s.open[0]
+	return f.last, s.open[0]
 }
 
 // leave gives up a turn, which may have come in this moment.
@@ -101,7 +103,7 @@ func (f *inflight) end(id string, number uint64) {
 	if len(s.waiting) > 0 {
 		next := s.waiting[0]
 		s.waiting = s.waiting[1:]
-		f.open(s, next)
+		next.number, next.floor = f.open(s)
 		close(next.come)
 	}
 	if len(s.open) == 0 {

@@ -77,7 +77,12 @@ func TestIncrementsOfOneSessionTakeTurns(t *testing.T) {
 		}
 		open = append(open, number)
 	}
-	turns := []*turn{f.queue("a"), f.queue("a"), f.queue("a")}
+	var turns [3]*turn
+	for i := range turns {
+		if _, _, turns[i] = f.enter("a"); turns[i] == nil {
+			t.Fatalf("number %d is under way at once", mostOpen+i+1)
+		}
+	}
 	if number, _, err := f.begin(t.Context(), "b"); err != nil || number != mostOpen+1 {
 		t.Errorf("another session = %d, %v; want no wait", number, err)
 	}
