@@ -61,14 +61,6 @@ func damages() []damage {
 		{"no time of creation", func(ctx context.Context, rdb *redis.Client, key string, _ map[string]string) error {
 			return rdb.HDel(ctx, key, "@created").Err()
 		}},
-		{"a number that is none, of an increment", func(ctx context.Context, rdb *redis.Client, key string, session map[string]string) error {
-			for field := range session {
-				if sender, _, ok := strings.Cut(field, "."); ok && strings.HasPrefix(field, "@") {
-					return rdb.HSet(ctx, key, sender+".x", "[1,1,1,1]").Err()
-				}
-			}
-			return nil
-		}},
 		{"more than a session may hold", func(ctx context.Context, rdb *redis.Client, key string, session map[string]string) error {
 			for field := range session {
 				if strings.HasPrefix(field, "process:") {
@@ -92,9 +84,11 @@ func damages() []damage {
 		within("@created", "in 30,000 years", "999999999999999"),
 		within("@", "cut short", "["),
 		within("@", "no floor", "[1]"),
-		within("@", "a floor of 5,000 digits", "[1,"+digits+",1,1]"),
-		within("@", "a floor beyond its number", "[1,9007199254740990,1,1]"),
-		within("@", "a time of 5,000 digits", "["+digits+",1,1,1]"),
+		within("@", "no increment", "[1,1,{}]"),
+		within("@", "a number that is none", `[1,1,{"x":[1,1]}]`),
+		within("@", "a floor of 5,000 digits", "[1,"+digits+`,{"1":[1,1]}]`),
+		within("@", "a floor beyond its number", `[1,9007199254740990,{"1":[1,1]}]`),
+		within("@x", "a time of 5,000 digits", "["+digits+`,1,{"1":[1,1]}]`),
 		within("@x", "a field that is reserved", "x"),
 	}
 	for name, value := range map[string]string{
