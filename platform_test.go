@@ -517,8 +517,8 @@ func TestGoKnowsTheContainersMemory(t *testing.T) {
 		env  map[string]string
 		want int64
 	}{
-		{"Cloud Foundry", map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64m"}, 64 << 20 / 10 * 9},
-		{"Heroku, if it tells", map[string]string{"DYNO": "web.1", "MEMORY_LIMIT": "512M"}, 512 << 20 / 10 * 9},
+		{"Cloud Foundry", map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64m"}, 64 << 20 / 4 * 3},
+		{"Heroku, if it tells", map[string]string{"DYNO": "web.1", "MEMORY_LIMIT": "512M"}, 512 << 20 / 4 * 3},
 		{"planned by somebody", map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64m", "GOMEMLIMIT": "50MiB"}, before},
 		{"a developer's machine", map[string]string{"MEMORY_LIMIT": "64m", "SESSION_STORE": "memory"}, before},
 	} {

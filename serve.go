@@ -26,9 +26,9 @@ import (
 	"visit-counter/templates"
 )
 
-// gcPercent lets the heap, of which 2 MB live, grow half as far again before it is collected. More would save more time,
-// but not stay below 40 MB under load. A memory limit still comes first.
-const gcPercent = 150
+// gcPercent lets the heap, of which 2 MB live, grow to three times as much as by default before it is collected. More
+// saves no more time, and would not stay below 40 MB under load. A memory limit still comes first.
+const gcPercent = 300
 
 // serve runs one instance: configuration, listen, Redis, pages, store, routes, serve, drain.
 func serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
@@ -87,7 +87,7 @@ func limitMemory(cfg config.Config, getenv func(string) string) {
 		debug.SetGCPercent(gcPercent)
 	}
 	if cfg.MemoryLimit > 0 {
-		debug.SetMemoryLimit(cfg.MemoryLimit / 10 * 9) // the rest is for what Go does not count
+		debug.SetMemoryLimit(cfg.MemoryLimit / 4 * 3) // the rest is for what Go does not count, the 14 MB of the program first
 	}
 }
 
