@@ -145,7 +145,7 @@ func FuzzParseNeverPanics(f *testing.F) {
 		if err != nil {
 			return
 		}
-		op := &increment{counters: []any{"visits", int64(1)}}
+		op := newIncrement("visits", 1, 0)
 		rec := &record{session: emptySession(), id: "id"}
 		if err := op.take(rec, answer); err != nil {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnavailable) || len(rec.session.Values) != 0 || rec.fields != nil {

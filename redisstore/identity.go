@@ -92,7 +92,7 @@ func (rec *record) abandon(ctx context.Context) error {
 		return err
 	}
 	if rec.id != "" {
-		if _, _, err := s.run(ctx, abandonScript, []string{s.key(rec.id)}, s.ttl.Milliseconds()); err != nil {
+		if _, _, err := s.run(ctx, abandonScript, abandonScript.command([]string{s.key(rec.id)}, s.ttl.Milliseconds())); err != nil {
 			return rec.failed(err)
 		}
 	}
@@ -106,7 +106,7 @@ func (rec *record) regenerate(ctx context.Context, w http.ResponseWriter) error 
 	}
 	s := rec.store
 	id := s.newIDBeside(rec.id)
-	answer, _, err := s.run(ctx, regenerateScript, []string{s.key(rec.id), s.key(id)})
+	answer, _, err := s.run(ctx, regenerateScript, regenerateScript.command([]string{s.key(rec.id), s.key(id)}))
 	if err != nil {
 		return err
 	}

@@ -19,18 +19,34 @@ import (
 // increments, at the same time too; what is wrong with it is an [ErrInvalid] of each of them.
 type Step func(*increment) error
 
-// increment is what one call of Increment asks for, in the form in which a command takes it.
+// increment is what one call of Increment asks for.
 type increment struct {
-	counters []any  // name, delta, name, delta, ...
-	fold     [4]any // prefix, rows, sum, folded
+	command []any // of the script, whose arguments increment.lua explains
 }
+
+// Where the parts of an increment's command are.
+const (
+	keyAt      = commandHead
+	foldAt     = keyAt + 8  // prefix, rows, sum, folded
+	countersAt = foldAt + 4 // name, delta, name, delta, ...
+)
+
+// newIncrement returns an increment without a fold, and with room for the counters of steps.
+func newIncrement(counter string, by int64, steps int) *increment {
+	command := make([]any, countersAt, countersAt+2+2*steps)
+	incrementScript.name(command, 1)
+	copy(command[foldAt:], []any{"", 0, "", ""})
+	return &increment{append(command, counter, by)}
+}
+
+func (op *increment) counters() []any { return op.command[countersAt:] }
 
 // And adds by to another counter of the session.
 func And(counter string, by int64) Step {
 	name, err := fieldName(counter)
 	pair := []any{name, by}
 	return func(op *increment) error {
-		op.counters = append(op.counters, pair...)
+		op.command = append(op.command, pair...)
 		return err
 	}
 }
@@ -40,9 +56,9 @@ func And(counter string, by int64) Step {
 // counter sum, and how many they were to the counter folded. Nothing that was counted is lost, and the session
 // stays small. Of several folds in one increment, the last is done.
 func Fold(prefix string, rows int, sum, folded string) Step {
-	fold, err := [4]any{prefix, rows, sum, folded}, checkFold(prefix, rows, sum, folded)
+	fold, err := []any{prefix, rows, sum, folded}, checkFold(prefix, rows, sum, folded)
 	return func(op *increment) error {
-		op.fold = fold
+		copy(op.command[foldAt:], fold)
 		return err
 	}
 }
@@ -78,9 +94,9 @@ type Result struct {
 	// Elapsed is how long they took together, waiting in line and for a connection included.
 	Elapsed time.Duration
 
-	script, key string
-	args        []any
-	fields      map[string]string
+	key    string // masked
+	args   []any
+	fields map[string]string
 }
 
 // Counter returns a counter of the session as this increment left it, 0 if there is none. It is an [ErrCorrupt] if the
@@ -121,7 +137,7 @@ func (r Result) Command() string {
 		return ""
 	}
 	b := append(make([]byte, 0, 512), "EVALSHA "...)
-	b = append(append(append(b, Mask(r.script)...), " 1 "...), r.key...)
+	b = append(append(append(b, Mask(incrementScript.hash)...), " 1 "...), r.key...)
 	for _, arg := range r.args {
 		b = append(b, ' ')
 		text, ok := arg.(string)
@@ -198,10 +214,7 @@ func incrementSession(w http.ResponseWriter, r *http.Request, counter string, by
 	if err != nil {
 		return Result{}, err
 	}
-	op := &increment{
-		counters: append(make([]any, 0, 2+2*len(more)), name, by),
-		fold:     [4]any{"", 0, "", ""},
-	}
+	op := newIncrement(name, by, len(more))
 	for _, step := range more {
 		if err := step(op); err != nil {
 			return Result{}, err
@@ -289,18 +302,17 @@ func (op *increment) run(ctx context.Context, rec *record) error {
 		return classify(err)
 	}
 	defer s.inflight.end(id, number)
-	args := make([]any, 0, 11+len(op.counters))
-	args = append(args, create, s.ttlOf(rec.session).Milliseconds(), s.maxLifetime.Milliseconds(), s.maxBytes,
-		s.sender, number, floor)
-	args = append(append(args, op.fold[:]...), op.counters...)
-
-	answer, commands, err := s.run(ctx, incrementScript, []string{s.key(id)}, args...)
+	copy(op.command[keyAt:], []any{
+		s.key(id), create, s.ttlOf(rec.session).Milliseconds(), s.maxLifetime.Milliseconds(), s.maxBytes,
+		s.sender, number, floor,
+	})
+	answer, commands, err := s.run(ctx, incrementScript, op.command)
 	rec.result.Elapsed += time.Since(start)
 	rec.result.RoundTrips += commands
 	if err != nil {
 		return err
 	}
-	rec.result.script, rec.result.key, rec.result.args = incrementScript.Hash(), s.key(Mask(id)), args
+	rec.result.key, rec.result.args = s.key(Mask(id)), op.command[keyAt+1:]
 	before := rec.session.Values
 	if rec.err = op.take(rec, answer); rec.err != nil {
 		return rec.err
@@ -325,7 +337,7 @@ func (op *increment) take(rec *record, answer []string) (err error) {
 	if rec.result.CreatedAt, err = createdAt(fields); err != nil {
 		return err
 	}
-	if rec.result.Count, err = strconv.ParseInt(fields[op.counters[0].(string)], 10, 64); err != nil {
+	if rec.result.Count, err = strconv.ParseInt(fields[op.counters()[0].(string)], 10, 64); err != nil {
 		return fmt.Errorf("%w: a counter is not a whole number", ErrCorrupt)
 	}
 	rec.result.fields = fields
@@ -339,7 +351,7 @@ func (op *increment) restore(rec *record, before map[any]any, write, remove []st
 		changed = append(changed, write[i])
 	}
 	for _, name := range changed {
-		if slices.Contains(op.counters, any(name)) {
+		if slices.Contains(op.counters(), any(name)) {
 			continue
 		}
 		if value, ok := before[name]; ok {

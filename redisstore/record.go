@@ -20,6 +20,7 @@ type state struct {
 	// operation, if set, is done by the next load in the load's place.
 	operation func(context.Context, *record) error
 	records   []*record
+	room      [1]*record
 }
 
 type stateKey struct{}
@@ -31,6 +32,7 @@ func stateOf(r *http.Request) *state {
 		return st
 	}
 	st := new(state)
+	st.records = st.room[:0]
 	*r = *r.WithContext(context.WithValue(r.Context(), stateKey{}, st))
 	return st
 }
@@ -63,6 +65,7 @@ type record struct {
 	session *gsessions.Session // nil: not asked for yet
 	id      string             // "": not in Redis
 	fields  map[string]string  // as they are in Redis, as far as known
+	cookie  gsessions.Options  // the session's own, for the request to change
 	err     error              // why the load failed: such a session is never saved
 	result  Result             // of the last increment
 }
@@ -88,9 +91,9 @@ func (rec *record) Save(r *http.Request, w http.ResponseWriter, session *gsessio
 // New is [Store.New]. The record becomes that of the session.
 func (rec *record) New(r *http.Request, name string) (*gsessions.Session, error) {
 	s, ctx := rec.store, r.Context()
-	options := s.cookie
 	rec.session = gsessions.NewSession(rec, name)
-	rec.session.Options = &options
+	rec.cookie = s.cookie
+	rec.session.Options = &rec.cookie
 	rec.session.IsNew = true
 	rec.id, rec.err = s.secrets.id(ctx, s, r, name)
 	if op := stateOf(r).take(); op != nil { // it reports its errors itself
@@ -211,7 +214,7 @@ func (rec *record) save(ctx context.Context, w http.ResponseWriter) error {
 	for _, text := range slices.Concat(write, remove) {
 		args = append(args, text)
 	}
-	answer, _, err := s.run(ctx, saveScript, []string{s.key(id)}, args...)
+	answer, _, err := s.run(ctx, saveScript, saveScript.command([]string{s.key(id)}, args...))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -58,19 +59,52 @@ func do[T any](ctx context.Context, s *Store, f func() (T, error)) (T, error) {
 	}
 }
 
+// script is one of the store's scripts.
+type script struct {
+	source string
+	hash   string // SHA-1 in hexadecimal digits, by which Redis knows it
+}
+
+func newScript(source string) *script { return &script{source, redis.NewScript(source).Hash()} }
+
+// commandHead is how many parts of a script's command come before its keys.
+const commandHead = 3
+
+// name puts into the head of a command which script it runs, with how many keys.
+func (s *script) name(command []any, keys int) {
+	command[0], command[1], command[2] = "evalsha", s.hash, keys
+}
+
+// command returns the command that runs the script.
+func (s *script) command(keys []string, args ...any) []any {
+	command := make([]any, commandHead, commandHead+len(keys)+len(args))
+	s.name(command, len(keys))
+	for _, key := range keys {
+		command = append(command, key)
+	}
+	return append(command, args...)
+}
+
+// withSource returns the same command for a Redis that does not have the script yet.
+func (s *script) withSource(command []any) []any {
+	command = slices.Clone(command)
+	command[0], command[1] = "eval", s.source
+	return command
+}
+
 // scriptReply is a script's answer, and how many commands it took.
 type scriptReply struct {
 	text     string
 	commands int
 }
 
-// run runs a script and returns the parts of its answer after the "OK", and how many commands it took: one, or
-// two when Redis did not have the script yet.
-func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer []string, commands int, err error) {
+// run runs a script by its command and returns the parts of its answer after the "OK", and how many commands it took:
+// one, or two when Redis did not have the script yet.
+func (s *Store) run(ctx context.Context, script *script, command []any) (answer []string, commands int, err error) {
 	reply, err := do(ctx, s, func() (scriptReply, error) {
-		cmd, commands := script.EvalSha(ctx, s.rdb, keys, args...), 1
+		cmd, commands := s.rdb.Do(ctx, command...), 1
 		if err := cmd.Err(); err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-			cmd, commands = script.Eval(ctx, s.rdb, keys, args...), 2
+			cmd, commands = s.rdb.Do(ctx, script.withSource(command)...), 2
 		}
 		text, err := cmd.Text()
 		return scriptReply{text, commands}, err

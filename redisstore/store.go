@@ -31,10 +31,10 @@ var (
 	//go:embed abandon.lua
 	abandonSource string
 
-	incrementScript  = redis.NewScript(incrementSource)
-	saveScript       = redis.NewScript(saveSource)
-	regenerateScript = redis.NewScript(regenerateSource)
-	abandonScript    = redis.NewScript(abandonSource)
+	incrementScript  = newScript(incrementSource)
+	saveScript       = newScript(saveSource)
+	regenerateScript = newScript(regenerateSource)
+	abandonScript    = newScript(abandonSource)
 )
 
 // A Store keeps the sessions of gin-contrib/sessions in Redis. It is safe for concurrent use; a session that it
