@@ -43,6 +43,38 @@ func TestCookieIsAsPromised(t *testing.T) {
 	}
 }
 
+func TestAnswersSayWhatBrowsersMayDoWithThem(t *testing.T) {
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL())
+	const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"base-uri 'none'; form-action 'self'; object-src 'none'; frame-ancestors 'none'"
+	for _, test := range []struct {
+		method, path, accept string
+		isPage               bool
+	}{
+		{http.MethodGet, "/", "text/html", true}, {http.MethodHead, "/", "text/html", true},
+		{http.MethodGet, "/nowhere", "text/html", true}, {http.MethodPost, "/", "text/html", true},
+		{http.MethodGet, "/", "application/json", false}, {http.MethodHead, "/", "application/json", false},
+		{http.MethodGet, "/nowhere", "application/json", false},
+		{http.MethodGet, "/healthz", "*/*", false}, {http.MethodGet, "/readyz", "*/*", false},
+	} {
+		visitor := newBrowser(t)
+		visitor.header.Set("Accept", test.accept)
+		answer := visitor.do(t, test.method, i.url+test.path)
+		want := map[string]string{
+			"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
+			"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store", "Cross-Origin-Opener-Policy": "",
+		}
+		if test.isPage {
+			want["Cross-Origin-Opener-Policy"] = "same-origin"
+		}
+		for name, value := range want {
+			if got := answer.header.Get(name); got != value {
+				t.Errorf("%s %s for %s: %s is %q, want %q", test.method, test.path, test.accept, name, got, value)
+			}
+		}
+	}
+}
+
 func TestNoIDIsTakenFromOutside(t *testing.T) {
 	server := redistest.Start(t)
 	const old, current = "the-old-secret-of-32-characters-or-more", "the-new-secret-of-32-characters-or-more"

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -45,8 +46,20 @@ func (a *App) problem(c *gin.Context, p templates.Problem) {
 		c.String(http.StatusInternalServerError, "Sorry, this page could not be shown.\n")
 		return
 	}
-	c.Data(p.Status, "text/html; charset=utf-8", page.Bytes())
+	document(c, p.Status, page.Bytes())
 }
+
+const htmlType, jsonType = "text/html; charset=utf-8", "application/json; charset=utf-8"
+
+// document answers with an HTML page.
+func document(c *gin.Context, status int, page []byte) {
+	isolate(c)
+	c.Header("Content-Length", strconv.Itoa(len(page))) // else a long one goes out in chunks, and in more packets
+	c.Data(status, htmlType, page)
+}
+
+// isolate keeps other sites' windows away from a page's own. Only a page has a window.
+func isolate(c *gin.Context) { c.Header("Cross-Origin-Opener-Policy", "same-origin") }
 
 func (a *App) problemHandler(p templates.Problem) gin.HandlerFunc {
 	return func(c *gin.Context) { a.problem(c, p) }

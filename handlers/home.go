@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -56,8 +55,7 @@ func (a *App) home() gin.HandlerFunc {
 			a.fail(c, err)
 			return
 		}
-		c.Header("Content-Length", strconv.Itoa(page.Len())) // else it goes out in chunks, and in more packets
-		c.Data(http.StatusOK, "text/html; charset=utf-8", page.Bytes())
+		document(c, http.StatusOK, page.Bytes())
 	}
 }
 
@@ -127,9 +125,9 @@ func routerHeader(r *http.Request) string {
 type homeAnswer struct {
 	Visits           int64           `json:"visits"`
 	Instance         string          `json:"instance"`
-	StartedAt        time.Time       `json:"started_at"`
+	StartedAt        string          `json:"started_at"` // times are written by stamp: encoding/json's own way costs thrice
 	Store            string          `json:"store"`
-	FirstVisitAt     time.Time       `json:"first_visit_at"`
+	FirstVisitAt     string          `json:"first_visit_at"`
 	ExpiresInSeconds int64           `json:"expires_in_seconds"`
 	Processes        []processAnswer `json:"processes"`
 	EarlierVisits    int64           `json:"earlier_visits"`
@@ -139,11 +137,14 @@ type homeAnswer struct {
 }
 
 type processAnswer struct {
-	Instance  string    `json:"instance"`
-	StartedAt time.Time `json:"started_at"`
-	Visits    int64     `json:"visits"`
-	Current   bool      `json:"current"`
+	Instance  string `json:"instance"`
+	StartedAt string `json:"started_at"`
+	Visits    int64  `json:"visits"`
+	Current   bool   `json:"current"`
 }
+
+// stamp writes a time as encoding/json does.
+func stamp(t time.Time) string { return t.Format(time.RFC3339Nano) }
 
 type redisAnswer struct {
 	RoundTrips   int     `json:"round_trips"`
@@ -153,14 +154,14 @@ type redisAnswer struct {
 func (a *App) homeJSON(v visit) homeAnswer {
 	processes := make([]processAnswer, len(v.ledger.rows))
 	for i, row := range v.ledger.rows {
-		processes[i] = processAnswer{row.Instance, row.Started, row.Visits, row.Current}
+		processes[i] = processAnswer{row.Instance, stamp(row.Started), row.Visits, row.Current}
 	}
 	return homeAnswer{
 		Visits:           v.Count,
 		Instance:         a.Instance,
-		StartedAt:        a.Started,
+		StartedAt:        stamp(a.Started),
 		Store:            a.StoreName,
-		FirstVisitAt:     v.CreatedAt.UTC(),
+		FirstVisitAt:     stamp(v.CreatedAt.UTC()),
 		ExpiresInSeconds: int64((v.ExpiresIn + time.Second/2) / time.Second),
 		Processes:        processes,
 		EarlierVisits:    v.ledger.earlier,
@@ -174,9 +175,10 @@ func (a *App) homeJSON(v visit) homeAnswer {
 func (a *App) homeHead() gin.HandlerFunc {
 	return func(c *gin.Context) {
 		c.Header("Vary", "Accept")
-		contentType := "text/html; charset=utf-8"
-		if prefersJSON(c.Request) {
-			contentType = "application/json; charset=utf-8"
+		contentType := jsonType
+		if !prefersJSON(c.Request) {
+			contentType = htmlType
+			isolate(c)
 		}
 		c.Header("Content-Type", contentType)
 		c.Status(http.StatusOK)

@@ -83,13 +83,13 @@ func (a *App) recovered() gin.HandlerFunc {
 	}
 }
 
-// secured sets the headers that every answer has (OWASP Secure Headers, ASVS 5.0 V3.4). A static file's allow caching.
+// secured sets the headers that every answer has (OWASP Secure Headers, ASVS 5.0 V3.4). A static file's allow caching,
+// and a page has one more.
 func (a *App) secured() gin.HandlerFunc {
 	headers := map[string][]string{
 		"Content-Security-Policy": {"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
 			"connect-src 'self'; base-uri 'none'; form-action 'self'; object-src 'none'; frame-ancestors 'none'"},
 		"X-Content-Type-Options":       {"nosniff"},
-		"Cross-Origin-Opener-Policy":   {"same-origin"},
 		"Cross-Origin-Resource-Policy": {"same-origin"},
 		// no-referrer would make browsers send "Origin: null" with the page's own forms
 		"Referrer-Policy": {"same-origin"},
