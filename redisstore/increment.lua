@@ -73,7 +73,7 @@ local others = '' -- what this sender has done and may still send again
 if mine then
   local settled, notes, newest = match(mine, '^%[%d+,(%d+),({"(%d+)":.*})%]$')
   settled = tonumber(settled)
-  if not settled or settled > tonumber(newest) then return 'CORRUPT\0' .. sender end
+  if not settled or settled > tonumber(newest) or settled > limit then return 'CORRUPT\0' .. sender end
   if settled > tonumber(floor) then floor = format('%d', settled) end
   local lowest = tonumber(floor)
   for sent, counters in notes:gmatch('"(%d+)":%[([^%]]*)%]') do
