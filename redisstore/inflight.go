@@ -29,7 +29,7 @@ type traffic struct {
 	waiting []*turn
 }
 
-// turn is an increment's that waits, and the number and the floor that it will get.
+// turn is what an increment in line waits for: its number, and the floor.
 type turn struct {
 	number, floor uint64
 	come          chan struct{} // closed when it has them
