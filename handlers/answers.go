@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -54,7 +53,6 @@ const htmlType, jsonType = "text/html; charset=utf-8", "application/json; charse
 // document answers with an HTML page.
 func document(c *gin.Context, status int, page []byte) {
 	isolate(c)
-	c.Header("Content-Length", strconv.Itoa(len(page))) // else a long one goes out in chunks, and in more packets
 	c.Data(status, htmlType, page)
 }
 

@@ -44,18 +44,20 @@ func (a *App) home() gin.HandlerFunc {
 			return
 		}
 		c.Header("Vary", "Accept")
+		answer := buffers.Get().(*bytes.Buffer)
+		defer buffers.Put(answer)
+		answer.Reset()
 		if prefersJSON(c.Request) {
-			c.JSON(http.StatusOK, a.homeJSON(v))
+			answer.Write(a.appendJSON(answer.AvailableBuffer(), v))
+			c.Header("Content-Type", jsonType)
+			_, _ = c.Writer.Write(answer.Bytes()) // it fails where nobody listens any more
 			return
 		}
-		page := buffers.Get().(*bytes.Buffer)
-		defer buffers.Put(page)
-		page.Reset()
-		if err := a.Pages.Home(page, a.homePage(c, v)); err != nil {
+		if err := a.Pages.Home(answer, a.homePage(c, v)); err != nil {
 			a.fail(c, err)
 			return
 		}
-		document(c, http.StatusOK, page.Bytes())
+		document(c, http.StatusOK, answer.Bytes())
 	}
 }
 
@@ -119,56 +121,6 @@ func routerHeader(r *http.Request) string {
 		return ""
 	}
 	return header + ": " + redisstore.Mask(id)
-}
-
-// homeAnswer is the answer of GET / to a client that prefers JSON.
-type homeAnswer struct {
-	Visits           int64           `json:"visits"`
-	Instance         string          `json:"instance"`
-	StartedAt        string          `json:"started_at"` // times are written by stamp: encoding/json's own way costs thrice
-	Store            string          `json:"store"`
-	FirstVisitAt     string          `json:"first_visit_at"`
-	ExpiresInSeconds int64           `json:"expires_in_seconds"`
-	Processes        []processAnswer `json:"processes"`
-	EarlierVisits    int64           `json:"earlier_visits"`
-	Instances        int             `json:"instances"`
-	Restarts         int             `json:"restarts"`
-	Redis            redisAnswer     `json:"redis"`
-}
-
-type processAnswer struct {
-	Instance  string `json:"instance"`
-	StartedAt string `json:"started_at"`
-	Visits    int64  `json:"visits"`
-	Current   bool   `json:"current"`
-}
-
-// stamp writes a time as encoding/json does.
-func stamp(t time.Time) string { return t.Format(time.RFC3339Nano) }
-
-type redisAnswer struct {
-	RoundTrips   int     `json:"round_trips"`
-	Milliseconds float64 `json:"milliseconds"`
-}
-
-func (a *App) homeJSON(v visit) homeAnswer {
-	processes := make([]processAnswer, len(v.ledger.rows))
-	for i, row := range v.ledger.rows {
-		processes[i] = processAnswer{row.Instance, stamp(row.Started), row.Visits, row.Current}
-	}
-	return homeAnswer{
-		Visits:           v.Count,
-		Instance:         a.Instance,
-		StartedAt:        stamp(a.Started),
-		Store:            a.StoreName,
-		FirstVisitAt:     stamp(v.CreatedAt.UTC()),
-		ExpiresInSeconds: int64((v.ExpiresIn + time.Second/2) / time.Second),
-		Processes:        processes,
-		EarlierVisits:    v.ledger.earlier,
-		Instances:        v.ledger.instances,
-		Restarts:         v.ledger.restarts,
-		Redis:            redisAnswer{v.RoundTrips, float64(v.Elapsed.Microseconds()) / 1000},
-	}
 }
 
 // homeHead answers HEAD /, which is not a visit.
