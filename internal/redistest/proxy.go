@@ -22,10 +22,11 @@ const dialTimeout = time.Second // from the proxy to its target
 // or becomes a stream (replication, MONITOR) is passed on as it is: faults that concern single commands do
 // not apply to it. All methods are safe for concurrent use.
 type Proxy struct {
-	t      testing.TB
-	target Target
-	addr   string
-	wg     sync.WaitGroup // everything that runs
+	t       testing.TB
+	target  Target
+	addr    string
+	wg      sync.WaitGroup // everything that runs, but for the cutters
+	cutters sync.WaitGroup // what CutEvery started
 
 	mu       sync.Mutex
 	listener net.Listener // nil while connections are refused
@@ -131,7 +132,7 @@ func (p *Proxy) CutEvery(interval time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	healed := p.healed
-	p.wg.Go(func() {
+	p.cutters.Go(func() {
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
@@ -180,6 +181,7 @@ func (p *Proxy) Heal() {
 	for _, l := range p.heal() {
 		l.close()
 	}
+	p.cutters.Wait() // none cuts a connection that is opened from now on
 }
 
 // heal ends the faults and returns the connections on which something vanished.
@@ -363,5 +365,6 @@ func (p *Proxy) close() {
 	p.mu.Unlock()
 	p.heal() // ends what waits for it
 	p.CutAll()
+	p.cutters.Wait()
 	p.wg.Wait()
 }
