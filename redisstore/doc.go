@@ -59,13 +59,13 @@
 //	visits                "12"
 //	name                  "\"Ann\""
 //	@created              "1795252800000"
-//	@TQ3VLGMW2K           "[1795252861,118,{\"118\":[12]}]"
+//	@TQ3VLGMW2K.0         "[1795252861,118,118,12]"
 //
 // Names are non-empty UTF-8 without NUL. Those that start with "@" are reserved: @created is the time of creation in
-// milliseconds since 1970, by the clock of Redis; the field @sender remembers what a store has incremented: the second of
-// its last increment, the number below which all of its increments are settled, and what the counters were after each of
-// the others. That is one as a rule, and as many as are or were under way while the oldest of them is: give requests a
-// deadline. The field of a process that has ended goes with the first increment after a minute.
+// milliseconds since 1970, by the clock of Redis; the fields @sender.0, @sender.1, ... remember a store's increments that it
+// may still repeat, one each: the second at which it was executed, the number below which all are settled, its own number,
+// and what its counters were. There is one such field as a rule, and as many as increments are or were under way while the
+// oldest of them is: give requests a deadline. Those of processes that have ended go with the first increment after a minute.
 //
 // What is set comes back, in the next request, as what JSON makes of it:
 //

@@ -4,7 +4,7 @@
 --
 -- KEYS[1] the session
 -- ARGV[1] "1": create the session if it is missing    ARGV[2] time to live, ms     ARGV[3] lifetime, ms, 0 = none
--- ARGV[4] most bytes                                  ARGV[5] the sender: "@name"  ARGV[6] number of the increment
+-- ARGV[4] most bytes                                  ARGV[5] the sender: "@name." ARGV[6] number of the increment
 -- ARGV[7] floor: the sender's smaller numbers are settled in this session
 -- ARGV[8] prefix of the rows to fold, "" = none       ARGV[9] most rows            ARGV[10], ARGV[11] sum, number folded
 -- ARGV[12], ARGV[13], ... counter, what to add
@@ -13,7 +13,7 @@
 -- field it is about. Everything is joined with NUL, which neither a name nor JSON contains: where one does, the
 -- number shows it.
 local call, match, format = redis.call, string.match, string.format
-local key, sender, number, floor = KEYS[1], ARGV[5], ARGV[6], ARGV[7]
+local key, sender, number, floor = KEYS[1], ARGV[5], ARGV[6], tonumber(ARGV[7])
 local limit = 2 ^ 53 - 1
 
 local session = call('HGETALL', key)
@@ -21,15 +21,29 @@ local clock = call('TIME')
 local new = #session == 0
 
 -- The session's own fields move up to its front, as far as last; at says where the value of each is. Left aside is
--- what is remembered of increments: "@sender" = [seconds, floor, {number: [counter, ...], ...}], newest first.
-local at, last, mine, remove = {}, 0, nil, {}
+-- what is remembered of increments: "@sender.0", "@sender.1", ... = [seconds, floor, number, counter, ...], one field
+-- for each that its sender may still repeat. That is one as a rule, which the next increment takes over.
+local at, last, remove = {}, 0, {}
+local settled, repeated, free, taken = 0, nil, nil, {}
 for i = 1, #session, 2 do
   local name, value = session[i], session[i + 1]
   if name:byte() ~= 64 or name == '@created' then -- 64 is "@"
     last = last + 2
     session[last - 1], session[last], at[name] = name, value, last
-  elseif name == sender then
-    mine = value
+  elseif name:sub(1, #sender) == sender then
+    local below, sent, counters = match(value, '^%[%d+,(%d+),(%d+),(.*)%]$')
+    local m, n = tonumber(below), tonumber(sent)
+    if not n or n > limit or m > n then return 'CORRUPT\0' .. name end
+    if m > settled then settled = m end
+    if sent == number then
+      repeated = counters
+    elseif n >= floor then
+      taken[name] = true
+    elseif not free then
+      free = name
+    else
+      remove[#remove + 1] = name
+    end
   else
     local seconds = match(value, '^%[(%d+),%d+,.*%]$')
     seconds = tonumber(seconds)
@@ -38,7 +52,7 @@ for i = 1, #session, 2 do
   end
 end
 
-local write, writes = { sender, '', '', '', '', '' }, 2
+local write, writes = { '', '', '', '', '', '' }, 2 -- the first two are for what is remembered
 local function put(name, value)
   if not at[name] then
     last = last + 2
@@ -69,26 +83,15 @@ local function reply()
   return 'OK\0' .. ttl .. '\0' .. last / 2 .. '\0' .. table.concat(session, '\0', 1, last)
 end
 
-local others = '' -- what this sender has done and may still send again
-if mine then
-  local settled, notes, newest = match(mine, '^%[%d+,(%d+),({"(%d+)":.*})%]$')
-  settled = tonumber(settled)
-  if not settled or settled > tonumber(newest) or settled > limit then return 'CORRUPT\0' .. sender end
-  if settled > tonumber(floor) then floor = format('%d', settled) end
-  local lowest = tonumber(floor)
-  for sent, counters in notes:gmatch('"(%d+)":%[([^%]]*)%]') do
-    if sent == number then
-      local i = 12
-      for value in counters:gmatch('[^,]+') do
-        if ARGV[i] then put(ARGV[i], value) end
-        i = i + 2
-      end
-      return reply()
-    end
-    if tonumber(sent) >= lowest then others = others .. ',"' .. sent .. '":[' .. counters .. ']' end
+if repeated then
+  local i = 12
+  for value in repeated:gmatch('[^,]+') do
+    if ARGV[i] then put(ARGV[i], value) end
+    i = i + 2
   end
-  if tonumber(number) < lowest then return 'LATE' end
+  return reply()
 end
+if tonumber(number) < settled then return 'LATE' end
 
 local function whole(text)
   local n = tonumber(text)
@@ -113,7 +116,13 @@ for i = 12, #ARGV, 2 do
   put(name, value)
   results = results .. ',' .. value
 end
-write[2] = '[' .. clock[1] .. ',' .. floor .. ',{"' .. number .. '":[' .. results:sub(2) .. ']' .. others .. '}]'
+local slot = 0
+while not free do
+  if not taken[sender .. slot] then free = sender .. slot end
+  slot = slot + 1
+end
+write[1] = free
+write[2] = '[' .. clock[1] .. ',' .. format('%d', math.max(floor, settled)) .. ',' .. number .. results .. ']'
 
 -- Beyond the most rows, those whose names sort first are added up in one field, those of this increment last.
 local prefix = ARGV[8]

@@ -77,7 +77,7 @@ func New(rdb redis.UniversalClient, keys [][]byte, opts ...Option) (*Store, erro
 	s := &Store{
 		rdb: rdb, deadlines: honoursDeadlines(rdb),
 		prefix: DefaultPrefix, ttl: DefaultTTL, maxBytes: DefaultMaxBytes,
-		sender: reserved + rand.Text()[:10], // 50 bits
+		sender: reserved + rand.Text()[:10] + ".", // 50 bits
 	}
 	for _, opt := range opts {
 		if err := opt(s); err != nil {
