@@ -116,13 +116,15 @@ for i = 12, #ARGV, 2 do
   put(name, value)
   results = results .. ',' .. value
 end
+
+-- It takes the place of one that is settled, or a new one beside those that are not.
 local slot = 0
 while not free do
   if not taken[sender .. slot] then free = sender .. slot end
   slot = slot + 1
 end
 write[1] = free
-write[2] = '[' .. clock[1] .. ',' .. format('%d', math.max(floor, settled)) .. ',' .. number .. results .. ']'
+write[2] = '[' .. clock[1] .. ',' .. ARGV[7] .. ',' .. number .. results .. ']'
 
 -- Beyond the most rows, those whose names sort first are added up in one field, those of this increment last.
 local prefix = ARGV[8]
