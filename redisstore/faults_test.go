@@ -451,3 +451,15 @@ func TestASessionOfThousandsOfFields(t *testing.T) {
 		})
 	})
 }
+
+func TestASessionMayHoldAsManyBytesAsItSaysAndNoMore(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		const bytes = len("visits" + "1") // the store's own fields are not in it
+		b := &browser{t: t}
+		want(t, "number", b.visit(newStore(t, rdb, redisstore.WithMaxBytes(bytes))), 1)
+		send(newStore(t, rdb, redisstore.WithMaxBytes(bytes-1)), nil, func(c *gin.Context) {
+			_, err := redisstore.Increment(c, "visits", 1)
+			wantError(t, err, redisstore.ErrTooLarge)
+		})
+	})
+}
