@@ -9,7 +9,7 @@ VULN_CHECK := bin/tools/govulncheck@v1.1.4/govulncheck
 # Every Go module of the tree; the benchmarks have their own.
 MODULES := $(dir $(wildcard ./go.mod */go.mod))
 
-FUZZTIME ?= 1m
+FUZZ_INPUTS ?= 250000
 
 .DEFAULT_GOAL := help
 
@@ -43,8 +43,8 @@ lint: $(LINTER) ## gofmt, go vet and golangci-lint
 	@for module in $(MODULES); do (cd $$module && go vet ./... && $(CURDIR)/$(LINTER) run ./...) || exit 1; done
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for a minute (FUZZTIME=...)
-	@scripts/fuzz $(FUZZTIME)
+fuzz: ## every fuzz target for about a minute (FUZZ_INPUTS=...)
+	@scripts/fuzz $(FUZZ_INPUTS)
 
 .PHONY: vuln
 vuln: $(VULN_CHECK) ## look for known vulnerabilities (needs the Go vulnerability database, online)
