@@ -83,8 +83,8 @@ func (a *App) recovered() gin.HandlerFunc {
 	}
 }
 
-// secured sets the headers that every answer has (OWASP Secure Headers, ASVS 5.0 V3.4). A static file's allow caching,
-// and a page has one more.
+// secured sets the headers that every answer has (OWASP Secure Headers, ASVS 5.0 V3.4). A static file's allow caching
+// (and a range of one that is refused says nothing of it), and a page has one more.
 func (a *App) secured() gin.HandlerFunc {
 	headers := map[string][]string{
 		"Content-Security-Policy": {"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +

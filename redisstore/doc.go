@@ -19,9 +19,10 @@
 //   - Safe to repeat: a Redis client may send an increment again when the reply was lost. The repetition does not
 //     count, and is answered with the counters as the first execution left them, beside the other fields as they are by
 //     then. What makes that possible is kept in the session until a later increment of the same store finds it settled,
-//     or one of another store finds it older than a minute: a network that delivers a command again after more than a
-//     minute, in which that store has not used the session, makes it count twice. A repetition that comes too late
-//     otherwise is refused. Save, Regenerate and Destroy may be repeated as well.
+//     or one of another store finds it older than a minute by the clock of Redis: a network that delivers a command
+//     again after more than a minute, in which that store has not used the session, makes it count twice, and so does a
+//     clock that jumps so far between the two. A repetition that comes too late otherwise is refused. Save, Regenerate
+//     and Destroy may be repeated as well.
 //   - In line: of one session, a store has at most four increments under way at once. The others wait, first come, first
 //     served, and no longer than their request's context: one that ends in line is [ErrUnavailable] and has not counted.
 //   - Last writer per field: [Store.Save] writes the fields that the request has changed, and no others. Requests that

@@ -512,5 +512,7 @@ func TestResultTellsWhatHappened(t *testing.T) {
 		want(t, "counters of nothing", len(none), 0)
 		want(t, "mask of a short secret", redisstore.Mask("abcdefghijkl"), "…")
 		want(t, "mask", redisstore.Mask("abcdefghijklm"), "abcdef…")
+		want(t, "mask of what is not ASCII", redisstore.Mask("aééééééé"), "aéé…")
+		want(t, "mask of what is not text", redisstore.Mask("ab\xffdefghijklm"), "abdef…")
 	})
 }

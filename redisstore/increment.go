@@ -158,12 +158,12 @@ func (r Result) Command() string {
 func (r Result) Key() string { return r.key }
 
 // Mask returns the start of a secret, enough to tell two apart and too little to use one: six characters and an
-// ellipsis, or of a secret shorter than 13 the ellipsis alone.
+// ellipsis, or of a secret shorter than 13 the ellipsis alone. Of what is not ASCII it shows less, never half a character.
 func Mask(secret string) string {
 	if len(secret) <= 2*masked {
 		return "…"
 	}
-	return secret[:masked] + "…"
+	return strings.ToValidUTF8(secret[:masked], "") + "…"
 }
 
 const masked = 6
