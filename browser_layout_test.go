@@ -148,6 +148,29 @@ func TestEveryPageFitsEveryScreen(t *testing.T) {
 	}
 }
 
+func TestThePictureStandsAboveItsWords(t *testing.T) {
+	t.Parallel()
+	b := lived(t, "web.2", 170, longLife()...)
+	// How far each box begins from what is said of it, in pixels: the browser, the router, the instance, Redis.
+	const apart = `(() => {
+		const left = (e) => e.getBoundingClientRect().left;
+		const [browser, router, redis] = [...document.querySelectorAll(".picture > .lit > svg > rect")].map(left);
+		const words = [...document.querySelectorAll("ol > li")].map((li) => left(li) - parseFloat(getComputedStyle(li.parentNode).paddingLeft));
+		return [browser, router, left(document.querySelector(".here rect")), redis].map((box, i) => box - words[i]);
+	})()`
+	for _, width := range []int64{1150, 1280, 1366, 2560} {
+		b.do(t, chromedp.EmulateViewport(width, 800))
+		if !ask[bool](t, b, `document.querySelector("li:nth-child(5)").offsetTop === document.querySelector("li").offsetTop`) {
+			t.Fatalf("%d px: the words are not side by side", width)
+		}
+		for i, distance := range ask[[]float64](t, b, apart) {
+			if math.Abs(distance) > 16 {
+				t.Errorf("%d px: the box of step %d begins %.0f px from its words", width, i+1, distance)
+			}
+		}
+	}
+}
+
 func TestTheFirstScreenShowsWhatMatters(t *testing.T) {
 	t.Parallel()
 	b := lived(t, "web.2", 170, longLife()...)
