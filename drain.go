@@ -38,7 +38,7 @@ func serveUntil(ctx context.Context, l *net.TCPListener, routes http.Handler, dr
 	}
 	door.shut(served) // from now on a router is refused, and asks another instance
 	draining.Store(true)
-	log.Info("stopping", slog.Duration("at_most", drainTime))
+	log.Info("stopping", slog.String("at_most", drainTime.String()))
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	if !open.drain(drain, server) {

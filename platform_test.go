@@ -442,6 +442,11 @@ func withoutRedisSaysHow(t *testing.T, c *cloud) {
 			t.Errorf("GET %s: %d, want %d", path, got, want)
 		}
 	}
+	for _, part := range []string{`"level":"ERROR","msg":"no Redis is configured`, c.commands[0], `"store":"none"`, `"err":"no Redis is configured"`} {
+		if !strings.Contains(i.output.String(), part) {
+			t.Errorf("the log does not say %s:\n%s", part, i.output.String())
+		}
+	}
 	c.stop(t, i)
 	_, bound := c.redis(t)
 	r.replace(0, c.start(t, 0, bound))

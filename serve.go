@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -138,7 +139,10 @@ func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started tim
 		HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies,
 	}
 	if b.Client == nil {
-		app.Missing = &handlers.MissingRedis{Platform: platform(cfg.Platform), AppName: cfg.AppName}
+		missing := templates.NoRedis(platform(cfg.Platform), cfg.AppName)
+		log.Error("no Redis is configured: every visit is refused until there is one",
+			slog.String("commands", strings.Join(missing.Commands, "; ")))
+		app.Missing = &missing
 		return app, nil
 	}
 	app.Store, err = newStore(cfg, b)
@@ -179,7 +183,10 @@ func redisCLI(b *backend.Backend) string {
 }
 
 func storeName(b *backend.Backend) string {
-	if b.Memory {
+	switch {
+	case b.Client == nil:
+		return "none"
+	case b.Memory:
 		return string(templates.Memory)
 	}
 	return string(templates.Redis)

@@ -75,6 +75,23 @@ func TestAnswersSayWhatBrowsersMayDoWithThem(t *testing.T) {
 	}
 }
 
+// TestMonitorsMayAskWithHEAD: many of them do.
+func TestMonitorsMayAskWithHEAD(t *testing.T) {
+	ready := start(t, "REDIS_URL="+redistest.Start(t).URL())
+	away := start(t, "REDIS_URL=redis://127.0.0.1:1")
+	for _, test := range []struct {
+		url  string
+		want int
+	}{
+		{ready.url + "/healthz", http.StatusOK}, {ready.url + "/readyz", http.StatusOK},
+		{away.url + "/healthz", http.StatusOK}, {away.url + "/readyz", http.StatusServiceUnavailable},
+	} {
+		if answer := newBrowser(t).do(t, http.MethodHead, test.url); answer.status != test.want || answer.body != "" {
+			t.Errorf("HEAD %s: %d %q, want %d", test.url, answer.status, answer.body, test.want)
+		}
+	}
+}
+
 func TestNoIDIsTakenFromOutside(t *testing.T) {
 	server := redistest.Start(t)
 	const old, current = "the-old-secret-of-32-characters-or-more", "the-new-secret-of-32-characters-or-more"
@@ -225,8 +242,10 @@ func TestMemoryCountsAndSaysSoLoudly(t *testing.T) {
 			t.Errorf("visit %d: %+v", want, v)
 		}
 	}
-	if !strings.Contains(i.output.String(), "IN MEMORY ONLY") {
-		t.Error("the log does not say that sessions are in memory only")
+	for _, part := range []string{"IN MEMORY ONLY", "unset SESSION_STORE=memory"} {
+		if !strings.Contains(i.output.String(), part) {
+			t.Errorf("the log does not say %q:\n%s", part, i.output.String())
+		}
 	}
 }
 

@@ -13,10 +13,6 @@ import (
 // reset ends the session: gone from Redis, gone from the browser.
 func (a *App) reset() gin.HandlerFunc {
 	return func(c *gin.Context) {
-		if a.Missing != nil {
-			a.problem(c, templates.NoRedis(a.Missing.Platform, a.Missing.AppName))
-			return
-		}
 		if err := redisstore.Destroy(c); err != nil {
 			a.logFailure(c, err)
 			a.problem(c, templates.ResetFailed())

@@ -34,10 +34,6 @@ func (a *App) home() gin.HandlerFunc {
 	}
 	buffers := sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	return func(c *gin.Context) {
-		if a.Missing != nil {
-			a.problem(c, templates.NoRedis(a.Missing.Platform, a.Missing.AppName))
-			return
-		}
 		v, err := a.count(c, row, steps)
 		if err != nil {
 			a.fail(c, err)

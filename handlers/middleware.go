@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -191,6 +192,19 @@ func (a *App) bounded() gin.HandlerFunc {
 		defer cancel()
 		c.Request = c.Request.WithContext(ctx)
 		c.Next()
+	}
+}
+
+// errNoRedis is what the log says of a request that needs a Redis where none is configured.
+var errNoRedis = errors.New("no Redis is configured")
+
+// configured refuses what needs a Redis where none is configured.
+func (a *App) configured() gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if a.Missing != nil {
+			a.logFailure(c, errNoRedis)
+			a.problem(c, *a.Missing)
+		}
 	}
 }
 

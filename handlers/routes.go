@@ -30,17 +30,11 @@ type App struct {
 	StoreName  string    // "redis" or "memory"
 	CookieName string    // with the __Host- prefix where it has one
 
-	HTTPS          bool          // redirect http to https, and say so for the future (HSTS)
-	TrustedProxies []string      // CIDRs whose X-Forwarded-* headers are believed; empty: nobody's
-	Missing        *MissingRedis // if set, no Redis is configured, and this page says what to do
-	Stop           func()        // if set, POST /stop is there, and calls it after its answer
-	Draining       func() bool   // reports whether the process has begun to stop
-}
-
-// MissingRedis says where the app runs without a Redis.
-type MissingRedis struct {
-	Platform templates.Platform
-	AppName  string // its name on that platform; "" if unknown
+	HTTPS          bool               // redirect http to https, and say so for the future (HSTS)
+	TrustedProxies []string           // CIDRs whose X-Forwarded-* headers are believed; empty: nobody's
+	Missing        *templates.Problem // if set, no Redis is configured, and this page says what to do
+	Stop           func()             // if set, POST /stop is there, and calls it after its answer
+	Draining       func() bool        // reports whether the process has begun to stop
 }
 
 // Routes returns the app as one handler.
@@ -59,15 +53,16 @@ func (a *App) Routes() (http.Handler, error) {
 	engine.Use(a.logged(), a.recovered(), a.secured(), a.closed(), a.redirected(proxies))
 
 	session := sessions.Sessions(a.CookieName, a.Store)
-	engine.GET("/", a.prefetched(), a.bounded(), session, a.home())
+	engine.GET("/", a.prefetched(), a.configured(), a.bounded(), session, a.home())
 	engine.HEAD("/", a.homeHead())
-	engine.POST("/reset", a.sameOrigin(), a.bounded(), session, a.reset())
+	engine.POST("/reset", a.sameOrigin(), a.configured(), a.bounded(), session, a.reset())
 	if a.Stop != nil {
 		engine.POST("/stop", a.sameOrigin(), a.stop())
 	}
 	engine.GET("/healthz", a.healthz())
 	engine.HEAD("/healthz", a.healthz())
 	engine.GET("/readyz", a.bounded(), a.readyz())
+	engine.HEAD("/readyz", a.bounded(), a.readyz())
 	engine.GET("/static/*file", a.static())
 	engine.HEAD("/static/*file", a.static())
 	engine.NoRoute(a.problemHandler(templates.NotFound()))

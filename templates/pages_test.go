@@ -403,6 +403,13 @@ func TestEveryProblemSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			t.Errorf("%s: the title ends without a full stop, the sentences with one: %+v", name, *p)
 		}
 		page := s.render(t)
+		button := "Try again"
+		if p.Button != "" {
+			button = p.Button
+		}
+		if strings.Count(page, `class="main">`+button+"</button>") != 1 || strings.Count(page, "</button>") != 1 {
+			t.Errorf("%s: the one button does not say %q", name, button)
+		}
 		if got := strings.Contains(page, "Your count is safe."); got != p.CountSafe {
 			t.Errorf("%s: says that the count is safe: %v; want %v", name, got, p.CountSafe)
 		}

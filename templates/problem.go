@@ -13,9 +13,12 @@ type Problem struct {
 	Wrong     string   // what is wrong, or what happens now, in a sentence or two
 	Todo      string   // what to do about it, in a sentence or two
 	Commands  []string // to be typed, in this order; may be empty
+	Button    string   // what the button that leads to the counter says; empty: "Try again"
 	CountSafe bool     // true adds that the count is safe
 	Waiting   bool     // true makes the page go back to the count by itself once the app is ready
 }
+
+const toCounter = "Back to the counter"
 
 // NotFound is the page for an unknown path.
 func NotFound() Problem {
@@ -24,6 +27,7 @@ func NotFound() Problem {
 		Title:  "There is nothing here",
 		Wrong:  "This address does not exist.",
 		Todo:   "The counter is at /.",
+		Button: toCounter,
 	}
 }
 
@@ -33,7 +37,8 @@ func MethodNotAllowed() Problem {
 		Status: http.StatusMethodNotAllowed,
 		Title:  "This does not work that way",
 		Wrong:  "This address exists, but not for this kind of request.",
-		Todo:   "Use the buttons on the page: a visit is a GET, starting over is a POST.",
+		Todo:   "This answer's header Allow names those that it takes. On the counter, a visit is a GET, and starting over is a POST.",
+		Button: toCounter,
 	}
 }
 
@@ -44,6 +49,7 @@ func Forbidden() Problem {
 		Title:     "Another site has sent this",
 		Wrong:     "The request came from a page that is not this one, so nothing was done.",
 		Todo:      "If it was you, use the button on the counter's own page.",
+		Button:    toCounter,
 		CountSafe: true,
 	}
 }
@@ -133,7 +139,7 @@ func shellWord(name string) string {
 
 // startRedis is how to get a Redis that keeps its data, on one's own machine.
 func startRedis() []string {
-	return []string{"redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 make run"}
+	return []string{"redis-server --appendonly yes", "SESSION_STORE=redis REDIS_URL=redis://127.0.0.1:6379 make run"}
 }
 
 func option(flag, value string) string {
@@ -163,6 +169,7 @@ func Stopping(instance string) Problem {
 		Title:     "Stopping " + instance,
 		Wrong:     "This process finishes the requests it has begun and exits. Whoever supervises it starts a new one: a new row in the ledger.",
 		Todo:      "This page goes back to the counter by itself, as soon as the app is ready. If nobody supervises the process, start it again.",
+		Button:    toCounter,
 		CountSafe: true,
 		Waiting:   true,
 	}

@@ -72,8 +72,12 @@ func openEmbedded(cfg config.Config, log *slog.Logger) (*Backend, error) {
 	}
 	r := cfg.RedisAt(e.server.Addr(), "embedded in this process")
 	r.Options.Password = e.password
-	log.Warn("SESSIONS ARE IN MEMORY ONLY: every count is lost when this process ends, and no other instance sees it; " +
-		"start a redis-server, or set REDIS_URL")
+	keep := "start a redis-server, or set REDIS_URL"
+	if cfg.Store == config.StoreMemory {
+		keep = "unset SESSION_STORE=memory"
+	}
+	log.Warn("SESSIONS ARE IN MEMORY ONLY: every count is lost when this process ends, and no other instance sees it",
+		slog.String("instead", keep))
 	client := r.Client()
 	return &Backend{
 		Client: client, Redis: r, Memory: true, probeKey: cfg.KeyPrefix + "probe",

@@ -70,7 +70,7 @@ func (w *watcher) look(ctx context.Context) {
 		w.log.Info("redis connected")
 	case err == nil && w.state == lost:
 		w.state = connected
-		w.log.Info("redis back", slog.Duration("after", time.Since(w.since).Round(time.Millisecond)),
+		w.log.Info("redis back", slog.String("after", time.Since(w.since).Round(time.Millisecond).String()),
 			slog.Int64("failures", w.failures.Load()))
 	}
 	if w.state == connected {

@@ -130,7 +130,7 @@ func TestLettersBreakAndMendTheFleet(t *testing.T) {
 		{"r", "all instances have been restarted"},
 		{"s", "stopping Redis"},
 		{"S", "Redis is back, with its data"},
-		{"?", keyHelp},
+		{"?", keyHelp(f) + "\n"},
 	} {
 		_, err := io.WriteString(keyboard, step.key+"\n")
 		must(t, err)
@@ -161,13 +161,18 @@ func TestLettersThatCannotWorkSayWhy(t *testing.T) {
 
 func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
 	var out fleettest.Buffer
+	f := fleettest.Start(t, fleet.Options{Memory: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		control(ctx, nil, strings.NewReader("?\n"), sayer{&out})
+		control(ctx, f, strings.NewReader("?\n"), sayer{&out})
 	}()
-	await(t, &out, keyHelp+"\n"+keyHelp) // at the start, and for the letter
+	help := keyHelp(f) + "\n"
+	await(t, &out, help+help) // at the start, and for the letter
+	if strings.Contains(help, "Redis") {
+		t.Errorf("a demo without a redis-server offers to stop it: %q", help)
+	}
 	select {
 	case <-ended:
 		t.Error("the end of the input ended the demo")

@@ -14,7 +14,14 @@ import (
 // keyTime is the most time for what a key brings about.
 const keyTime = time.Minute
 
-const keyHelp = "type a letter and Enter:  r restart all, one by one   k kill one   s stop or start Redis   q quit"
+// keyHelp lists the keys. Redis can be stopped only where it is the fleet's own.
+func keyHelp(f *fleet.Fleet) string {
+	stop := "   s stop or start Redis"
+	if !f.HasServer() {
+		stop = ""
+	}
+	return "type a letter and Enter:  r restart all, one by one   k kill one" + stop + "   q quit"
+}
 
 // sayer writes the demo's own lines.
 type sayer struct{ out io.Writer }
@@ -28,7 +35,7 @@ func control(ctx context.Context, f *fleet.Fleet, in io.Reader, say sayer) {
 		<-ctx.Done()
 		return
 	}
-	say.line("%s", keyHelp)
+	say.line("%s", keyHelp(f))
 	typed := lines(in)
 	d := desk{fleet: f, say: say}
 	for {
@@ -74,7 +81,7 @@ func (d *desk) press(ctx context.Context, key string) (quit bool) {
 	case "q":
 		return true
 	case "r":
-		d.say.line("restarting the instances one by one: no visitor notices")
+		d.say.line("restarting the instances one by one")
 		if err = d.fleet.Roll(ctx); err == nil {
 			d.say.line("all instances have been restarted")
 		}
@@ -87,7 +94,7 @@ func (d *desk) press(ctx context.Context, key string) (quit bool) {
 	case "s":
 		err = d.switchRedis(ctx)
 	default:
-		d.say.line("%s", keyHelp)
+		d.say.line("%s", keyHelp(d.fleet))
 	}
 	if err != nil {
 		d.say.line("that did not work: %v", err)
