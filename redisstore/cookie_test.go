@@ -370,6 +370,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"a negative time":   second(redisstore.New(good, nil, redisstore.WithTTL(-time.Hour))),
 		"a short lifetime":  second(redisstore.New(good, nil, redisstore.WithMaxLifetime(0))),
 		"NUL in the prefix": second(redisstore.New(good, nil, redisstore.WithPrefix("a\x00"))),
+		"a nil option":      second(redisstore.New(good, nil, nil)),
 		"no bytes":          second(redisstore.New(good, nil, redisstore.WithMaxBytes(0))),
 	} {
 		t.Run(name, func(t *testing.T) { wantError(t, err, redisstore.ErrInvalid) })

@@ -201,15 +201,61 @@ func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
 	engine.ServeHTTP(w, r)
 }
 
+func TestARouteWithoutItsSessionIsAnError(t *testing.T) {
+	s := newStore(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))
+	for name, middleware := range map[string][]gin.HandlerFunc{
+		"no middleware":   nil,
+		"several by name": {sessions.SessionsMany([]string{"a", "b"}, s)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			engine, asked := gin.New(), false
+			engine.Use(middleware...)
+			engine.GET("/", func(c *gin.Context) {
+				asked = true
+				refusesAll(t, c)
+			})
+			w := httptest.NewRecorder()
+			engine.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+			want(t, "asked", asked, true)
+			noCookie(t, w)
+		})
+	}
+}
+
+// refusesAll wants an ErrInvalid of everything that can be done to a request's default session.
+func refusesAll(t *testing.T, c *gin.Context) {
+	t.Helper()
+	_, err := redisstore.Increment(c, "visits", 1)
+	wantError(t, err, redisstore.ErrInvalid)
+	for _, operation := range []func(*gin.Context) error{redisstore.Destroy, redisstore.Abandon, redisstore.Regenerate} {
+		wantError(t, operation(c), redisstore.ErrInvalid)
+	}
+}
+
+func TestWhatIsSavedAfterDestroyIsANewSession(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "name", "Ann")
+		old := b.id()
+		b.request(s, func(c *gin.Context) {
+			must(t, redisstore.Destroy(c))
+			must(t, save(c, "said", "bye"))
+		})
+		if b.id() == old {
+			t.Error("the new session has the old id")
+		}
+		want(t, "said", b.get(s, "said"), any("bye"))
+		want(t, "name", b.get(s, "name"), nil)
+		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
+	})
+}
+
 func TestASessionOfAnotherStoreIsRefused(t *testing.T) {
 	s := newStore(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))
 	other := cookie.NewStore(keys("o")[0])
 	w := send(other, nil, func(c *gin.Context) {
-		_, err := redisstore.Increment(c, "visits", 1)
-		wantError(t, err, redisstore.ErrInvalid)
-		for _, operation := range []func(*gin.Context) error{redisstore.Destroy, redisstore.Abandon, redisstore.Regenerate} {
-			wantError(t, operation(c), redisstore.ErrInvalid)
-		}
+		refusesAll(t, c)
 		session, err := other.Get(c.Request, cookieName)
 		must(t, err)
 		wantError(t, s.Save(c.Request, c.Writer, session), redisstore.ErrInvalid)

@@ -95,6 +95,7 @@ func TestFoldUnderConcurrentVisitsOfManyProcesses(t *testing.T) {
 func TestFoldRefusesWhatContradictsItself(t *testing.T) {
 	s := newStore(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))
 	for name, step := range map[string]redisstore.Step{
+		"nil":                        nil,
 		"no prefix":                  redisstore.Fold("", 1, "earlier", "folded"),
 		"no sum":                     redisstore.Fold("row:", 1, "", "folded"),
 		"no rows":                    redisstore.Fold("row:", 0, "earlier", "folded"),

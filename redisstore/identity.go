@@ -8,8 +8,9 @@ import (
 )
 
 // Destroy removes the request's default session from Redis and expires its cookie. It does not load the session,
-// so it works for a damaged one too. Whatever a slow request still writes, the session stays gone. On
-// [ErrUnavailable] the session may still be there, and the cookie is left as it is.
+// so it works for a damaged one too. Whatever a slow request still writes, the session stays gone; what this
+// request sets and saves after it begins a new one, under a new id. On [ErrUnavailable] the session may still be there,
+// and the cookie is left as it is.
 func Destroy(c *gin.Context) error {
 	rec, err := identify(c.Request, ofGin(c))
 	if err != nil {

@@ -170,12 +170,13 @@ const masked = 6
 
 // Increment adds by to a counter of the request's default session, atomically, and renews the session: load,
 // addition and renewal are one command, and [sessions.Default] sees the result. A session that does not exist
-// yet is created, under a new id. The cookie is set, so call it before the body is written; no Save is needed.
+// yet is created, under a new id. The cookie is set, so call it before the body is written; no Save is needed for it.
+// What the request has set or deleted before stays so, and is still to be saved.
 //
 // Any number of concurrent increments count exactly once each; of one session, a store has four under way at once,
-// and the others wait in line, as long as their request's context lasts. An increment whose reply was lost may be repeated by the Redis client: it counts
-// once, and the repetition returns the counters as the first execution left them, beside the other fields as they
-// are by then.
+// and the others wait in line, as long as their request's context lasts. An increment whose reply was lost may be
+// repeated by the Redis client: it counts once, and the repetition returns the counters as the first execution left
+// them, beside the other fields as they are by then.
 //
 // Errors: [ErrUnavailable], [ErrCorrupt], [ErrOverflow], [ErrTooLarge], [ErrInvalid]; and [ErrGone], only if the
 // session was loaded before in this request and has been destroyed since. No cookie is set then.
@@ -201,7 +202,8 @@ func (s *Store) of(r *http.Request, name string) getter {
 // ofGin gets the default session of gin-contrib/sessions.
 func ofGin(c *gin.Context) getter {
 	return func() *gsessions.Session {
-		wrapper, ok := sessions.Default(c).(interface{ Session() *gsessions.Session })
+		session, _ := c.Get(sessions.DefaultKey) // nil without the middleware
+		wrapper, ok := session.(interface{ Session() *gsessions.Session })
 		if !ok {
 			return gsessions.NewSession(nil, "") // not one of ours
 		}
@@ -216,6 +218,9 @@ func incrementSession(w http.ResponseWriter, r *http.Request, counter string, by
 	}
 	op := newIncrement(name, by, len(more))
 	for _, step := range more {
+		if step == nil {
+			return Result{}, fmt.Errorf("%w: a step is nil", ErrInvalid)
+		}
 		if err := step(op); err != nil {
 			return Result{}, err
 		}

@@ -77,7 +77,7 @@ func recordOf(session *gsessions.Session) (*record, error) {
 	if rec, ok := session.Store().(*record); ok && rec.session == session {
 		return rec, nil
 	}
-	return nil, fmt.Errorf("%w: the session was not loaded by this package", ErrInvalid)
+	return nil, fmt.Errorf("%w: the session was not loaded by this package; is its store in the Sessions middleware of this route?", ErrInvalid)
 }
 
 func (rec *record) Get(r *http.Request, name string) (*gsessions.Session, error) {

@@ -79,10 +79,8 @@ func New(rdb redis.UniversalClient, keys [][]byte, opts ...Option) (*Store, erro
 		prefix: DefaultPrefix, ttl: DefaultTTL, maxBytes: DefaultMaxBytes,
 		sender: reserved + rand.Text()[:10] + ".", // 50 bits
 	}
-	for _, opt := range opts {
-		if err := opt(s); err != nil {
-			return nil, err
-		}
+	if err := s.apply(opts); err != nil {
+		return nil, err
 	}
 	if !s.cookieSet {
 		s.Options(defaultCookie(s.ttl))
@@ -99,10 +97,23 @@ func New(rdb redis.UniversalClient, keys [][]byte, opts ...Option) (*Store, erro
 	return s, nil
 }
 
+func (s *Store) apply(opts []Option) error {
+	for _, opt := range opts {
+		if opt == nil {
+			return fmt.Errorf("%w: an option is nil", ErrInvalid)
+		}
+		if err := opt(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Options sets the attributes of the cookie, all of them: a field left out is off. Call it before the store is
 // in use. A MaxAge above 0 is also how many seconds a session lives after its last use, 0 makes a cookie that
 // ends with the browser while the session lives as [WithTTL] says, and a session saved with a MaxAge below 0 is
-// destroyed. It is how gin-contrib/sessions sets options; [WithCookie] does the same.
+// destroyed. It is how gin-contrib/sessions sets options; [WithCookie] does the same. A session's own Options replaces
+// all of them as well, in that session's cookie.
 func (s *Store) Options(o sessions.Options) { s.cookie = *o.ToGorillaOptions() }
 
 // Get returns the request's session of that name, loading it at the first call. See [Store.New].
