@@ -424,6 +424,18 @@ func TestNothingIsHalfWrittenByAFullRedis(t *testing.T) {
 	}
 }
 
+func TestADatabaseThatRedisDoesNotHaveIsNamed(t *testing.T) {
+	t.Parallel()
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL()+"/99")
+	for _, path := range []string{"/", "/readyz"} {
+		answer := newBrowser(t).do(t, http.MethodGet, i.url+path)
+		refused(t, answer)
+		if !strings.Contains(answer.body, "no database of that number") {
+			t.Errorf("%s: %s", path, answer.body)
+		}
+	}
+}
+
 // A server that loads much answers late, and then with LOADING.
 func TestCountIsExactOverALongLoad(t *testing.T) {
 	t.Parallel()

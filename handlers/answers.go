@@ -109,6 +109,8 @@ func refusal(err error) (wrong, todo string, ok bool) {
 		return "This Redis is a replica and takes no writes.", "Try again in a moment; if it stays so, use the master's address.", true
 	case redis.IsClusterDownError(err), redis.IsMasterDownError(err):
 		return "A part of Redis is down and has not been replaced yet.", "Try again in a moment.", true
+	case strings.Contains(err.Error(), "DB index is out of range"):
+		return "This Redis has no database of that number.", "Correct the number at the end of its address (/0) and restart the app.", true
 	case strings.Contains(err.Error(), "max number of clients"):
 		return "Redis has no connection left for this app.", "Try again in a moment, or lower REDIS_POOL_SIZE.", true
 	}

@@ -64,6 +64,7 @@ func TestCommandLinesDoWhatUsersOfGoToolsExpect(t *testing.T) {
 		{"help of an unknown command", "help srve", 2, "", "did you mean serve?"},
 		{"help of two", "help serve echo", 2, "", "one command"},
 		{"unknown flag, similar to one", "echo --instnces 3", 2, "", "echo: unknown flag --instnces, did you mean --instances?"},
+		{"unknown flag of one letter", "echo -v", 2, "", "echo: unknown flag -v\n"},
 		{"unknown flag, similar to none", "echo --port=1", 2, "", "echo: unknown flag --port\n"},
 		{"flag without a command", "--port", 2, "", "serve: unknown flag --port"},
 		{"wrong value", "echo --instances many", 2, "", `invalid value "many" for flag --instances`},

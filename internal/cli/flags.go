@@ -67,9 +67,17 @@ func explain(flags *flag.FlagSet, err error) string {
 	if name, unknown := strings.CutPrefix(text, "flag provided but not defined: -"); unknown {
 		var names []string
 		flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-		return "unknown flag --" + name + suggest("--", name, names)
+		return "unknown flag " + dashed(name) + suggest("--", name, names)
 	}
 	return strings.Replace(text, "flag -", "flag --", 1)
+}
+
+// dashed is how people type a flag; package flag does not say how this one was typed.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 func usage(flags *flag.FlagSet, about string, out io.Writer) error {

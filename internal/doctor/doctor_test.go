@@ -197,7 +197,7 @@ func TestPasswords(t *testing.T) {
 	examine(t, "REDIS_URL=redis://:wrong@"+protected.Addr()).wants(t, 1, "login", doctor.Fail, "refuses the password")
 	unprotected := redistest.Start(t)
 	examine(t, "REDIS_URL=redis://:"+url.QueryEscape(password)+"@"+unprotected.Addr()).
-		wants(t, 0, "exposed", doctor.Pass, "it has no password, and is used from this machine only")
+		wants(t, 0, "exposed", doctor.Pass, "its default user has no password, and is used from this machine only")
 }
 
 func TestOpenRedisIsToldByWhoCanReachIt(t *testing.T) {

@@ -202,19 +202,23 @@ func (d *doctor) exposed(ctx context.Context, n *node) {
 		return // the master has changed meanwhile
 	}
 	defer func() { _ = conn.Close() }()
+	open := "it has no password"
+	if d.redis.Options.Password != "" {
+		open = "its default user has no password"
+	}
 	fix := "set requirepass in redis.conf (or ACL SETUSER default >PASSWORD) and put the password into " + d.redis.Source
 	switch d.reachOf(conn) {
 	case Everybody:
-		d.fail(check, n.name, "it has no password and a public address: anybody can read, change and delete every session",
+		d.fail(check, n.name, open+" and a public address: anybody can read, change and delete every session",
 			fix+"; let only the app's machines reach it")
 	case PrivateNetwork:
-		d.warn(check, n.name, "it has no password: whoever reaches this private network can read and delete every session", fix)
+		d.warn(check, n.name, open+": whoever reaches this private network can read and delete every session", fix)
 	default:
 		if others, known := n.listensToOthers(); known && others {
-			d.warn(check, n.name, "it has no password and listens to other machines (bind, protected-mode no)", fix+", or bind it to 127.0.0.1")
+			d.warn(check, n.name, open+" and listens to other machines (bind, protected-mode no)", fix+", or bind it to 127.0.0.1")
 			return
 		}
-		d.pass(check, n.name, "no: it has no password, and is used from this machine only")
+		d.pass(check, n.name, "no: %s, and is used from this machine only", open)
 	}
 }
 
