@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"visit-counter/internal/cli"
+	"visit-counter/internal/config"
 	"visit-counter/internal/fleet"
 )
 
@@ -104,7 +105,13 @@ func parseDemo(args []string, getenv func(string) string, out io.Writer) (o demo
 	if err := cli.Parse(flags, aboutDemo, args, out); err != nil {
 		return o, err
 	}
-	return o, o.check(flags)
+	if err := o.check(flags); err != nil {
+		return o, err
+	}
+	if err := o.checkRedis(getenv); err != nil {
+		return o, cli.Mistake(flags, "--redis: %v", err)
+	}
+	return o, nil
 }
 
 // check says which flags contradict what is possible, or each other.
@@ -120,6 +127,24 @@ func (o demoOptions) check(flags *flag.FlagSet) error {
 		return cli.Mistake(flags, "--store memory has no use for --redis")
 	}
 	return nil
+}
+
+// checkRedis returns what the instances would say of the Redis that was given: else each of them would, again and again.
+func (o demoOptions) checkRedis(getenv func(string) string) error {
+	if o.redis == "" {
+		return nil
+	}
+	env := config.OS(nil)
+	env.Getenv = func(name string) string {
+		for _, variable := range append(instanceEnvironment(o, getenv), "REDIS_URL="+o.redis) {
+			if value, ok := strings.CutPrefix(variable, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
+	_, err := config.Load(env)
+	return err
 }
 
 // instanceEnvironment returns what the instances get of this process's environment: how to log and, with a Redis

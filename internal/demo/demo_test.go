@@ -61,6 +61,7 @@ func TestMistakesInTheFlagsAreNamed(t *testing.T) {
 		{"port out of range", "--port 65536", "--port must be between 0 and 65535", Run},
 		{"unknown store", "--store disk", "--store must be redis or memory", Run},
 		{"memory and a Redis", "--store memory --redis redis://localhost", "no use for --redis", Run},
+		{"a Redis without a scheme", "--redis localhost:6379", "--redis: REDIS_URL: ", Run},
 		{"demo: unknown flag", "--prot 1", "did you mean --port?", Run},
 		{"proof with one instance", "--instances 1", "--instances must be between 2 and 32", Prove},
 		{"address without a scheme", "--url example.com", "--url must be an http or https address", Prove},
