@@ -64,7 +64,7 @@ func TestMemoryIsSaidLoudly(t *testing.T) {
 	if s.Visits != 2 {
 		t.Errorf("the page says %d visits, want 2", s.Visits)
 	}
-	b.says(t, ".banner", "Sessions are in memory only", "every count is lost", "redis-server --appendonly yes", "SESSION_STORE=redis REDIS_URL=redis://127.0.0.1:6379 make run")
+	b.says(t, ".banner", "Sessions are in memory only", "every count is lost", "redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 SESSION_STORE=redis make run")
 	b.says(t, "header", "sessions in memory")
 	b.says(t, ".sentence", "that this process knows of")
 }

@@ -139,7 +139,7 @@ func shellWord(name string) string {
 
 // startRedis is how to get a Redis that keeps its data, on one's own machine.
 func startRedis() []string {
-	return []string{"redis-server --appendonly yes", "SESSION_STORE=redis REDIS_URL=redis://127.0.0.1:6379 make run"}
+	return []string{"redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 SESSION_STORE=redis make run"}
 }
 
 func option(flag, value string) string {

@@ -73,11 +73,17 @@ func prefix(id string) string {
 	return string([]rune(id)[:shown])
 }
 
-// command is a command to be typed, in which a line never ends inside "--option", but may end after an equals sign.
+// command is a command to be typed, in which a line never ends inside "--option", but may end after the equals sign of
+// a word that is too long for a narrow screen.
 func command(s string) template.HTML {
+	const narrow = 24
 	words := strings.Split(s, " ")
 	for i, word := range words {
-		word = strings.Replace(string(text(word)), "=", "=<wbr>", 1)
+		long := utf8.RuneCountInString(word) > narrow
+		word = string(text(word))
+		if long {
+			word = strings.Replace(word, "=", "=<wbr>", 1)
+		}
 		if strings.HasPrefix(word, "--") {
 			word = "<span>" + word + "</span>"
 		}

@@ -104,9 +104,10 @@ func TestAVisitAlwaysHasABar(t *testing.T) {
 
 func TestOptionsOfCommandsStayInOneLine(t *testing.T) {
 	for s, want := range map[string]string{
-		"make run":                 "make run",
-		"A=redis://h make --x=1 z": "A=<wbr>redis://h make <span>--x=<wbr>1</span> z",
-		"echo \"<b>\" --<i>":       "echo &#34;&lt;b&gt;&#34; <span>--&lt;i&gt;</span>",
+		"make run":                  "make run",
+		"A=redis://h make --x=1 z":  "A=redis://h make <span>--x=1</span> z",
+		"A=redis://127.0.0.1:12345": "A=<wbr>redis://127.0.0.1:12345",
+		"echo \"<b>\" --<i>":        "echo &#34;&lt;b&gt;&#34; <span>--&lt;i&gt;</span>",
 	} {
 		if got := command(s); string(got) != want {
 			t.Errorf("command(%q) = %q; want %q", s, got, want)
