@@ -110,6 +110,9 @@ func TestOnlyVisitsReachRedis(t *testing.T) {
 			if cookie := answer.header.Get("Set-Cookie"); cookie != "" {
 				t.Errorf("a cookie is set: %s", cookie)
 			}
+			if wrong := answer.status == http.StatusMethodNotAllowed; wrong != (answer.header.Get("Allow") != "") {
+				t.Errorf("status %d with the header Allow: %q", answer.status, answer.header.Get("Allow"))
+			}
 			if answer.header.Get("X-Content-Type-Options") != "nosniff" || answer.header.Get("Content-Security-Policy") == "" {
 				t.Errorf("security headers are missing: %v", answer.header)
 			}

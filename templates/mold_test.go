@@ -111,7 +111,7 @@ func TestHTMLTemplateSaysTheSame(t *testing.T) {
 		}
 		problem := Problem{Status: 503, Title: word, Wrong: word, Todo: word, CountSafe: bit(3), Waiting: bit(4)}
 		if bit(5) {
-			problem.Commands = []string{word, "", word}
+			problem.Commands, problem.Button = []string{word, "", word}, word
 		}
 		both := struct {
 			page

@@ -1,0 +1,28 @@
+package backend
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"visit-counter/internal/config"
+)
+
+func TestMemorySaysHowToKeepSessionsInstead(t *testing.T) {
+	const asked = "unset SESSION_STORE=memory"
+	for store, want := range map[string]string{config.StoreAuto: "start a redis-server, or set REDIS_URL", config.StoreMemory: asked} {
+		var log bytes.Buffer
+		b, err := openEmbedded(config.Config{Store: store}, slog.New(slog.NewJSONHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Close()
+		if !strings.Contains(log.String(), "IN MEMORY ONLY") || !strings.Contains(log.String(), want) {
+			t.Errorf("SESSION_STORE=%s: the log does not say %q: %s", store, want, log.String())
+		}
+		if store != config.StoreMemory && strings.Contains(log.String(), asked) {
+			t.Errorf("SESSION_STORE=%s: nobody has asked for memory: %s", store, log.String())
+		}
+	}
+}
