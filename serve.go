@@ -185,7 +185,7 @@ func redisCLI(b *backend.Backend) string {
 func storeName(b *backend.Backend) string {
 	switch {
 	case b.Client == nil:
-		return "none"
+		return string(templates.None)
 	case b.Memory:
 		return string(templates.Memory)
 	}

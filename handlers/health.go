@@ -26,7 +26,7 @@ func (a *App) readyz() gin.HandlerFunc {
 		case a.Draining():
 			refuse(c, "this instance is stopping", "send requests to another instance")
 		case a.Missing != nil:
-			refuse(c, "no Redis is configured", "open / to see how to add one")
+			refuse(c, errNoRedis.Error(), "open / to see how to add one")
 		default:
 			if err := a.Ping(c.Request.Context()); err != nil {
 				wrong, todo := reason(err)

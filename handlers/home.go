@@ -46,7 +46,8 @@ func (a *App) home() gin.HandlerFunc {
 		if prefersJSON(c.Request) {
 			answer.Write(a.appendJSON(answer.AvailableBuffer(), v))
 			c.Header("Content-Type", jsonType)
-			_, _ = c.Writer.Write(answer.Bytes()) // it fails where nobody listens any more
+			// Not by c.Data: net/http finds the length of a short answer by itself. It fails where nobody listens any more.
+			_, _ = c.Writer.Write(answer.Bytes())
 			return
 		}
 		if err := a.Pages.Home(answer, a.homePage(c, v)); err != nil {

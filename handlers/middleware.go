@@ -195,7 +195,7 @@ func (a *App) bounded() gin.HandlerFunc {
 	}
 }
 
-// errNoRedis is what the log says of a request that needs a Redis where none is configured.
+// errNoRedis is what is said of a request that needs a Redis where none is configured.
 var errNoRedis = errors.New("no Redis is configured")
 
 // configured refuses what needs a Redis where none is configured.

@@ -27,7 +27,7 @@ type App struct {
 
 	Instance   string    // the name of this process, shown to everybody
 	Started    time.Time // when it started: with Instance, it tells the process from every other
-	StoreName  string    // "redis" or "memory"
+	StoreName  string    // "redis", "memory", or "none" if Missing is set
 	CookieName string    // with the __Host- prefix where it has one
 
 	HTTPS          bool               // redirect http to https, and say so for the future (HSTS)

@@ -171,7 +171,7 @@ const masked = 6
 // Increment adds by to a counter of the request's default session, atomically, and renews the session: load,
 // addition and renewal are one command, and [sessions.Default] sees the result. A session that does not exist
 // yet is created, under a new id. The cookie is set, so call it before the body is written; no Save is needed for it.
-// What the request has set or deleted before stays so, and is still to be saved.
+// What the request has set or deleted before stays so, and is still to be saved; only the counters are as in Redis.
 //
 // Any number of concurrent increments count exactly once each; of one session, a store has four under way at once,
 // and the others wait in line, as long as their request's context lasts. An increment whose reply was lost may be

@@ -11,11 +11,12 @@ import (
 // Store says where sessions are kept.
 type Store string
 
-// The two stores a process can run with. Memory is the Redis embedded in the process itself: the same commands, but
-// everything is gone when the process ends.
+// The stores a process can run with. Memory is the Redis embedded in the process itself: the same commands, but
+// everything is gone when the process ends. With None there is no Redis, so that no visit can be counted.
 const (
 	Redis  Store = "redis"
 	Memory Store = "memory"
+	None   Store = "none"
 )
 
 // Settings are the facts that do not change while the process runs. All of them are escaped where they are shown; none

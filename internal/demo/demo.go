@@ -134,9 +134,9 @@ func (o demoOptions) checkRedis(getenv func(string) string) error {
 	if o.redis == "" {
 		return nil
 	}
-	env := config.OS(nil)
+	env, variables := config.OS(nil), append(instanceEnvironment(o, getenv), "REDIS_URL="+o.redis)
 	env.Getenv = func(name string) string {
-		for _, variable := range append(instanceEnvironment(o, getenv), "REDIS_URL="+o.redis) {
+		for _, variable := range variables {
 			if value, ok := strings.CutPrefix(variable, name+"="); ok {
 				return value
 			}
