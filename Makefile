@@ -43,7 +43,7 @@ lint: $(LINTER) ## gofmt, go vet and golangci-lint
 	@for module in $(MODULES); do (cd $$module && go vet ./... && $(CURDIR)/$(LINTER) run ./...) || exit 1; done
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for about a minute (FUZZ_INPUTS=...)
+fuzz: ## every fuzz target on 250,000 inputs (FUZZ_INPUTS=...)
 	@scripts/fuzz $(FUZZ_INPUTS)
 
 .PHONY: vuln
