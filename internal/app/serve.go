@@ -1,0 +1,204 @@
+// Package app is one instance of the app, from its configuration to its end.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+
+	"visit-counter/handlers"
+	"visit-counter/internal/backend"
+	"visit-counter/internal/cli"
+	"visit-counter/internal/config"
+	"visit-counter/redisstore"
+	"visit-counter/static"
+	"visit-counter/templates"
+)
+
+// gcPercent lets the heap, of which 2 MB live, grow to three times as much as by default before it is collected. More
+// saves no more time, and would not stay below 40 MB under load. A memory limit still comes first.
+const gcPercent = 300
+
+// Serve runs one instance: configuration, listen, Redis, pages, store, routes, serve, drain.
+func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
+	started := time.Now().UTC().Truncate(time.Millisecond)
+	cfg, err := LoadConfig(getenv)
+	if err != nil {
+		return fmt.Errorf("the configuration has mistakes:\n%w", err)
+	}
+	log := newLogger(cfg, out)
+	warn(log, cfg.Warnings)
+	limitMemory(cfg, getenv)
+	listener, err := openPort(cfg.Port)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }() // already closed after a drain
+
+	redis, err := backend.Open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer redis.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var draining atomic.Bool
+	app, err := newApp(cfg, redis, log, started)
+	if err != nil {
+		return err
+	}
+	app.Draining = draining.Load
+	if cfg.DemoControls {
+		app.Stop = stop
+	}
+	routes, err := app.Routes()
+	if err != nil {
+		return err
+	}
+	log.Info("serving", slog.String("url", "http://localhost:"+strconv.Itoa(cfg.Port)),
+		slog.String("instance", cfg.Instance), slog.String("store", app.StoreName),
+		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
+	return serveUntil(ctx, listener, routes, &draining, log)
+}
+
+// openPort listens on a port of all addresses.
+func openPort(port int) (*net.TCPListener, error) {
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port})
+	if err != nil {
+		return nil, fmt.Errorf("PORT %d cannot be listened on, is another program using it? (%w)", port, err)
+	}
+	return listener, nil
+}
+
+// limitMemory says how much memory the process may use. GOGC and GOMEMLIMIT in the environment decide where they are set.
+func limitMemory(cfg config.Config, getenv func(string) string) {
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if cfg.MemoryLimit > 0 {
+		debug.SetMemoryLimit(cfg.MemoryLimit / 4 * 3) // the rest is for what Go does not count, the 14 MB of the program first
+	}
+}
+
+// LoadConfig reads the environment and .env.
+func LoadConfig(getenv func(string) string) (config.Config, error) {
+	dotenv, dotenvErr := config.ReadDotenv(".env")
+	env := config.OS(dotenv)
+	env.Getenv = getenv
+	cfg, err := config.Load(env)
+	if cfg.Platform != config.Local {
+		dotenvErr = nil // not read there
+	}
+	return cfg, errors.Join(dotenvErr, err)
+}
+
+// newLogger returns the process's log: text for people at a terminal, else JSON.
+func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && cli.IsTerminal(out) {
+		return slog.New(slog.NewTextHandler(out, options))
+	}
+	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+// warn says what the configuration has that was probably not meant.
+func warn(log *slog.Logger, warnings []string) {
+	for _, warning := range warnings {
+		log.Warn("configuration", slog.String("warning", warning))
+	}
+}
+
+// newApp puts together what the handlers need.
+func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started time.Time) (*handlers.App, error) {
+	if os.Getenv(gin.EnvGinMode) == "" {
+		gin.SetMode(gin.ReleaseMode)
+	}
+	files, err := static.New()
+	if err != nil {
+		return nil, err
+	}
+	pages, err := templates.New(files, settings(cfg, b, started))
+	if err != nil {
+		return nil, err
+	}
+	app := &handlers.App{
+		Log: log, Pages: pages, Static: files, Ping: b.Ping, Timeout: cfg.RedisTimeout,
+		Instance: cfg.Instance, Started: started, StoreName: storeName(b), CookieName: cfg.Cookie(),
+		HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies,
+	}
+	if b.Client == nil {
+		missing := templates.NoRedis(platform(cfg.Platform), cfg.AppName)
+		log.Error("no Redis is configured: every visit is refused until there is one",
+			slog.String("commands", strings.Join(missing.Commands, "; ")))
+		app.Missing = &missing
+		return app, nil
+	}
+	app.Store, err = newStore(cfg, b)
+	return app, err
+}
+
+func newStore(cfg config.Config, b *backend.Backend) (*redisstore.Store, error) {
+	options := []redisstore.Option{
+		redisstore.WithPrefix(cfg.KeyPrefix),
+		redisstore.WithTTL(cfg.SessionTTL),
+		redisstore.WithCookie(sessions.Options{
+			Path: "/", MaxAge: int((cfg.SessionTTL + time.Second - 1) / time.Second), HttpOnly: true, Secure: cfg.Secure,
+			SameSite: http.SameSiteLaxMode,
+		}),
+	}
+	if cfg.SessionMaxLifetime > 0 {
+		options = append(options, redisstore.WithMaxLifetime(cfg.SessionMaxLifetime))
+	}
+	return redisstore.New(b.Client, cfg.SessionSecrets, options...)
+}
+
+// settings says on the page what does not change while the process runs.
+func settings(cfg config.Config, b *backend.Backend, started time.Time) templates.Settings {
+	return templates.Settings{
+		Instance: cfg.Instance, Started: started, Store: templates.Store(storeName(b)),
+		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address, Unverified: b.Redis.TLS && !b.Redis.Verified,
+		RedisCLI: redisCLI(b), KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
+		DemoControls: cfg.DemoControls,
+	}
+}
+
+// redisCLI returns how the page tells people to look at Redis; an embedded one is nobody else's to look at.
+func redisCLI(b *backend.Backend) string {
+	if b.Memory {
+		return ""
+	}
+	return b.Redis.CLI()
+}
+
+func storeName(b *backend.Backend) string {
+	switch {
+	case b.Client == nil:
+		return string(templates.None)
+	case b.Memory:
+		return string(templates.Memory)
+	}
+	return string(templates.Redis)
+}
+
+func platform(p config.Platform) templates.Platform {
+	switch p {
+	case config.Heroku:
+		return templates.Heroku
+	case config.CloudFoundry:
+		return templates.CloudFoundry
+	}
+	return templates.Local
+}

@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+
+	"visit-counter/internal/redistest"
+)
+
+func TestRedisAwayIsSaidAndTheCountGoesOn(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.AppendOnly())
+	i := start(t, "REDIS_URL="+server.URL())
+	b := newTab(t)
+	b.tolerate("503")
+	b.open(t, i.url)
+	b.reload(t)
+	cookie := b.cookie(t)
+	server.Kill()
+	if status := b.reload(t); status != http.StatusServiceUnavailable {
+		t.Fatalf("without Redis the status is %d, want 503", status)
+	}
+	b.says(t, "h1", "Redis does not answer", "503")
+	b.says(t, "main", "Redis cannot be reached.", "Your count is safe.", "What to do", "check that Redis runs")
+	if b.cookie(t) != cookie {
+		t.Error("the cookie has changed")
+	}
+	if status := b.press(t, "Try again"); status != http.StatusServiceUnavailable {
+		t.Fatalf("still without Redis the status is %d, want 503", status)
+	}
+	redistest.Restart(t, server)
+	redistest.Wait(t, "the count to go on", func() bool { return b.press(t, "Try again") == http.StatusOK })
+	b.count(t, 3)
+}
+
+func TestTheStopPageComesBackByItself(t *testing.T) {
+	t.Parallel()
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), "INSTANCE=web.1", "DEMO_CONTROLS=true")
+	b := newTab(t)
+	b.tolerate("/readyz") // while the app is away
+	b.open(t, i.url)
+	if status := b.press(t, "Stop this instance"); status != http.StatusAccepted {
+		t.Fatalf("the stop is answered with %d, want 202", status)
+	}
+	b.says(t, "h1", "Stopping web.1")
+	b.says(t, "main", "Your count is safe.", "This page goes back to the counter by itself")
+	if status := i.await(t); status != 0 {
+		t.Errorf("the process ended with status %d", status)
+	}
+	i.restart(t)
+	b.await(t, "document.getElementById('visits') !== null")
+	if s := b.count(t, 2); len(s.Rows) != 2 {
+		t.Errorf("the rows are %v", s.Rows)
+	}
+}
+
+func TestMemoryIsSaidLoudly(t *testing.T) {
+	t.Parallel()
+	i := start(t, "SESSION_STORE=memory")
+	b := newTab(t)
+	b.open(t, i.url)
+	b.reload(t)
+	s := b.look(t)
+	if s.Visits != 2 {
+		t.Errorf("the page says %d visits, want 2", s.Visits)
+	}
+	b.says(t, ".banner", "Sessions are in memory only", "every count is lost", "redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 SESSION_STORE=redis make run")
+	b.says(t, "header", "sessions in memory")
+	b.says(t, ".sentence", "that this process knows of")
+}
+
+func TestNoRedisBoundIsSaidWithTheCommands(t *testing.T) {
+	t.Parallel()
+	i := start(t, "DYNO=web.1")
+	b := newTab(t)
+	b.tolerate("503")
+	if status := b.open(t, i.url); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d, want 503", status)
+	}
+	b.says(t, "main", "No Redis is bound to this app", "heroku addons:create heroku-redis")
+}

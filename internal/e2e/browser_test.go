@@ -1,0 +1,335 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"visit-counter/internal/redistest"
+)
+
+// tabTime is the longest that a test may use a tab.
+const tabTime = 90 * time.Second
+
+// chromium is the one browser process that the tests share. It starts with the first tab; TestMain closes it.
+var chromium browserProcess
+
+type browserProcess struct {
+	starting sync.Once
+	ctx      context.Context
+	err      error
+}
+
+func (p *browserProcess) start() {
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+		chromedp.WindowSize(1366, 768),
+	}
+	for _, name := range []string{
+		"disable-background-networking", "disable-component-update", "disable-dev-shm-usage", "disable-quic", "disable-sync",
+		"disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding",
+		"hide-scrollbars",
+	} {
+		options = append(options, chromedp.Flag(name, true))
+	}
+	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	p.ctx, _ = chromedp.NewContext(allocator)
+	p.err = chromedp.Do(p.ctx)
+}
+
+// close ends the process and removes its folder.
+func (p *browserProcess) close() {
+	if p.ctx != nil {
+		_ = chromedp.Cancel(p.ctx) // it may have died in a test, which said so
+	}
+}
+
+// tab is one page of Chromium in front of a visitor. What the browser complains of meanwhile fails the test: errors and
+// warnings on its console, violations of the Content-Security-Policy, dialogs.
+type tab struct {
+	ctx context.Context
+
+	mu         sync.Mutex
+	complaints []string
+	tolerated  []string
+}
+
+// newTab opens a tab of a new visitor, who shares no cookie, cache or history with any other.
+func newTab(t testing.TB) *tab {
+	t.Helper()
+	chromium.starting.Do(chromium.start)
+	if chromium.err != nil {
+		t.Fatalf("this test needs Chromium or Chrome: %v", chromium.err)
+	}
+	return openTab(t, chromium.ctx, chromedp.WithNewBrowserContext())
+}
+
+// another opens one more tab of the same visitor.
+func (b *tab) another(t testing.TB) *tab {
+	t.Helper()
+	return openTab(t, b.ctx)
+}
+
+func openTab(t testing.TB, parent context.Context, options ...chromedp.ContextOption) *tab {
+	t.Helper()
+	b := &tab{}
+	ctx, closeTab := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.listen))...)
+	t.Cleanup(func() {
+		closeTab()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, complaint := range b.complaints {
+			if !slices.ContainsFunc(b.tolerated, func(part string) bool { return strings.Contains(complaint, part) }) {
+				t.Errorf("the browser complains: %s", complaint)
+			}
+		}
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, tabTime)
+	t.Cleanup(cancel)
+	b.ctx = limited
+	return b
+}
+
+// listen notes what the browser complains of.
+func (b *tab) listen(event any) {
+	var complaint string
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelWarning || e.Entry.Level == log.EntryLevelError {
+			complaint = fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+		}
+	case *runtime.EventConsoleAPICalled:
+		complaint = fmt.Sprintf("console.%s was called", e.Type)
+	case *runtime.EventExceptionThrown:
+		complaint = "an exception: " + e.ExceptionDetails.Text
+	case *page.EventJavascriptDialogOpening:
+		complaint = "a dialog: " + e.Message
+	}
+	if complaint != "" {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.complaints = append(b.complaints, complaint)
+	}
+}
+
+// tolerate names complaints that belong to the test: those with one of these parts in them.
+func (b *tab) tolerate(parts ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tolerated = append(b.tolerated, parts...)
+}
+
+func (b *tab) do(t testing.TB, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		t.Fatalf("in the browser: %v", err)
+	}
+}
+
+// load does what makes the browser load a page, and returns the status of the answer.
+func (b *tab) load(t testing.TB, steps ...chromedp.Action[chromedp.Void]) int {
+	t.Helper()
+	answer, err := chromedp.RunResponse(b.ctx, steps...)
+	if err != nil {
+		t.Fatalf("in the browser: %v", err)
+	}
+	if answer == nil {
+		t.Fatal("the browser has loaded no page")
+	}
+	return int(answer.Status)
+}
+
+func (b *tab) open(t testing.TB, address string) int {
+	t.Helper()
+	return b.load(t, chromedp.Navigate(address))
+}
+
+func (b *tab) reload(t testing.TB) int {
+	t.Helper()
+	return b.load(t, chromedp.Reload())
+}
+
+// press clicks a button that loads a page.
+func (b *tab) press(t testing.TB, name string) int {
+	t.Helper()
+	return b.load(t, chromedp.Click(button(name)))
+}
+
+// button finds a button by its name.
+func button(name string) chromedp.Search {
+	return chromedp.Search(fmt.Sprintf(`//button[normalize-space()=%q]`, name))
+}
+
+// ask evaluates an expression in the page.
+func ask[T any](t testing.TB, b *tab, expression string) T {
+	t.Helper()
+	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatalf("in the browser: %s: %v", expression, err)
+	}
+	return value
+}
+
+// await waits until an expression is true, also in a page that has yet to be loaded.
+func (b *tab) await(t testing.TB, expression string) {
+	t.Helper()
+	redistest.Wait(t, expression+" in the browser", func() bool {
+		met, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression))
+		if b.ctx.Err() != nil {
+			t.Fatalf("the tab has ended: %v", b.ctx.Err())
+		}
+		return err == nil && met // between two pages there is nothing that could be asked
+	})
+}
+
+// call sends a command of the DevTools protocol.
+func call[P, R any](t testing.TB, b *tab, command cdp.Command[P, R], params P) R {
+	t.Helper()
+	result, err := chromedp.Call(b.ctx, command, params)
+	if err != nil {
+		t.Fatalf("in the browser: %v", err)
+	}
+	return result
+}
+
+// sight is what a visitor reads on the page of a counted visit.
+type sight struct {
+	Visits   int    `json:"visits"`
+	Title    string `json:"title"`
+	Said     string `json:"said"` // the count, who answered and the contrast
+	Sentence string `json:"sentence"`
+	Together string `json:"together"`
+	Way      string `json:"way"`
+	Rows     []struct {
+		Instance string `json:"instance"`
+		Started  string `json:"started"`
+		Visits   int    `json:"visits"`
+		Current  bool   `json:"current"`
+	} `json:"rows"`
+	HTML string `json:"html"`
+}
+
+const readPage = `(() => {
+	const words = (selector) => document.querySelector(selector).textContent.replace(/\s+/g, " ").trim();
+	return {
+		visits: Number(document.getElementById("visits").textContent),
+		title: document.title,
+		said: words("#said"),
+		sentence: words(".sentence"),
+		together: words("caption"),
+		way: words("#way"),
+		rows: [...document.querySelectorAll("tbody tr")].map((row) => ({
+			instance: row.cells[0].textContent.replace(/ this process$/, ""),
+			started: row.cells[1].textContent,
+			visits: Number(row.cells[2].textContent),
+			current: row.ariaCurrent === "true" && row.cells[0].textContent.endsWith(" this process"),
+		})),
+		html: document.documentElement.outerHTML,
+	};
+})()`
+
+// look reads the page, whose parts must agree with each other.
+func (b *tab) look(t testing.TB) sight {
+	t.Helper()
+	s := ask[sight](t, b, readPage)
+	sum, current, here, instance := 0, 0, 0, ""
+	names := make(map[string]bool)
+	for _, row := range s.Rows {
+		sum += row.Visits
+		names[row.Instance] = true
+		if row.Current {
+			current, here, instance = current+1, row.Visits, row.Instance
+		}
+	}
+	if sum != s.Visits || current != 1 || len(s.Rows) > 33 {
+		t.Errorf("%d visits, but the ledger has %d, and %d rows of this process: %v", s.Visits, sum, current, s.Rows)
+	}
+	wants := map[string][]string{
+		s.Title: {some(s.Visits, "time") + " · "},
+		s.Said: {
+			"You have visited " + some(s.Visits, "time"), "Served by " + instance + ", started ",
+			"This process has seen you " + some(here, "time"), fmt.Sprintf("would say %d", here), fmt.Sprintf("Redis says %d", s.Visits),
+		},
+		s.Together: {fmt.Sprintf("Together: %d.", s.Visits)},
+		s.Way:      {instance + ", up for ", fmt.Sprintf("Visit %d, ", s.Visits)},
+	}
+	if !names["earlier"] {
+		wants[s.Sentence] = []string{some(len(names), "instance") + " and " + some(len(s.Rows)-len(names), "restart") +
+			" later, no visit has been lost"}
+	}
+	for text, parts := range wants {
+		for _, part := range parts {
+			if !strings.Contains(text, part) {
+				t.Errorf("the page says %q, without %q", text, part)
+			}
+		}
+	}
+	b.guard(t, s.HTML)
+	return s
+}
+
+// guard makes the page part of what is searched for secrets in the end, and the session's id one of them.
+func (b *tab) guard(t testing.TB, html string) {
+	t.Helper()
+	_, _ = everything.Write([]byte(html + "\n"))
+	everything.cookie(b.cookie(t))
+}
+
+// cookie returns the visitor's session cookie, "" if there is none.
+func (b *tab) cookie(t testing.TB) string {
+	t.Helper()
+	for _, cookie := range call(t, b, network.GetCookies, network.GetCookiesParams{}).Cookies {
+		if strings.HasSuffix(cookie.Name, "session") {
+			return cookie.Value
+		}
+	}
+	return ""
+}
+
+// count reads the page and compares the count.
+func (b *tab) count(t testing.TB, want int) sight {
+	t.Helper()
+	s := b.look(t)
+	if s.Visits != want {
+		t.Fatalf("the page says %d visits, want %d", s.Visits, want)
+	}
+	return s
+}
+
+// some joins a number and a noun.
+func some(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// says fails the test unless the element's text has all these parts.
+func (b *tab) says(t testing.TB, selector string, parts ...string) {
+	t.Helper()
+	name, err := json.Marshal(selector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := ask[string](t, b, `document.querySelector(`+string(name)+`).textContent.replace(/\s+/g, " ")`)
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%s says %q, without %q", selector, text, part)
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"visit-counter/internal/redistest"
+)
+
+func TestEachLoadOfThePageIsAVisit(t *testing.T) {
+	t.Parallel()
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), "INSTANCE=web.1")
+	b := newTab(t)
+	if status := b.open(t, i.url); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	if first := b.count(t, 1); !strings.Contains(first.Said, "This is your first visit") {
+		t.Errorf("the first visit is told %q", first.Said)
+	}
+	b.reload(t)
+	if second := b.count(t, 2); strings.Contains(second.Said, "first visit") {
+		t.Errorf("the second visit is told %q", second.Said)
+	}
+	b.press(t, "Visit again")
+	b.count(t, 3)
+	if got := ask[string](t, b, "location.href"); got != i.url+"/" {
+		t.Errorf("after the button the address is %s", got)
+	}
+	if code := ask[string](t, b, "document.querySelector('.way code').textContent"); strings.Contains(b.cookie(t), code) || code == "" {
+		t.Errorf("step 1 shows %q as the cookie's name", code)
+	}
+}
+
+func TestTheLedgerShowsARestart(t *testing.T) {
+	t.Parallel()
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), "INSTANCE=web.1")
+	b := newTab(t)
+	b.open(t, i.url)
+	b.reload(t)
+	before := b.count(t, 2)
+	if status, _ := i.end(t, syscall.SIGTERM); status != 0 {
+		t.Errorf("SIGTERM: status %d", status)
+	}
+	i.restart(t)
+	b.reload(t)
+	after := b.count(t, 3)
+	if len(after.Rows) != 2 || after.Rows[0].Instance != "web.1" || after.Rows[1].Instance != "web.1" ||
+		after.Rows[0].Visits != 2 || after.Rows[0].Started != before.Rows[0].Started || !after.Rows[1].Current {
+		t.Errorf("the rows are %v, before the restart %v", after.Rows, before.Rows)
+	}
+	if want := "1 instance and 1 restart later, no visit has been lost."; after.Sentence != want {
+		t.Errorf("the page says %q, want %q", after.Sentence, want)
+	}
+}
+
+func TestStartOverBeginsANewSession(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := start(t, "REDIS_URL="+server.URL())
+	b := newTab(t)
+	b.open(t, i.url)
+	b.reload(t)
+	old := b.cookie(t)
+	if status := b.press(t, "Start over"); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	b.count(t, 1)
+	if b.cookie(t) == old {
+		t.Error("the session is the old one")
+	}
+	if keys := redistest.Client(t, server).Keys(t.Context(), "visits:session:*").Val(); len(keys) != 1 {
+		t.Errorf("%d sessions are in Redis, want 1", len(keys))
+	}
+}
+
+func TestTwoTabsShareOneCount(t *testing.T) {
+	t.Parallel()
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL())
+	one := newTab(t)
+	one.open(t, i.url)
+	two := one.another(t)
+	two.open(t, i.url)
+	two.count(t, 2)
+	var wg sync.WaitGroup
+	for _, b := range []*tab{one, two} {
+		wg.Go(func() { b.reload(t) })
+	}
+	wg.Wait()
+	if got := one.look(t).Visits + two.look(t).Visits; got != 3+4 {
+		t.Errorf("two visits at once say %d and %d", one.look(t).Visits, two.look(t).Visits)
+	}
+	one.press(t, "Start over")
+	one.count(t, 1)
+	two.press(t, "Visit again")
+	two.count(t, 2)
+}
+
+func TestBackNeverShowsAnOldCount(t *testing.T) {
+	t.Parallel()
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL())
+	b := newTab(t)
+	b.tolerate("404")
+	b.open(t, i.url)
+	b.press(t, "Visit again")
+	b.count(t, 2)
+	if status := b.open(t, i.url+"/nothing/here"); status != http.StatusNotFound {
+		t.Fatalf("status %d", status)
+	}
+	b.do(t, chromedp.NavigateBack())
+	b.await(t, "document.getElementById('visits')?.textContent === '3'")
+	b.do(t, chromedp.NavigateForward(), chromedp.NavigateBack())
+	b.await(t, "document.getElementById('visits')?.textContent === '4'")
+	b.count(t, 4)
+	// A browser that keeps the page in its back/forward cache says so to the page, which then loads itself again.
+	b.load(t, chromedp.Evaluate[chromedp.Void]("void dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"))
+	b.count(t, 5)
+}
+
+func TestWhatTheBrowserLoadsAheadIsNoVisit(t *testing.T) {
+	t.Parallel()
+	app := inTurn(t, start(t, "REDIS_URL="+redistest.Start(t).URL()))
+	var ahead atomic.Int64
+	site := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/links":
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, `<!DOCTYPE html><link rel="icon" href="data:,"><title>Links</title><a href="/">to the counter</a>
+<script type="speculationrules">{"prerender": [{"source": "list", "urls": ["/"], "eagerness": "immediate"}]}</script>
+<link rel="prefetch" href="/">`)
+			return
+		case strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch"):
+			ahead.Add(1)
+		}
+		app.ServeHTTP(w, r)
+	}))
+	b := newTab(t)
+	b.tolerate("503") // the answer to what is loaded ahead
+	b.open(t, site)
+	b.count(t, 1)
+	b.open(t, site+"/links")
+	redistest.Wait(t, "the browser to load the counter ahead", func() bool { return ahead.Load() > 0 })
+	b.do(t, chromedp.Click(chromedp.CSS("a")))
+	b.await(t, "document.getElementById('visits')?.textContent === '2'")
+	b.count(t, 2)
+}
+
+func TestHostileNamesAreOnlyText(t *testing.T) {
+	t.Parallel()
+	const name = `"><img src=x onerror=alert(1)><script>alert(2)</script>`
+	server := redistest.Start(t)
+	i := start(t, "REDIS_URL="+server.URL(), "INSTANCE="+name)
+	b := newTab(t)
+	b.open(t, i.url)
+	if got := b.count(t, 1).Rows[0].Instance; got != name {
+		t.Errorf("the row says %q", got)
+	}
+	b.burst(t)
+	if got := b.count(t, 26).Rows[0].Instance; got != name {
+		t.Errorf("after 25 at once the row says %q", got)
+	}
+	b.says(t, "#burst", name+" (25)")
+	if n := ask[int](t, b, "document.querySelectorAll('img, script').length"); n != 2 {
+		t.Errorf("%d images and scripts, want one of each", n)
+	}
+}
+
+func TestThePageWorksWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), "DEMO_CONTROLS=true")
+	b := newTab(t)
+	call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	b.open(t, i.url)
+	b.reload(t)
+	b.press(t, "Visit again")
+	b.count(t, 3)
+	if names := ask[string](t, b, "[...document.querySelectorAll('button')].map((b) => b.textContent).join()"); names != "Visit again,Start over,Stop this instance" {
+		t.Errorf("the buttons are %s", names)
+	}
+	b.press(t, "Start over")
+	b.count(t, 1)
+	if status := b.press(t, "Stop this instance"); status != http.StatusAccepted {
+		t.Errorf("the stop is answered with %d, want 202", status)
+	}
+	if status := i.await(t); status != 0 {
+		t.Errorf("the process ended with status %d", status)
+	}
+	i.restart(t)
+	b.await(t, "document.getElementById('visits')?.textContent === '2'")
+	b.count(t, 2)
+}
