@@ -5,12 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 
+	"visit-counter/internal/backend"
 	"visit-counter/redisstore"
 	"visit-counter/templates"
 )
@@ -32,13 +34,17 @@ func (a *App) home() gin.HandlerFunc {
 		redisstore.And(row, 1),
 		redisstore.Fold(rowPrefix, mostRows, earlierField, earlierProcessField),
 	}
+	plain := []string{row, visitsField, rowPrefix, earlierField, earlierProcessField} // what a page may show of a command
 	buffers := sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	return func(c *gin.Context) {
+		ctx, sent := backend.Trace(c.Request.Context())
+		*c.Request = *c.Request.WithContext(ctx) // in place: the session of gin-contrib/sessions holds this request
 		v, err := a.count(c, row, steps)
 		if err != nil {
 			a.fail(c, err)
 			return
 		}
+		v.roundTrips, v.redisTime = sent.RoundTrips(), sent.Elapsed()
 		c.Header("Vary", "Accept")
 		answer := buffers.Get().(*bytes.Buffer)
 		defer buffers.Put(answer)
@@ -50,7 +56,9 @@ func (a *App) home() gin.HandlerFunc {
 			_, _ = c.Writer.Write(answer.Bytes())
 			return
 		}
-		if err := a.Pages.Home(answer, a.homePage(c, v)); err != nil {
+		page := a.homePage(c, v)
+		page.RedisCommand = strings.Join(sent.Commands(plain...), "; ")
+		if err := a.Pages.Home(answer, page); err != nil {
 			a.fail(c, err)
 			return
 		}
@@ -61,7 +69,9 @@ func (a *App) home() gin.HandlerFunc {
 // visit is one counted visit.
 type visit struct {
 	redisstore.Result
-	ledger ledger
+	ledger     ledger
+	roundTrips int           // to Redis
+	redisTime  time.Duration // that they took together
 }
 
 // count counts one visit, in one round trip. A session that is damaged is left aside, and the visitor gets a new one.
@@ -88,26 +98,25 @@ func countOnce(c *gin.Context, row string, steps []redisstore.Step) (visit, erro
 		return visit{}, err
 	}
 	l, err := newLedger(result, row)
-	return visit{result, l}, err
+	return visit{Result: result, ledger: l}, err
 }
 
 // homePage is what the page shows of a visit.
 func (a *App) homePage(c *gin.Context, v visit) templates.Home {
 	return templates.Home{
-		Now:          time.Now(),
-		Visits:       v.Count,
-		Rows:         v.ledger.rows,
-		Earlier:      v.ledger.earlier,
-		Instances:    v.ledger.instances,
-		Restarts:     v.ledger.restarts,
-		FirstVisit:   v.CreatedAt,
-		ExpiresIn:    v.ExpiresIn,
-		New:          v.Created,
-		ID:           sessions.Default(c).ID(),
-		Router:       routerHeader(c.Request),
-		RedisCommand: v.Command(),
-		RoundTrips:   v.RoundTrips,
-		RedisTime:    v.Elapsed,
+		Now:        time.Now(),
+		Visits:     v.Count,
+		Rows:       v.ledger.rows,
+		Earlier:    v.ledger.earlier,
+		Instances:  v.ledger.instances,
+		Restarts:   v.ledger.restarts,
+		FirstVisit: v.CreatedAt,
+		ExpiresIn:  v.ExpiresIn,
+		New:        v.Created,
+		ID:         sessions.Default(c).ID(),
+		Router:     routerHeader(c.Request),
+		RoundTrips: v.roundTrips,
+		RedisTime:  v.redisTime,
 	}
 }
 
@@ -117,7 +126,7 @@ func routerHeader(r *http.Request) string {
 	if id == "" {
 		return ""
 	}
-	return header + ": " + redisstore.Mask(id)
+	return header + ": " + backend.Mask(id)
 }
 
 // homeHead answers HEAD /, which is not a visit.

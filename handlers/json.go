@@ -30,9 +30,9 @@ func (a *App) appendJSON(dst []byte, v visit) []byte {
 	dst = appendNumber(dst, `],"earlier_visits":`, v.ledger.earlier)
 	dst = appendNumber(dst, `,"instances":`, int64(v.ledger.instances))
 	dst = appendNumber(dst, `,"restarts":`, int64(v.ledger.restarts))
-	dst = appendNumber(dst, `,"redis":{"round_trips":`, int64(v.RoundTrips))
+	dst = appendNumber(dst, `,"redis":{"round_trips":`, int64(v.roundTrips))
 	dst = append(dst, `,"milliseconds":`...)
-	dst = strconv.AppendFloat(dst, float64(v.Elapsed.Microseconds())/1000, 'f', -1, 64)
+	dst = strconv.AppendFloat(dst, float64(v.redisTime.Microseconds())/1000, 'f', -1, 64)
 	return append(dst, `}}`...)
 }
 

@@ -45,16 +45,17 @@ func TestEncodingJSONWritesTheSameAnswer(t *testing.T) {
 		v := visit{
 			Result: redisstore.Result{
 				Count: mostVisits - int64(i), CreatedAt: start.Add(time.Duration(i) * time.Hour).Local(),
-				ExpiresIn: 24*time.Hour - time.Duration(i)*170*time.Millisecond, RoundTrips: i, Elapsed: time.Duration(i*i) * 1234567,
+				ExpiresIn: 24*time.Hour - time.Duration(i)*170*time.Millisecond,
 			},
-			ledger: ledger{earlier: int64(i), instances: i + 1, restarts: 2 * i},
+			ledger:     ledger{earlier: int64(i), instances: i + 1, restarts: 2 * i},
+			roundTrips: i, redisTime: time.Duration(i*i) * 1234567,
 		}
 		want := homeAnswer{
 			Visits: v.Count, Instance: name, StartedAt: app.Started, Store: "redis", FirstVisitAt: v.CreatedAt.UTC(),
 			ExpiresInSeconds: int64(v.ExpiresIn.Round(time.Second).Seconds()), Processes: []processAnswer{},
 			EarlierVisits: int64(i), Instances: i + 1, Restarts: 2 * i,
 		}
-		want.Redis.RoundTrips, want.Redis.Milliseconds = i, float64(v.Elapsed.Microseconds())/1000
+		want.Redis.RoundTrips, want.Redis.Milliseconds = i, float64(v.redisTime.Microseconds())/1000
 		for n, row := range names[:i] {
 			v.ledger.rows = append(v.ledger.rows, templates.Row{Instance: row, Started: start, Visits: int64(n), Current: n%2 == 1})
 			want.Processes = append(want.Processes, processAnswer{row, start, int64(n), n%2 == 1})

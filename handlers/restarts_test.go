@@ -22,7 +22,7 @@ import (
 )
 
 // process returns the app as a process of that name would run it that started then.
-func process(t *testing.T, rdb *redis.Client, name string, started time.Time) http.Handler {
+func process(t *testing.T, rdb redis.UniversalClient, name string, started time.Time) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.ReleaseMode)
 	store, err := redisstore.New(rdb, nil)

@@ -61,8 +61,12 @@ func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 		suspicion: make(chan struct{}, 1),
 	}
 	b.Client.AddHook(w)
-	// Not for a Cluster, whose nodes are tried in turn, and where one that is away would hold up a batch.
-	if client, ok := b.Client.(*redis.Client); ok {
+	switch client := b.Client.(type) {
+	case *redis.ClusterClient:
+		// Without the others: nodes are tried in turn, and one that is away would hold up a batch.
+		client.OnNewNode(func(node *redis.Client) { node.AddHook(tracer{}) })
+	case *redis.Client:
+		client.AddHook(tracer{})
 		client.AddHook(dialer{})
 		client.AddHook(newBatcher(client))
 	}

@@ -22,7 +22,7 @@ func (dialer) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
 		if err != nil {
-			return broken{fmt.Errorf("no connection: %w", err)}, nil // go-redis takes one layer off
+			return broken{fmt.Errorf("%w", noConnection{err})}, nil // go-redis takes one layer off
 		}
 		return conn, nil
 	}
@@ -35,6 +35,11 @@ func (dialer) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return nex
 func (dialer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
+
+// noConnection is the error of a command that was not sent.
+type noConnection struct{ error }
+
+func (e noConnection) Unwrap() error { return e.error }
 
 // broken is a connection that could not be made.
 type broken struct{ err error }

@@ -79,6 +79,7 @@ func openEmbedded(cfg config.Config, log *slog.Logger) (*Backend, error) {
 	log.Warn("SESSIONS ARE IN MEMORY ONLY: every count is lost when this process ends, and no other instance sees it",
 		slog.String("instead", keep))
 	client := r.Client()
+	client.AddHook(tracer{})
 	return &Backend{
 		Client: client, Redis: r, Memory: true, probeKey: cfg.KeyPrefix + "probe",
 		close: []func(){func() { _ = client.Close() }, e.Close},

@@ -1,0 +1,55 @@
+package handlers_test
+
+import (
+	"html"
+	"log/slog"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"visit-counter/internal/backend"
+	"visit-counter/internal/config"
+)
+
+func TestThePageShowsWhatTheVisitHasSent(t *testing.T) {
+	b, err := backend.Open(t.Context(), config.Config{Store: config.StoreMemory}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	routes := process(t, b.Client, "web 1", time.Now())
+	v := visitor{t: t}
+	shown := func() string {
+		return html.UnescapeString(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(v.get(routes, "text/html"), ""))
+	}
+	wants := func(page string, parts ...string) {
+		t.Helper()
+		rest := page
+		for _, part := range parts {
+			_, after, ok := strings.Cut(rest, part)
+			if !ok {
+				t.Errorf("the page does not show %q after what comes before it in %q:\n%s", part, parts, page)
+				return
+			}
+			rest = after
+		}
+	}
+
+	// The process gets to know the shared secret, and Redis the script.
+	wants(shown(), "; GET gin:…; EVALSHA ", "… 1 gin:session:", "; EVAL … 1 gin:session:", "visits 1 ", ` web 1" 1`, " 4 round trips, ")
+	second := shown()
+	wants(second, "EVALSHA ", "… 1 gin:session:", "visits 1 ", ` web 1" 1`, " 1 round trip, ")
+	if strings.Contains(second, "EVAL …") || strings.Contains(second, " 0.00 ms") {
+		t.Errorf("the page shows what was not sent, or no time: %s", second)
+	}
+	answer := v.get(routes, "application/json")
+	if !strings.Contains(answer, `"redis":{"round_trips":1,"milliseconds":`) || strings.Contains(answer, `"milliseconds":0}`) {
+		t.Error(answer)
+	}
+
+	if err := b.Client.ScriptFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	wants(shown(), "EVALSHA ", "; EVAL … 1 gin:session:", " 2 round trips, ")
+}
