@@ -1,0 +1,53 @@
+package e2e
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestTestsWaitForConditionsAndNeverSkip: a test that sleeps is slow or flaky, and one that can skip proves nothing.
+func TestTestsWaitForConditionsAndNeverSkip(t *testing.T) {
+	t.Parallel()
+	forbidden := regexp.MustCompile(`\btime\.Sleep\(|\.Skip(?:f|Now)?\(`)
+	tests := 0
+	for name, text := range sources(t) {
+		if !strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		tests++
+		if found := forbidden.FindString(text); found != "" && name != "internal/e2e/tree_test.go" {
+			t.Errorf("%s calls %s)", name, found)
+		}
+	}
+	if tests < 20 {
+		t.Errorf("found only %d files with tests", tests)
+	}
+}
+
+// TestTheRootIsAPageOfContents: a stranger who opens the repository sees what it has.
+func TestTheRootIsAPageOfContents(t *testing.T) {
+	t.Parallel()
+	entries, err := os.ReadDir(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notOurs := []string{".git", ".env", ".redis", "bin"} // of a checkout that is in use
+	var names, goFiles []string
+	for _, entry := range entries {
+		if !slices.Contains(notOurs, entry.Name()) {
+			names = append(names, entry.Name())
+		}
+		if strings.HasSuffix(entry.Name(), ".go") {
+			goFiles = append(goFiles, entry.Name())
+		}
+	}
+	if len(names) > 24 {
+		t.Errorf("the root has %d entries, want at most 24: %s", len(names), strings.Join(names, " "))
+	}
+	if !slices.Equal(goFiles, []string{"main.go"}) {
+		t.Errorf("the root has %s, want only main.go", strings.Join(goFiles, " "))
+	}
+}
