@@ -1,12 +1,29 @@
 package e2e
 
 import (
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// sources returns the text of every Go file of the tree, by its name.
+func sources(t testing.TB) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	err := fs.WalkDir(os.DirFS(tree), ".", func(name string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(name, ".go") {
+			found[name] = readFile(t, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
 
 // TestTestsWaitForConditionsAndNeverSkip: a test that sleeps is slow or flaky, and one that can skip proves nothing.
 func TestTestsWaitForConditionsAndNeverSkip(t *testing.T) {
