@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -107,9 +109,12 @@ func (a *imitation) visit(w http.ResponseWriter, id string) {
 		id = fmt.Sprintf("session-number-%d", a.created)
 	}
 	n++
-	if !a.lossy || a.under.Load() == 1 { // else the other one, which has read the same, writes over it
-		a.sessions[id] = n
+	if a.lossy { // somebody else reads before it writes
+		a.mu.Unlock()
+		<-time.After(2 * time.Millisecond)
+		a.mu.Lock()
 	}
+	a.sessions[id] = n
 	a.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: "session", Value: id, Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	_ = json.NewEncoder(w).Encode(map[string]any{
@@ -146,6 +151,24 @@ func TestAStoreThatReadsAddsAndWritesIsFoundOut(t *testing.T) {
 	}
 	if !strings.Contains(said, "not all is proven: of 6 checks, 1 failed") {
 		t.Errorf("want the sum:\n%s", said)
+	}
+}
+
+func TestAProgramThatDiesAtOnceOnSIGTERMIsFoundOut(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "rude")
+	must(t, os.WriteFile(program, []byte("#!/bin/sh\n"+fleettest.Program(t)+" & pid=$!\n"+
+		"trap 'kill -9 $pid; exit 0' TERM\nwait $pid\n"), 0o700))
+	f, err := fleet.Start(t.Context(), fleet.Options{Program: program, Instances: 4})
+	must(t, err)
+	defer func() { must(t, f.Close()) }()
+	tr := &trial{writer: &writer{out: io.Discard}, fleet: f, url: f.URL(), client: localClient(), instances: 4}
+	for _, c := range checks() {
+		if c.name != "rolling restart under load" {
+			continue
+		}
+		if r := tr.run(t.Context(), c); r.Status != failed || !strings.Contains(r.Reason, "visits went wrong") {
+			t.Errorf("%s: %s %q, %v; want FAIL and how many visits went wrong", c.name, r.Status, r.Reason, r.figures)
+		}
 	}
 }
 

@@ -54,8 +54,6 @@ type member struct {
 	name   string
 	addr   string // host and port of the present process, empty without one
 	health health
-	held   bool // gets no request for now
-	active int  // requests under way
 }
 
 func newBalancer(names []string) *balancer {
@@ -110,13 +108,8 @@ func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
 			continue
 		}
 		answer, err := b.send(r, addr)
-		if err == nil {
-			answer.Body = &body{answer.Body, sync.OnceFunc(func() { b.release(m) })}
-			return answer, nil
-		}
-		b.release(m)
-		if !undelivered(err) || r.Context().Err() != nil {
-			return nil, err
+		if err == nil || !undelivered(err) || r.Context().Err() != nil {
+			return answer, err
 		}
 		b.report(m, addr, down)
 	}
@@ -138,9 +131,8 @@ func undelivered(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// take returns the next instance for a request, and counts the request as under way there until release. Visits take
-// turns apart from the rest: otherwise a page that loads three files would come from the same of four each time.
-// With nobody to take it, the channel is closed when that may have changed.
+// take returns the next instance for a request. Visits take turns apart from the rest: otherwise a page that loads three
+// files would come from the same of four each time. With nobody to take it, the channel is closed when that may have changed.
 func (b *balancer) take(visit bool) (m *member, addr string, changed <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,22 +140,14 @@ func (b *balancer) take(visit bool) (m *member, addr string, changed <-chan stru
 		for i := 1; i <= len(b.members); i++ {
 			next := (b.turn[visit] + i) % len(b.members)
 			m := b.members[next]
-			if m.held || m.addr == "" || m.health != wanted {
+			if m.addr == "" || m.health != wanted {
 				continue
 			}
 			b.turn[visit] = next
-			m.active++
 			return m, m.addr, nil
 		}
 	}
 	return nil, "", b.changed
-}
-
-func (b *balancer) release(m *member) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	m.active--
-	b.announce()
 }
 
 // move gives a member the address of its new process, or none. It is down until it is reported to be better.
@@ -185,19 +169,11 @@ func (b *balancer) report(m *member, addr string, h health) {
 	b.announce()
 }
 
-// hold takes a member out of the turn, or back in.
-func (b *balancer) hold(m *member, held bool) {
+// state returns a member's present address and health.
+func (b *balancer) state(m *member) (addr string, h health) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m.held = held
-	b.announce()
-}
-
-// state returns a member's present address, health and number of requests under way.
-func (b *balancer) state(m *member) (addr string, h health, active int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return m.addr, m.health, m.active
+	return m.addr, m.health
 }
 
 // await returns when a condition on the members is met, nil, or when ctx ends, its error.
@@ -221,18 +197,6 @@ func (b *balancer) await(ctx context.Context, met func() bool) error {
 func (b *balancer) announce() {
 	close(b.changed)
 	b.changed = make(chan struct{})
-}
-
-// body is an answer's body that says when it is done with.
-type body struct {
-	io.ReadCloser
-	done func()
-}
-
-// Close closes the body.
-func (b *body) Close() error {
-	defer b.done()
-	return b.ReadCloser.Close()
 }
 
 // explain answers a request that no instance answered.

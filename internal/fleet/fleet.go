@@ -169,7 +169,7 @@ func (f *Fleet) Ready(ctx context.Context) error { return f.await(ctx, ready) }
 func (f *Fleet) await(ctx context.Context, least health) error {
 	return f.balancer.await(ctx, func() bool {
 		for _, in := range f.instances {
-			if _, h, _ := f.balancer.state(in.member); h < least {
+			if _, h := f.balancer.state(in.member); h < least {
 				return false
 			}
 		}
@@ -179,11 +179,11 @@ func (f *Fleet) await(ctx context.Context, least health) error {
 
 // RestartAll stops all instances at once, with SIGTERM, and returns when new ones answer.
 func (f *Fleet) RestartAll(ctx context.Context) error {
-	return f.each(func(in *Instance) error { return in.replace(ctx) })
+	return f.each(func(in *Instance) error { return in.Restart(ctx) })
 }
 
-// Roll restarts one instance after the other. Each gets no more requests and finishes those it has before it
-// is stopped, and the next one waits until it is back: visitors notice nothing.
+// Roll restarts one instance after the other, each when the one before it is back: if the program finishes the requests
+// that it has taken, visitors notice nothing.
 func (f *Fleet) Roll(ctx context.Context) error {
 	for _, in := range f.instances {
 		if err := in.Restart(ctx); err != nil {

@@ -50,30 +50,18 @@ func (in *Instance) Kill() {
 	}
 }
 
-// Restart takes the instance out of the turn, lets it finish its requests, stops it with SIGTERM, and returns when its
-// next process is ready and back in the turn.
+// Restart stops the present process with SIGTERM and returns when the next one answers; if the present one is ready, when
+// the next one is, too. The balancer goes on sending requests meanwhile: to finish those it has taken is up to the program.
 func (in *Instance) Restart(ctx context.Context) error {
 	b := in.fleet.balancer
-	b.hold(in.member, true)
-	defer b.hold(in.member, false)
-	idle := func() bool { _, _, active := b.state(in.member); return active == 0 }
-	if err := b.await(ctx, idle); err != nil {
-		return fmt.Errorf("restart %s: requests do not end: %w", in.Name(), err)
-	}
-	return in.replace(ctx)
-}
-
-// replace stops the present process and returns when the next one answers.
-func (in *Instance) replace(ctx context.Context) error {
-	b := in.fleet.balancer
-	before, wanted, _ := b.state(in.member)
+	before, wanted := b.state(in.member)
 	if p := in.current(); p != nil {
 		if err := p.Terminate(); err != nil {
 			return fmt.Errorf("restart %s: %w", in.Name(), err)
 		}
 	}
 	back := func() bool {
-		addr, h, _ := b.state(in.member)
+		addr, h := b.state(in.member)
 		return addr != before && h >= max(wanted, unready)
 	}
 	if err := b.await(ctx, back); err != nil {
