@@ -449,11 +449,12 @@ func TestCommandsNameTheApp(t *testing.T) {
 	}
 }
 
-func TestTheStopPageComesBackWithoutAScript(t *testing.T) {
+func TestNoPageReloadsByItselfWithoutAScript(t *testing.T) {
 	for name, s := range states() {
-		want := strings.HasPrefix(name, "stopping")
-		if got := strings.Contains(s.render(t), `<noscript><meta http-equiv="refresh" content="8; url=/"></noscript>`); got != want {
-			t.Errorf("%s: comes back by itself: %v; want %v", name, got, want)
+		for _, meta := range elements(t, s.render(t))["meta"] {
+			if attr(meta, "http-equiv") != "" {
+				t.Errorf("%s: <meta http-equiv=%q>; a page that goes away while it is read is a barrier (WCAG F41)", name, attr(meta, "http-equiv"))
+			}
 		}
 	}
 }

@@ -161,8 +161,8 @@ func Prefetch() Problem {
 	}
 }
 
-// Stopping is the page after "Stop this instance". It waits until the app is ready again and goes back to the count;
-// until then it asks /readyz, which counts nothing.
+// Stopping is the page after "Stop this instance". With a script it waits until the app is ready again and goes back to
+// the count, and asks /readyz until then, which counts nothing; without one, its button does.
 func Stopping(instance string) Problem {
 	return Problem{
 		Status:    http.StatusAccepted,
