@@ -4,6 +4,7 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 VULN_CHECK  := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+TEMPL        = github.com/a-h/templ/cmd/templ@$(shell go list -m -f '{{.Version}}' github.com/a-h/templ)
 
 # The Go modules of the tree.
 MODULES := $(sort $(dir $(wildcard go.mod */go.mod */*/go.mod)))
@@ -34,8 +35,14 @@ test: setup lint ## everything: install what is missing, lint, run all tests wit
 setup: ## install what the tests need: a Redis, a Sentinel, a browser, a C compiler
 	@scripts/setup
 
+.PHONY: generate
+generate: ## write the Go code of the pages, templates/*.templ, anew
+	@go run $(TEMPL) fmt -log-level warn templates
+	@go run $(TEMPL) generate -log-level warn -path templates
+
 .PHONY: lint
-lint: ## gofmt, go fix, go vet, staticcheck and errcheck, in every module
+lint: ## gofmt, go fix, go vet, staticcheck and errcheck in every module, and whether `make generate` is due
+	@go run $(TEMPL) generate -check -log-level warn -path templates
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt these:" $$unformatted >&2; exit 1; }
 	@for module in $(MODULES); do ( \
 		cd $$module && go vet ./... && \

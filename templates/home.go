@@ -1,7 +1,7 @@
 package templates
 
 import (
-	"html/template"
+	"strconv"
 	"time"
 )
 
@@ -31,57 +31,6 @@ type Row struct {
 	Current  bool      // true for the process that answers now
 }
 
-// homeSlots is Home in words, ready to be put into the page.
-type homeSlots struct {
-	Visits, Times, Size             template.HTML // 12, "times", "short"
-	Ago, Uptime                     template.HTML // "3 minutes ago", "3 minutes"
-	Seen, Here                      template.HTML // "This process has seen you 3 times", 3
-	Sentence, Rows                  template.HTML // "4 instances and ...", the rows of the table
-	Nodes, Height, Top, Bottom, Lit template.HTML // the picture's boxes, its height, ends of its upright lines, middle of its lit box
-	ID, Key, Glob, Since, Lives     template.HTML // "abcdef…", "visits:session:abcdef…", "visits:session:abcdef*"
-	Router, Command, Trips, Took    template.HTML // "X-Request-Id: 0a1b2c…", "EVALSHA ...", "1 round trip", "0.31 ms"
-}
-
-// rowSlots is a Row in words.
-type rowSlots struct {
-	Name, Date, Clock, Visits, Share template.HTML // "web.2", "2026-11-21", "09:18:00", 3, "33%"
-}
-
-// appendHome appends the whole page to dst.
-func (p *Pages) appendHome(dst []byte, h Home) []byte {
-	s := p.common.Settings
-	here := h.seenHere()
-	drawing := h.picture()
-	id := mask(h.ID)
-	date, clock := stamp(h.FirstVisit)
-	v := homeSlots{
-		Visits:   digits(h.Visits),
-		Times:    text(plural(h.Visits, "time")),
-		Size:     size(h.Visits),
-		Ago:      text(ago(h.Now, s.Started)),
-		Uptime:   text(span(h.Now.Sub(s.Started))),
-		Seen:     text("This process has seen you " + count(here, "time")),
-		Here:     digits(here),
-		Sentence: text(h.sentence(s.Store)),
-		Rows:     p.fillRows(h),
-		Nodes:    p.fillNodes(drawing),
-		Height:   text(drawing.Height),
-		Top:      text(drawing.Top),
-		Bottom:   text(drawing.Bottom),
-		Lit:      text(drawing.Lit),
-		ID:       text(id),
-		Key:      text(s.KeyPrefix + "session:" + id),
-		Glob:     text(s.KeyPrefix + "session:" + prefix(h.ID) + "*"),
-		Router:   text(h.Router),
-		Command:  text(h.RedisCommand),
-		Trips:    text(count(int64(h.RoundTrips), "round trip")),
-		Took:     text(milliseconds(h.RedisTime)),
-		Since:    text(date + " " + clock + " UTC"),
-		Lives:    text(span(h.ExpiresIn.Round(time.Second))),
-	}
-	return p.homes[variant{First: h.Visits == 1, New: h.New, Routed: h.Router != ""}].fill(dst, &v)
-}
-
 // seenHere is what the process that answers would know without Redis.
 func (h Home) seenHere() int64 {
 	for _, r := range h.Rows {
@@ -102,45 +51,19 @@ func (h Home) sentence(store Store) string {
 	return s
 }
 
-// fillRows makes the ledger's table: the folded visits first, because they are the oldest.
-func (p *Pages) fillRows(h Home) template.HTML {
-	most := h.Earlier
+// longestRow is the number of visits of the row with the longest bar.
+func (h Home) longestRow() int64 {
+	longest := h.Earlier
 	for _, r := range h.Rows {
-		most = max(most, r.Visits)
+		longest = max(longest, r.Visits)
 	}
-	var dst []byte
-	if h.Earlier > 0 {
-		dst = p.rows["earlier"].fill(dst, &rowSlots{Visits: digits(h.Earlier), Share: share(h.Earlier, most)})
-	}
-	for _, r := range h.Rows {
-		kind := "row"
-		if r.Current {
-			kind = "current"
-		}
-		date, clock := stamp(r.Started)
-		dst = p.rows[kind].fill(dst, &rowSlots{
-			Name:   breakable(r.Instance),
-			Date:   text(date),
-			Clock:  text(clock),
-			Visits: digits(r.Visits),
-			Share:  share(r.Visits, most),
-		})
-	}
-	return template.HTML(dst)
+	return longest
 }
 
 // share is the length of a row's bar: "75%". A visit is always seen.
-func share(part, whole int64) template.HTML {
+func share(part, whole int64) string {
 	if whole <= 0 {
 		return "0%"
 	}
-	return digits(max(100*part/whole, 1)) + "%"
-}
-
-// size names the class of a number that fits its place only in smaller figures.
-func size(n int64) template.HTML {
-	if n < 100_000 {
-		return "short"
-	}
-	return "long"
+	return strconv.FormatInt(max(100*part/whole, 1), 10) + "%"
 }

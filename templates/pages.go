@@ -1,11 +1,20 @@
+// Package templates turns what a request found out into HTML. It talks neither to a browser nor to Redis: the caller
+// fills a Home or a Problem, and every word that depends on a number is chosen here.
+//
+// The pages are the .templ files, from which `make generate` writes the _templ.go files beside them. They are committed,
+// because platforms build with plain `go install`.
 package templates
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"text/template/parse"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/a-h/templ"
 )
 
 // Store says where sessions are kept.
@@ -41,101 +50,56 @@ type URLs interface {
 
 // Pages renders the pages of one process. It never changes after New, so any number of goroutines may use it.
 type Pages struct {
-	common page
-	trees  map[string]*parse.Tree
-
-	homes map[variant]*mold[homeSlots]
-	rows  map[string]*mold[rowSlots]  // "row", "current", "earlier"
-	nodes map[string]*mold[nodeSlots] // "node", "lit", "more"
-}
-
-// page is what is the same on every page of the process.
-type page struct {
 	Settings
-	variant
-	Style, Script, Icon string
-	InMemory            bool
-	KeepCommands        []string // to be typed where sessions are in memory
+
+	// The parts that are the same at every visit are rendered once.
+	head, brand, header, banner, buttons, source templ.Component
 }
 
-// variant is one way the home page can be put together. There is a mold for each.
-type variant struct {
-	First  bool // the count is 1
-	New    bool // the browser brought no session
-	Routed bool // a router has left a header
-}
-
-// New parses the embedded templates for a process with these settings. urls must know "style.css", "script.js" and
-// "favicon.svg".
+// New returns the pages of a process with these settings. urls must know "style.css", "script.js" and "favicon.svg".
 func New(urls URLs, s Settings) (*Pages, error) {
-	p := &Pages{common: page{
-		Settings:     s,
-		Style:        urls.URL("style.css"),
-		Script:       urls.URL("script.js"),
-		Icon:         urls.URL("favicon.svg"),
-		InMemory:     s.Store == Memory,
-		KeepCommands: startRedis(),
-	}}
-	if p.common.Style == "" || p.common.Script == "" || p.common.Icon == "" {
+	style, script, icon := urls.URL("style.css"), urls.URL("script.js"), urls.URL("favicon.svg")
+	if style == "" || script == "" || icon == "" {
 		return nil, errors.New("templates: style.css, script.js or favicon.svg has no URL")
 	}
-	var err error
-	if p.trees, err = parseFiles(files); err != nil {
-		return nil, fmt.Errorf("templates: %w", err)
+	p := &Pages{Settings: s}
+	var failed error
+	once := func(c templ.Component) templ.Component {
+		var html strings.Builder
+		failed = errors.Join(failed, c.Render(context.Background(), &html))
+		return templ.Raw(html.String())
 	}
-	if err := p.makeMolds(); err != nil {
-		return nil, fmt.Errorf("templates: %w", err)
+	p.head = once(head(icon, style, script))
+	p.brand = once(brand(icon))
+	p.header = once(p.homeHeader())
+	p.banner = once(p.memoryBanner())
+	p.buttons = once(p.actions())
+	p.source = once(p.redisSource())
+	if failed != nil {
+		return nil, fmt.Errorf("templates: %w", failed)
 	}
 	return p, nil
 }
 
-func (p *Pages) makeMolds() (err error) {
-	if p.rows, err = castAll[rowSlots](p.trees, p.common, "row", "current", "earlier"); err != nil {
-		return err
-	}
-	if p.nodes, err = castAll[nodeSlots](p.trees, p.common, "node", "lit", "more"); err != nil {
-		return err
-	}
-	p.homes = make(map[variant]*mold[homeSlots])
-	for i := range 8 {
-		data := p.common
-		data.variant = variant{First: i&1 != 0, New: i&2 != 0, Routed: i&4 != 0}
-		if p.homes[data.variant], err = cast[homeSlots](p.trees, "home", data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Home writes the page of a counted visit with a single Write, so that w may be the connection itself. A bytes.Buffer or
-// bufio.Writer with room is written to in place.
+// Home writes the page of a counted visit, in pieces: w had better be a buffer, so that a page that fails halfway is
+// not sent.
 func (p *Pages) Home(w io.Writer, h Home) error {
-	var room []byte
-	if lender, ok := w.(interface{ AvailableBuffer() []byte }); ok {
-		room = lender.AvailableBuffer()
-	}
-	if _, err := w.Write(p.appendHome(room, h)); err != nil {
-		return fmt.Errorf("templates: write home page: %w", err)
-	}
-	return nil
+	title := strconv.FormatInt(h.Visits, 10) + " " + plural(h.Visits, "time")
+	return write(w, p.frame(title, p.home(h)))
 }
 
-// Problem writes a page that is not a counted visit, also with a single Write. The status is for the caller to send.
+// Problem writes a page that is not a counted visit, in pieces as Home does. The status is for the caller to send.
 // Where sessions are in memory it never says that the count is safe.
 func (p *Pages) Problem(w io.Writer, pr Problem) error {
-	if p.common.InMemory {
+	if p.Store == Memory {
 		pr.CountSafe = false
 	}
-	data := struct {
-		page
-		Problem
-	}{p.common, pr}
-	m, err := cast[struct{}](p.trees, "problem", data)
-	if err != nil {
+	return write(w, p.frame(pr.Title, p.problem(pr)))
+}
+
+func write(w io.Writer, page templ.Component) error {
+	if err := page.Render(context.Background(), w); err != nil {
 		return fmt.Errorf("templates: %w", err)
-	}
-	if _, err := w.Write(m.fill(nil, new(struct{}))); err != nil {
-		return fmt.Errorf("templates: write problem page: %w", err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package templates
 
 import (
 	"cmp"
-	"html/template"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +18,10 @@ type picture struct {
 
 // node is one box of the drawing.
 type node struct {
-	Kind string // the template that draws it: "node", "lit" for the one that answered, "more" for a count of those left out
 	Name string // shortened to fit the box at 320 px
 	Y    string // upper edge of its slot: "2.4em"
+	Lit  bool   // true for the instance that answered
+	Rest bool   // true for the count of those left out, which has no box
 }
 
 const (
@@ -29,20 +29,6 @@ const (
 	mostLetter = 10 // letters in a box
 	slotTenths = 24 // height of a node's slot in tenths of an em
 )
-
-// nodeSlots is a node, ready to be put into the drawing.
-type nodeSlots struct {
-	Name, Y template.HTML
-}
-
-// fillNodes makes the boxes.
-func (p *Pages) fillNodes(drawing picture) template.HTML {
-	var dst []byte
-	for _, n := range drawing.Nodes {
-		dst = p.nodes[n.Kind].fill(dst, &nodeSlots{Name: text(n.Name), Y: text(n.Y)})
-	}
-	return template.HTML(dst)
-}
 
 // picture draws each instance once, in the order of their names, whatever number of processes it had. The one that
 // answers is always drawn.
@@ -66,15 +52,13 @@ func (h Home) picture() picture {
 	})
 	d := picture{Lit: "50%"}
 	for i, name := range names {
-		kind := "node"
 		if name == lit {
-			kind = "lit"
 			d.Lit = tenths(i*slotTenths + slotTenths/2)
 		}
-		d.Nodes = append(d.Nodes, node{Kind: kind, Name: shorten(name), Y: tenths(i * slotTenths)})
+		d.Nodes = append(d.Nodes, node{Name: shorten(name), Y: tenths(i * slotTenths), Lit: name == lit})
 	}
 	if left > 0 {
-		d.Nodes = append(d.Nodes, node{Kind: "more", Name: "+ " + strconv.Itoa(left) + " more", Y: tenths(len(names) * slotTenths)})
+		d.Nodes = append(d.Nodes, node{Name: "+ " + strconv.Itoa(left) + " more", Y: tenths(len(names) * slotTenths), Rest: true})
 	}
 	n := max(len(d.Nodes), 1)
 	d.Height = tenths(n * slotTenths)

@@ -17,7 +17,7 @@ func rowsOf(current int, names ...string) []Row {
 func TestThePictureHasOneBoxForEachInstanceInOrder(t *testing.T) {
 	h := Home{Rows: rowsOf(3, "web.10", "web.2", "web.1", "web.2")}
 	p := h.picture()
-	want := []node{{"node", "web.1", "0.0em"}, {"lit", "web.2", "2.4em"}, {"node", "web.10", "4.8em"}}
+	want := []node{{Name: "web.1", Y: "0.0em"}, {Name: "web.2", Y: "2.4em", Lit: true}, {Name: "web.10", Y: "4.8em"}}
 	if fmt.Sprint(p.Nodes) != fmt.Sprint(want) {
 		t.Errorf("nodes = %v; want %v", p.Nodes, want)
 	}
@@ -33,11 +33,11 @@ func TestThePictureAlwaysHoldsTheInstanceThatAnswered(t *testing.T) {
 		nodes := h.picture().Nodes
 		lit, last := 0, nodes[len(nodes)-1]
 		for _, n := range nodes {
-			if n.Kind == "lit" && n.Name == names[current] {
+			if n.Lit && n.Name == names[current] {
 				lit++
 			}
 		}
-		if lit != 1 || len(nodes) != mostNodes || last.Kind != "more" || last.Name != "+ 4 more" {
+		if lit != 1 || len(nodes) != mostNodes || !last.Rest || last.Name != "+ 4 more" {
 			t.Errorf("%s answers: nodes = %v; want %d with it lit once and the last counting 4", names[current], nodes, mostNodes)
 		}
 	}

@@ -1,11 +1,12 @@
 package templates
 
 import (
-	"html/template"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/a-h/templ"
 )
 
 // count joins a number and a noun: "1 visit", "2 visits", "0 visits".
@@ -73,14 +74,14 @@ func prefix(id string) string {
 	return string([]rune(id)[:shown])
 }
 
-// command is a command to be typed, in which a line never ends inside "--option", but may end after the equals sign of
+// command is the HTML of a command to be typed, in which a line never ends inside "--option", but may end after the equals sign of
 // a word that is too long for a narrow screen.
-func command(s string) template.HTML {
+func command(s string) string {
 	const narrow = 24
 	words := strings.Split(s, " ")
 	for i, word := range words {
 		long := utf8.RuneCountInString(word) > narrow
-		word = string(text(word))
+		word = templ.EscapeString(word)
 		if long {
 			word = strings.Replace(word, "=", "=<wbr>", 1)
 		}
@@ -89,15 +90,15 @@ func command(s string) template.HTML {
 		}
 		words[i] = word
 	}
-	return template.HTML(strings.Join(words, " "))
+	return strings.Join(words, " ")
 }
 
-// breakable is a name in which a line may end after a dot or a colon, if it is too long for a narrow table.
-func breakable(name string) template.HTML {
+// breakable is the HTML of a name in which a line may end after a dot or a colon, if it is too long for a narrow table.
+func breakable(name string) string {
 	const narrow = 16
-	escaped := text(name)
-	if utf8.RuneCountInString(name) <= narrow {
-		return escaped
+	escaped := templ.EscapeString(name)
+	if utf8.RuneCountInString(name) > narrow {
+		escaped = strings.NewReplacer(".", ".<wbr>", ":", ":<wbr>").Replace(escaped)
 	}
-	return template.HTML(strings.NewReplacer(".", ".<wbr>", ":", ":<wbr>").Replace(string(escaped)))
+	return escaped
 }
