@@ -147,10 +147,10 @@ func TestAnIDIsNeverTakenFromACookieThatWeDidNotSign(t *testing.T) {
 		"old gorilla cookie":       "MTc2Mzc=|Dv-BBAEC_4IAARABEAAA|abc=",
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := proxy.Requests("HGETALL", "GET")
+			before := proxy.Seen("HGETALL", "GET")
 			b := &browser{t: t, cookie: &http.Cookie{Name: cookieName, Value: forged}}
 			want(t, "visits", b.get(s, "visits"), nil)
-			want(t, "questions to Redis", proxy.Requests("HGETALL", "GET")-before, 0)
+			want(t, "questions to Redis", proxy.Seen("HGETALL", "GET")-before, 0)
 			want(t, "number", b.visit(s), 1)
 			if b.id() == id || b.cookie.Value == forged || strings.HasPrefix(b.cookie.Value, "AAAA") {
 				t.Error("the id was taken from the cookie")
@@ -247,12 +247,12 @@ func TestASharedSecretCostsTwoCommandsOnce(t *testing.T) {
 	b := &browser{t: t}
 	b.visit(s)
 	b.visit(s)
-	before := proxy.Requests()
+	before := proxy.Seen()
 	for range 10 {
 		b.visit(s)
 	}
-	want(t, "commands of ten visits", proxy.Requests()-before, 10)
-	before = proxy.Requests()
+	want(t, "commands of ten visits", proxy.Seen()-before, 10)
+	before = proxy.Seen()
 	forged := &http.Cookie{Name: cookieName, Value: flip(b.cookie.Value, 5)}
 	start := time.Now()
 	const attempts = 200
@@ -260,7 +260,7 @@ func TestASharedSecretCostsTwoCommandsOnce(t *testing.T) {
 		send(s, []*http.Cookie{forged}, func(c *gin.Context) { sessions.Default(c).Get("visits") })
 	}
 	most := 2 * (2 + int(time.Since(start)/time.Second))
-	if n := proxy.Requests() - before; n > most {
+	if n := proxy.Seen() - before; n > most {
 		t.Errorf("%d forged cookies cost %d commands, want at most %d", attempts, n, most)
 	}
 }
@@ -343,7 +343,7 @@ func TestASecretThatCannotBeAskedForIsNoNewSession(t *testing.T) {
 	b.visit(newStoreWith(t, client(t, server), nil))
 	proxy := redistest.NewProxy(t, server)
 	s := newStoreWith(t, failing(t, proxy), nil)
-	proxy.Reply(redistest.Loading, redistest.Any)
+	proxy.All(redistest.Any, redistest.Fate{Answer: redistest.Loading})
 	w := b.request(s, func(c *gin.Context) {
 		_, err := redisstore.Increment(c, "visits", 1)
 		wantError(t, err, redisstore.ErrUnavailable)

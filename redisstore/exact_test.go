@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 	"visit-counter/redisstore"
 )
@@ -54,16 +55,16 @@ func TestASaveIsExactlyOneCommandAfterTheLoad(t *testing.T) {
 	b := &browser{t: t}
 	b.set(s, "n", 1)
 	for i := range 5 {
-		before, scripts := proxy.Requests(), proxy.Requests("EVALSHA")
+		before, scripts := proxy.Seen(), proxy.Seen("EVALSHA")
 		b.set(s, "n", i)
-		want(t, "commands of a load and a save", proxy.Requests()-before, 2)
-		want(t, "scripts", proxy.Requests("EVALSHA")-scripts, 1)
+		want(t, "commands of a load and a save", proxy.Seen()-before, 2)
+		want(t, "scripts", proxy.Seen("EVALSHA")-scripts, 1)
 	}
-	before := proxy.Requests()
+	before := proxy.Seen()
 	b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) })
-	want(t, "commands of a Destroy", proxy.Requests()-before, 1)
+	want(t, "commands of a Destroy", proxy.Seen()-before, 1)
 	b.request(s, func(*gin.Context) {})
-	want(t, "commands of a request that ignores its session", proxy.Requests()-before, 1)
+	want(t, "commands of a request that ignores its session", proxy.Seen()-before, 1)
 }
 
 // numbers collects what concurrent visits were told.
@@ -210,18 +211,18 @@ func TestAVisitWhoseReplyWasLostCountsOnce(t *testing.T) {
 	t.Run("connection closed", func(t *testing.T) {
 		server := redistest.Start(t)
 		proxy := redistest.NewProxy(t, server)
-		lostReplies(t, client(t, proxy, quick), func(n int) { proxy.DropNextReplies(n, isScript) }, redistest.Client(t, server))
+		lostReplies(t, client(t, proxy, quick), func(n int) { proxy.Next(n, isScript, redistest.Fate{Cut: true}) }, redistest.Client(t, server))
 		want(t, "replies lost", proxy.Affected(), lostRounds*lostEach)
 	})
 	t.Run("reply vanished", func(t *testing.T) {
 		server := redistest.Start(t)
 		proxy := redistest.NewProxy(t, server)
-		lostReplies(t, client(t, proxy, quick), func(n int) { proxy.SwallowNextReplies(n, isScript) }, redistest.Client(t, server))
+		lostReplies(t, client(t, proxy, quick), func(n int) { proxy.Next(n, isScript, redistest.Fate{Mute: true}) }, redistest.Client(t, server))
 		want(t, "replies lost", proxy.Affected(), lostRounds*lostEach)
 	})
 	t.Run("cluster client", func(t *testing.T) {
 		server, proxy, rdb := cluster(t)
-		lostReplies(t, rdb, func(n int) { proxy.DropNextReplies(n, isScript) }, redistest.Client(t, server))
+		lostReplies(t, rdb, func(n int) { proxy.Next(n, isScript, redistest.Fate{Cut: true}) }, redistest.Client(t, server))
 		want(t, "replies lost", proxy.Affected(), lostRounds*lostEach)
 	})
 }
@@ -229,7 +230,7 @@ func TestAVisitWhoseReplyWasLostCountsOnce(t *testing.T) {
 // cluster starts a Cluster of one node, which tells its clients to come through the proxy, and a client.
 func cluster(t testing.TB) (redistest.Target, *redistest.Proxy, *redis.ClusterClient) {
 	t.Helper()
-	server := redistest.Start(t, redistest.Config("cluster-enabled yes"))
+	server := redistest.StartWith(t, redisserver.Options{Config: []string{"cluster-enabled yes"}})
 	proxy := redistest.NewProxy(t, server)
 	direct := redistest.Client(t, server)
 	_, port, _ := strings.Cut(proxy.Addr(), ":")
@@ -251,7 +252,7 @@ func TestAFirstVisitWhoseReplyWasLostCreatesOneSession(t *testing.T) {
 	proxy := redistest.NewProxy(t, server)
 	s := newStore(t, client(t, proxy))
 	(&browser{t: t}).visit(s) // so that Redis knows the script
-	proxy.DropNextReplies(1, isScript)
+	proxy.Next(1, isScript, redistest.Fate{Cut: true})
 	b := &browser{t: t}
 	want(t, "number", b.visit(s), 1)
 	want(t, "replies lost", proxy.Affected(), 1)
@@ -267,7 +268,7 @@ func TestARepeatedVisitSeesTheSessionAsItIsAndItsOwnNumber(t *testing.T) {
 	b.set(s, "name", "Ann")
 	b.visit(s)
 
-	proxy.SwallowNextReplies(1, isScript)
+	proxy.Next(1, isScript, redistest.Fate{Mute: true})
 	done := make(chan struct{})
 	slow := &browser{t: t, cookie: b.cookie}
 	go func() {

@@ -15,6 +15,7 @@ import (
 	gsessions "github.com/gorilla/sessions"
 	"github.com/redis/go-redis/v9"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 	"visit-counter/redisstore"
 )
@@ -27,13 +28,13 @@ func failing(t *testing.T, target redistest.Target) *redis.Client {
 
 func TestAFailedLoadIsNeverOverwritten(t *testing.T) {
 	faults := map[string]func(*redistest.Proxy){
-		"reads fail":          func(p *redistest.Proxy) { p.Reply("-ERR no reads", redistest.Reads) },
-		"everything fails":    func(p *redistest.Proxy) { p.Reply(redistest.Loading, redistest.Any) },
-		"one read fails":      func(p *redistest.Proxy) { p.ReplyNext(1, redistest.MasterDown, redistest.Reads) },
-		"one reply is lost":   func(p *redistest.Proxy) { p.DropNextReplies(1, redistest.Reads) },
-		"nobody listens":      func(p *redistest.Proxy) { p.Refuse(); p.CutAll() },
-		"too many clients":    func(p *redistest.Proxy) { p.Reject(redistest.MaxClients); p.CutAll() },
-		"connections are cut": func(p *redistest.Proxy) { p.SwallowRequests() },
+		"reads fail":          func(p *redistest.Proxy) { p.All(redistest.Reads, redistest.Fate{Answer: "-ERR no reads"}) },
+		"everything fails":    func(p *redistest.Proxy) { p.All(redistest.Any, redistest.Fate{Answer: redistest.Loading}) },
+		"one read fails":      func(p *redistest.Proxy) { p.Next(1, redistest.Reads, redistest.Fate{Answer: redistest.MasterDown}) },
+		"one reply is lost":   func(p *redistest.Proxy) { p.Next(1, redistest.Reads, redistest.Fate{Cut: true}) },
+		"nobody listens":      func(p *redistest.Proxy) { p.Refuse(); p.Cut() },
+		"too many clients":    func(p *redistest.Proxy) { p.All(redistest.Any, redistest.Fate{Answer: redistest.MaxClients}); p.Cut() },
+		"connections are cut": func(p *redistest.Proxy) { p.All(redistest.Any, redistest.Fate{Lose: true}) },
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +92,7 @@ func TestAFailedWriteChangesNothing(t *testing.T) {
 					wantError(t, err, redisstore.ErrFull)
 				}
 			}
-			proxy.Reply(line, redistest.Writes)
+			proxy.All(redistest.Writes, redistest.Fate{Answer: line})
 			for _, visitor := range []*browser{b, {t: t}} {
 				w := visitor.request(s, func(c *gin.Context) {
 					check(save(c, "name", "Bob"))
@@ -121,7 +122,7 @@ func TestAFailedWriteChangesNothing(t *testing.T) {
 
 // The real thing, where a half-written session could show.
 func TestARedisThatIsFullWritesNothing(t *testing.T) {
-	server := redistest.Start(t, redistest.Config("maxmemory-policy noeviction"))
+	server := redistest.StartWith(t, redisserver.Options{Config: []string{"maxmemory-policy noeviction"}})
 	rdb := client(t, server)
 	s := newStore(t, rdb)
 	b := &browser{t: t}
@@ -148,7 +149,7 @@ func TestDestroyThatFailsLeavesTheCookie(t *testing.T) {
 	s := newStore(t, failing(t, proxy))
 	b := &browser{t: t}
 	b.set(s, "name", "Ann")
-	proxy.Reply(redistest.ReadOnly, redistest.Writes)
+	proxy.All(redistest.Writes, redistest.Fate{Answer: redistest.ReadOnly})
 	w := b.request(s, func(c *gin.Context) {
 		wantError(t, redisstore.Destroy(c), redisstore.ErrUnavailable)
 		proxy.Heal()
@@ -158,7 +159,7 @@ func TestDestroyThatFailsLeavesTheCookie(t *testing.T) {
 	noCookie(t, w)
 	want(t, "name", b.get(s, "name"), any("Ann"))
 	b.request(s, func(c *gin.Context) {
-		proxy.ReplyNext(1, redistest.ReadOnly, redistest.Writes)
+		proxy.Next(1, redistest.Writes, redistest.Fate{Answer: redistest.ReadOnly})
 		wantError(t, redisstore.Destroy(c), redisstore.ErrUnavailable)
 		must(t, redisstore.Destroy(c))
 	})

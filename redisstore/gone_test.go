@@ -251,7 +251,7 @@ func TestDestroyDoesNotLoad(t *testing.T) {
 	s := newStore(t, client(t, proxy))
 	b := &browser{t: t}
 	b.visit(s)
-	proxy.Reply("-ERR no reads", redistest.Reads)
+	proxy.All(redistest.Reads, redistest.Fate{Answer: "-ERR no reads"})
 	b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) })
 	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 0)
 	want(t, "reads", proxy.Affected(), 0)
@@ -332,7 +332,7 @@ func TestRegenerateIsSafeToRepeat(t *testing.T) {
 	b.set(s, "name", "Ann")
 	regenerate := func(c *gin.Context) { must(t, redisstore.Regenerate(c)) }
 	b.request(s, regenerate) // so that Redis knows the script
-	proxy.DropNextReplies(1, isScript)
+	proxy.Next(1, isScript, redistest.Fate{Cut: true})
 	b.request(s, regenerate)
 	want(t, "replies lost", proxy.Affected(), 1)
 	want(t, "name", b.get(s, "name"), any("Ann"))

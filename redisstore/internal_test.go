@@ -10,13 +10,14 @@ import (
 
 	gsessions "github.com/gorilla/sessions"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
 func emptySession() *gsessions.Session { return gsessions.NewSession(nil, "session") }
 
 func TestSlotsAreThoseOfRedis(t *testing.T) {
-	rdb := redistest.Client(t, redistest.Start(t, redistest.Config("cluster-enabled yes")))
+	rdb := redistest.Client(t, redistest.StartWith(t, redisserver.Options{Config: []string{"cluster-enabled yes"}}))
 	names := []string{"", "a", "123456789", "{", "}", "{}", "{}a", "a{b}c", "a{b}{c}", "{{a}}", "a{", "a}{b}", "é\x00\xff"}
 	for range 50 {
 		names = append(names, "gin:session:"+newID())

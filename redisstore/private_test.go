@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 	"visit-counter/redisstore"
 )
@@ -38,13 +39,13 @@ func everyDoor(b *browser, s *redisstore.Store) (found []error) {
 
 func TestNoErrorTellsAnIDACookieAKeyOrAPassword(t *testing.T) {
 	const password = "correct-horse"
-	server := redistest.Start(t, redistest.Password(password))
+	server := redistest.StartWith(t, redisserver.Options{Password: password})
 	direct := client(t, server)
 	good := newStore(t, direct)
 	for name, fault := range map[string]func(p *redistest.Proxy, key string){
-		"refused":   func(p *redistest.Proxy, _ string) { p.Refuse(); p.CutAll() },
-		"read-only": func(p *redistest.Proxy, _ string) { p.Reply(redistest.ReadOnly, redistest.Any) },
-		"lost":      func(p *redistest.Proxy, _ string) { p.DropNextReplies(1000, redistest.Any) },
+		"refused":   func(p *redistest.Proxy, _ string) { p.Refuse(); p.Cut() },
+		"read-only": func(p *redistest.Proxy, _ string) { p.All(redistest.Any, redistest.Fate{Answer: redistest.ReadOnly}) },
+		"lost":      func(p *redistest.Proxy, _ string) { p.Next(1000, redistest.Any, redistest.Fate{Cut: true}) },
 		"wrong type": func(_ *redistest.Proxy, key string) {
 			direct.Del(t.Context(), key)
 			direct.Set(t.Context(), key, "x", 0)
@@ -107,7 +108,7 @@ func TestNothingIsPrinted(t *testing.T) {
 	b.visit(s)
 	must(t, redistest.Client(t, server).HSet(t.Context(), b.key(), "broken", "{").Err())
 	everyDoor(b, s)
-	proxy.Reply(redistest.Loading, redistest.Any)
+	proxy.All(redistest.Any, redistest.Fate{Answer: redistest.Loading})
 	everyDoor(b, s)
 	written, err := os.ReadFile(file.Name())
 	must(t, err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -16,7 +17,7 @@ type ended struct{ context.Context }
 func (ended) Err() error { return context.Canceled }
 
 func TestAScriptThatWasNotSentIsAnError(t *testing.T) {
-	target := redistest.Start(t, redistest.Password("a-p4ssword"))
+	target := redistest.StartWith(t, redisserver.Options{Password: "a-p4ssword"})
 	for name, test := range map[string]struct {
 		ctx      context.Context
 		password string

@@ -13,6 +13,7 @@ import (
 
 	"visit-counter/internal/backend"
 	"visit-counter/internal/config"
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -48,7 +49,7 @@ func wantSent(t *testing.T, sent *backend.Sent, roundTrips int, commands ...stri
 }
 
 func TestWhatARequestSendsIsNotedAndMasked(t *testing.T) {
-	server := redistest.Start(t, redistest.Password("a-p4ssword-to-keep"))
+	server := redistest.StartWith(t, redisserver.Options{Password: "a-p4ssword-to-keep"})
 	client := oneConnection(t, server, "5s")
 	sha := echo.Hash()[:6] + "…"
 
@@ -82,11 +83,11 @@ func TestWhatARequestSendsIsNotedAndMasked(t *testing.T) {
 
 // The greeting of a connection holds the password, and its time is part of what the request waits for.
 func TestANewConnectionIsNoCommandOfTheRequestsAndPartOfItsTime(t *testing.T) {
-	server := redistest.Start(t, redistest.Password("a-p4ssword-to-keep"))
+	server := redistest.StartWith(t, redisserver.Options{Password: "a-p4ssword-to-keep"})
 	proxy := redistest.NewProxy(t, server)
 	b := open(t, proxy.URL()+"/3")
 	const delay = 20 * time.Millisecond
-	proxy.Delay(delay)
+	proxy.All(redistest.Any, redistest.Fate{Delay: delay})
 	ctx, sent := backend.Trace(t.Context())
 	b.Client.Incr(ctx, "visits:visits")
 	wantSent(t, sent, 1, "INCR visits:…")
@@ -101,7 +102,7 @@ func TestWhatWasNotSentIsNoRoundTripAndWhatWasRepeatedIsOneMore(t *testing.T) {
 	client := oneConnection(t, proxy, "5s")
 	limited, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	proxy.DropNextReplies(1, redistest.Named("incr"))
+	proxy.Next(1, redistest.Named("incr"), redistest.Fate{Cut: true})
 	ctx, sent := backend.Trace(limited)
 	client.Incr(ctx, "visits:visits")
 	wantSent(t, sent, 2, "INCR visits:…", "INCR visits:…")
@@ -122,7 +123,7 @@ func TestAScriptThatTravelsWithOthersIsNotedForItsOwnRequest(t *testing.T) {
 	proxy := redistest.NewProxy(t, server)
 	client := oneConnection(t, proxy, "5s")
 	const delay = 20 * time.Millisecond
-	proxy.Delay(delay)
+	proxy.All(redistest.Any, redistest.Fate{Delay: delay})
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
@@ -135,7 +136,7 @@ func TestAScriptThatTravelsWithOthersIsNotedForItsOwnRequest(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := proxy.Requests("evalsha"); got != n {
+	if got := proxy.Seen("evalsha"); got != n {
 		t.Errorf("%d scripts were sent, want %d", got, n)
 	}
 }

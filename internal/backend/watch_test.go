@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"visit-counter/internal/config"
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -146,7 +147,7 @@ func TestAnAnswerOfRedisIsNoReasonToLook(t *testing.T) {
 
 func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
 	const password = "a-p4ssword-to-keep"
-	server := redistest.Start(t, redistest.Password(password))
+	server := redistest.StartWith(t, redisserver.Options{Password: password})
 	cfg, err := config.Load(config.Environment{Getenv: func(name string) string {
 		return map[string]string{"REDIS_URL": server.URL(), "REDIS_TIMEOUT": "300ms"}[name]
 	}})

@@ -13,6 +13,8 @@ import (
 	"testing/fstest"
 
 	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redistest"
 )
 
 // fixture is a way in which somebody delivers the address of Redis, and what should come of it.
@@ -139,8 +141,8 @@ func bindingTree(t *testing.T, services json.RawMessage) fstest.MapFS {
 }
 
 func TestEachBrokersRedisIsFoundInEveryFormOfDelivery(t *testing.T) {
-	authority := newAuthority(t)
-	for _, f := range readFixtures(t, authority.pem) {
+	authority := redistest.NewCA(t)
+	for _, f := range readFixtures(t, authority.PEM) {
 		for form, env := range f.environments(t) {
 			t.Run(f.name+"/"+form, func(t *testing.T) {
 				c := load(t, env)

@@ -3,19 +3,11 @@ package config
 import (
 	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,71 +23,6 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// authority is a certificate authority that exists only for a test.
-type authority struct {
-	pem  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) authority {
-	t.Helper()
-	key := newKey(t)
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "throwaway authority"},
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(time.Hour),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		KeyUsage:              x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return authority{pem: encodePEM("CERTIFICATE", der), cert: cert, key: key}
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func encodePEM(kind string, der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-}
-
-// issue returns a certificate for the hosts, and its key, in PEM form.
-func (a authority) issue(t *testing.T, hosts []string) (cert, key string) {
-	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2),
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames:     hosts,
-	}
-	private := newKey(t)
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	privateDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return encodePEM("CERTIFICATE", der), encodePEM("PRIVATE KEY", privateDER)
-}
-
 // server is a real redis-server of the test's own, with a plain port and one for TLS.
 type server struct {
 	*redisserver.Server
@@ -106,26 +33,20 @@ type server struct {
 const adminPassword = "for-the-test-alone"
 
 // startServer starts redis-server with a certificate for the hosts. It ends with the test.
-func startServer(t *testing.T, a authority, hosts []string, lines ...string) server {
+func startServer(t *testing.T, ca *redistest.CA, hosts []string, lines ...string) server {
 	t.Helper()
-	dir := t.TempDir()
-	cert, key := a.issue(t, hosts)
-	for name, text := range map[string]string{"ca.pem": a.pem, "cert.pem": cert, "key.pem": key} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	files := ca.Issue(t, hosts...)
 	secured, err := redisserver.ReservePort()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(secured.Release)
 	s := server{tls: net.JoinHostPort("127.0.0.1", strconv.Itoa(secured.Number))}
-	s.Server = redistest.Start(t, redistest.Config(append([]string{
-		"tls-port " + port(s.tls), "tls-auth-clients no", "tls-ca-cert-file " + filepath.Join(dir, "ca.pem"),
-		"tls-cert-file " + filepath.Join(dir, "cert.pem"), "tls-key-file " + filepath.Join(dir, "key.pem"),
+	s.Server = redistest.StartWith(t, redisserver.Options{Config: append([]string{
+		"tls-port " + port(s.tls), "tls-auth-clients no", "tls-ca-cert-file " + files.CAFile,
+		"tls-cert-file " + files.CertFile, "tls-key-file " + files.KeyFile,
 		"user admin on >" + adminPassword + " ~* &* +@all",
-	}, lines...)...))
+	}, lines...)})
 	s.admin = redis.NewClient(&redis.Options{Addr: s.Addr(), Username: "admin", Password: adminPassword, DisableIdentity: true})
 	t.Cleanup(func() { _ = s.admin.Close() })
 	return s
@@ -146,7 +67,7 @@ func startSentinel(t *testing.T, s server, master, user, password string) string
 		fmt.Sprintf("sentinel auth-user %s admin", master),
 		fmt.Sprintf("sentinel auth-pass %s %s", master, adminPassword),
 		fmt.Sprintf("user %s on >%s ~* &* +@all", user, password))
-	sentinel := redistest.Start(t, redistest.Config(lines...), func(o *redisserver.Options) { o.Args = []string{"--sentinel"} })
+	sentinel := redistest.StartWith(t, redisserver.Options{Args: []string{"--sentinel"}, Config: lines})
 	return sentinel.Addr()
 }
 
@@ -196,8 +117,8 @@ func redirect(r Redis, addr string) (first func() string) {
 
 // TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport asks a real redis-server.
 func TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport(t *testing.T) {
-	authority := newAuthority(t)
-	fixtures := readFixtures(t, authority.pem)
+	authority := redistest.NewCA(t)
+	fixtures := readFixtures(t, authority.PEM)
 	var hosts []string
 	for _, f := range fixtures {
 		for _, addr := range f.Want.Addrs {
@@ -238,14 +159,14 @@ func TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport(t *testi
 }
 
 func TestAServerThatNoTrustedAuthorityVouchesForIsRefused(t *testing.T) {
-	ours, foreign := newAuthority(t), newAuthority(t)
+	ours, foreign := redistest.NewCA(t), redistest.NewCA(t)
 	s := startServer(t, foreign, []string{"redis.example.com"})
 	s.allow(t, "", "fake")
 	for name, values := range map[string]map[string]string{
 		"the system's authorities do not know it":    {"REDIS_URL": "rediss://:fake@redis.example.com:6380"},
-		"REDIS_TLS_CA is another authority":          {"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": ours.pem},
-		"its certificate is for another host":        {"REDIS_URL": "rediss://:fake@other.example.com:6380", "REDIS_TLS_CA": foreign.pem},
-		"Heroku's own Redis, with an authority":      {"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": ours.pem, "DYNO": "web.1"},
+		"REDIS_TLS_CA is another authority":          {"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": ours.PEM},
+		"its certificate is for another host":        {"REDIS_URL": "rediss://:fake@other.example.com:6380", "REDIS_TLS_CA": foreign.PEM},
+		"Heroku's own Redis, with an authority":      {"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": ours.PEM, "DYNO": "web.1"},
 		"an add-on on Heroku is verified by default": {"REDISCLOUD_URL": "rediss://:fake@redis.example.com:6380", "DYNO": "web.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -262,17 +183,17 @@ func TestAServerThatNoTrustedAuthorityVouchesForIsRefused(t *testing.T) {
 }
 
 func TestAnAuthorityFromREDIS_TLS_CAIsTrustedAsTextAndAsFile(t *testing.T) {
-	a := newAuthority(t)
-	s := startServer(t, a, []string{"redis.example.com"})
+	ca := redistest.NewCA(t)
+	s := startServer(t, ca, []string{"redis.example.com"})
 	s.allow(t, "", "fake")
 	for name, value := range map[string]string{
-		"text":                          a.pem,
-		"text with \\n for line breaks": strings.ReplaceAll(a.pem, "\n", `\n`),
+		"text":                          ca.PEM,
+		"text with \\n for line breaks": strings.ReplaceAll(ca.PEM, "\n", `\n`),
 		"file":                          "/etc/redis-ca.pem",
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := environment(map[string]string{"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": value, "DYNO": "web.1"}, nil)
-			env.ReadFile = func(name string) ([]byte, error) { return []byte(a.pem), nil }
+			env.ReadFile = func(name string) ([]byte, error) { return []byte(ca.PEM), nil }
 			r := load(t, env).Redis
 			redirect(r, s.tls)
 			client := r.Client()
@@ -285,9 +206,9 @@ func TestAnAuthorityFromREDIS_TLS_CAIsTrustedAsTextAndAsFile(t *testing.T) {
 }
 
 func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUT(t *testing.T) {
-	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
+	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
 	p := redistest.NewProxy(t, s)
-	p.SwallowReplies()
+	p.All(redistest.Any, redistest.Fate{Mute: true})
 	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "500ms"}, nil))
 	client := c.Redis.Client()
 	defer client.Close()
@@ -308,9 +229,9 @@ func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUT(t *testing.T) {
 }
 
 func TestTheDeadlineOfACallIsHonoured(t *testing.T) {
-	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
+	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
 	p := redistest.NewProxy(t, s)
-	p.SwallowReplies()
+	p.All(redistest.Any, redistest.Fate{Mute: true})
 	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "30s"}, nil))
 	client := c.Redis.Client()
 	defer client.Close()
@@ -359,7 +280,7 @@ func TestIdleConnectionsAreClosedBeforeAHostDoesItAfterFiveMinutes(t *testing.T)
 }
 
 func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
-	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
+	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
 	s.allow(t, "", "")
 	r := accepts(t, "REDIS_POOL_SIZE", "7").RedisAt(s.Addr(), "this test")
 	client := r.Client()
@@ -375,7 +296,7 @@ func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
 // TestThePoolIsAHardCapAndCallersWaitForTheirTurn loads the client with many more callers than it
 // may have connections, while the server keeps closing them.
 func TestThePoolIsAHardCapAndCallersWaitForTheirTurn(t *testing.T) {
-	s := startServer(t, newAuthority(t), []string{"redis.example.com"})
+	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
 	s.allow(t, "", "")
 	client := accepts(t, "REDIS_URL", s.URL()).Redis.Client()
 	defer client.Close()
@@ -436,7 +357,7 @@ func (s server) countAndKill(t *testing.T) int {
 // arrival is what the server says of the connection.
 type arrival struct{ user, database, transport string }
 
-func (f fixture) prove(t *testing.T, r Redis, s server, a authority) arrival {
+func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) arrival {
 	t.Helper()
 	s.allow(t, f.Want.User, f.Want.Password)
 	addr := s.Addr()
@@ -445,7 +366,7 @@ func (f fixture) prove(t *testing.T, r Redis, s server, a authority) arrival {
 	}
 	if r.Verified && !f.Want.BringsCA { // the part of the system's authorities is played by ours
 		r.Options.TLSConfig.RootCAs = x509.NewCertPool()
-		r.Options.TLSConfig.RootCAs.AddCert(a.cert)
+		r.Options.TLSConfig.RootCAs.AddCert(ca.Cert)
 	}
 	entry := addr
 	if f.Want.Mode == "sentinel" {

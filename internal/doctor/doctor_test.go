@@ -15,6 +15,7 @@ import (
 	"visit-counter/internal/cli"
 	"visit-counter/internal/config"
 	"visit-counter/internal/doctor"
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -102,7 +103,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestHealthyRedisPassesEverythingAndIsLeftAsItWas(t *testing.T) {
-	server := redistest.Start(t, redistest.AppendOnly(), redistest.Password(password))
+	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Password: password})
 	f := examine(t, "REDIS_URL="+server.URL())
 	if rest := append(f.of(doctor.Warn), f.of(doctor.Fail)...); f.status != 0 || len(rest) > 0 {
 		t.Errorf("exit status %d, %q", f.status, rest)
@@ -183,7 +184,7 @@ func TestHungRedisIsToldInTime(t *testing.T) {
 
 func TestRedisThatHangsHalfwayIsToldInTime(t *testing.T) {
 	proxy := redistest.NewProxy(t, redistest.Start(t))
-	proxy.SwallowNextReplies(1000, redistest.Named("INFO", "CONFIG", "EVALSHA", "SET"))
+	proxy.Next(1000, redistest.Named("INFO", "CONFIG", "EVALSHA", "SET"), redistest.Fate{Mute: true})
 	began := time.Now()
 	examine(t, "REDIS_URL="+proxy.URL(), "REDIS_TIMEOUT=200ms").wants(t, 1, "store", doctor.Fail, "does not answer")
 	if took := time.Since(began); took > 5*time.Second {
@@ -192,7 +193,7 @@ func TestRedisThatHangsHalfwayIsToldInTime(t *testing.T) {
 }
 
 func TestPasswords(t *testing.T) {
-	protected := redistest.Start(t, redistest.Password(password))
+	protected := redistest.StartWith(t, redisserver.Options{Password: password})
 	examine(t, "REDIS_URL=redis://"+protected.Addr()).wants(t, 1, "login", doctor.Fail, "none is configured")
 	examine(t, "REDIS_URL=redis://:wrong@"+protected.Addr()).wants(t, 1, "login", doctor.Fail, "refuses the password")
 	unprotected := redistest.Start(t)
@@ -202,7 +203,7 @@ func TestPasswords(t *testing.T) {
 
 func TestOpenRedisIsToldByWhoCanReachIt(t *testing.T) {
 	is := func(r doctor.Reach) func(netip.Addr) doctor.Reach { return func(netip.Addr) doctor.Reach { return r } }
-	server, protected := redistest.Start(t), redistest.Start(t, redistest.Password(password))
+	server, protected := redistest.Start(t), redistest.StartWith(t, redisserver.Options{Password: password})
 	f := examineAs(t, is(doctor.Everybody), nil, "REDIS_URL="+server.URL())
 	f.wants(t, 1, "exposed", doctor.Fail, "requirepass")
 	f.wants(t, 1, "tls", doctor.Warn, "can be read on the way")
@@ -211,9 +212,9 @@ func TestOpenRedisIsToldByWhoCanReachIt(t *testing.T) {
 }
 
 func TestLoopbackIsNotSafeWhenRedisListensElsewhereToo(t *testing.T) {
-	proxy := redistest.NewProxy(t, redistest.Start(t, redistest.Config("protected-mode no")))
+	proxy := redistest.NewProxy(t, redistest.StartWith(t, redisserver.Options{Config: []string{"protected-mode no"}}))
 	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "exposed", doctor.Pass, "this machine only")
-	proxy.Reply("%1\r\n+bind\r\n+* -::*", func(args []string) bool { return len(args) == 3 && args[2] == "bind" })
+	proxy.All(func(args []string) bool { return len(args) == 3 && args[2] == "bind" }, redistest.Fate{Answer: "%1\r\n+bind\r\n+* -::*"})
 	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "exposed", doctor.Warn, "listens to other machines")
 }
 
@@ -231,30 +232,31 @@ func TestReachIsToldByTheAddress(t *testing.T) {
 }
 
 func TestCertificates(t *testing.T) {
+	ca := redistest.NewCA(t)
+	valid := ca.Issue(t)
 	tests := []struct {
 		name   string
-		kind   redistest.Certificate
+		cert   *redisserver.TLS
 		env    []string // CA stands for the file of the authority
 		exit   int
 		status doctor.Status
 		text   string
 	}{
-		{"private CA, known", redistest.Valid, []string{"REDIS_TLS_CA=CA"}, 0, doctor.Warn, "TLS 1.3, certificate of CN=test CA, valid for less than a day"},
-		{"private CA, unknown", redistest.Valid, nil, 1, doctor.Fail, "set REDIS_TLS_CA"},
-		{"expired", redistest.Expired, []string{"REDIS_TLS_CA=CA"}, 1, doctor.Fail, "has expired on " + time.Now().Add(-time.Hour).Format(time.DateOnly)},
-		{"other name", redistest.WrongHost, []string{"REDIS_TLS_CA=CA"}, 1, doctor.Fail, "for another name: redis.invalid"},
-		{"self-signed", redistest.SelfSigned, nil, 1, doctor.Fail, "not trusted"},
-		{"not verified", redistest.Valid, []string{"REDIS_TLS_VERIFY=false"}, 0, doctor.Warn, "it is not verified: who stands in between"},
-		{"not verified, though it could be", redistest.Valid, []string{"REDIS_TLS_VERIFY=false", "REDIS_TLS_CA=CA"}, 0, doctor.Warn, "though it could be"},
-		{"Heroku", redistest.Valid, []string{"DYNO=web.1"}, 0, doctor.Warn, "it is not verified: who stands in between"},
+		{"private CA, known", valid, []string{"REDIS_TLS_CA=CA"}, 0, doctor.Warn, "TLS 1.3, certificate of CN=test CA, valid for less than a day"},
+		{"private CA, unknown", valid, nil, 1, doctor.Fail, "set REDIS_TLS_CA"},
+		{"expired", ca.IssueExpired(t), []string{"REDIS_TLS_CA=CA"}, 1, doctor.Fail, "has expired on " + time.Now().Add(-time.Hour).Format(time.DateOnly)},
+		{"other name", ca.Issue(t, "redis.invalid"), []string{"REDIS_TLS_CA=CA"}, 1, doctor.Fail, "for another name: redis.invalid"},
+		{"self-signed", redistest.SelfSigned(t), nil, 1, doctor.Fail, "not trusted"},
+		{"not verified", valid, []string{"REDIS_TLS_VERIFY=false"}, 0, doctor.Warn, "it is not verified: who stands in between"},
+		{"not verified, though it could be", valid, []string{"REDIS_TLS_VERIFY=false", "REDIS_TLS_CA=CA"}, 0, doctor.Warn, "though it could be"},
+		{"Heroku", valid, []string{"DYNO=web.1"}, 0, doctor.Warn, "it is not verified: who stands in between"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			files := redistest.TLSFiles(t, tt.kind)
-			server := redistest.Start(t, redistest.TLS(files), redistest.Password(password))
+			server := redistest.StartWith(t, redisserver.Options{TLS: tt.cert, Password: password})
 			env := []string{"REDIS_URL=" + server.URL()}
 			for _, v := range tt.env {
-				env = append(env, strings.Replace(v, "=CA", "="+files.CAFile, 1))
+				env = append(env, strings.Replace(v, "=CA", "="+tt.cert.CAFile, 1))
 			}
 			f := examine(t, env...)
 			f.wants(t, tt.exit, "tls", tt.status, tt.text)
@@ -266,7 +268,7 @@ func TestCertificates(t *testing.T) {
 }
 
 func TestTLSAndPlainAreToldApart(t *testing.T) {
-	secured := redistest.Start(t, redistest.TLS(redistest.TLSFiles(t, redistest.Valid)))
+	secured := redistest.StartWith(t, redisserver.Options{TLS: redistest.NewCA(t).Issue(t)})
 	examine(t, "REDIS_URL=redis://"+secured.Addr()).wants(t, 1, "login", doctor.Fail, "it speaks TLS")
 	plain := redistest.Start(t)
 	examine(t, "REDIS_URL=rediss://"+plain.Addr()).wants(t, 1, "tls", doctor.Fail, "does not complete a TLS handshake")
@@ -276,7 +278,7 @@ func TestReplica(t *testing.T) {
 	master := redistest.Start(t)
 	_, port, err := net.SplitHostPort(master.Addr())
 	must(t, err)
-	replica := redistest.Start(t, redistest.Config("replicaof 127.0.0.1 "+port))
+	replica := redistest.StartWith(t, redisserver.Options{Config: []string{"replicaof 127.0.0.1 " + port}})
 	f := examine(t, "REDIS_URL="+replica.URL())
 	f.wants(t, 1, "role", doctor.Fail, "its master is "+master.Addr())
 	f.wants(t, 1, "store", doctor.Fail, "replica")
@@ -287,10 +289,10 @@ func TestFailingDisk(t *testing.T) {
 		return strings.EqualFold(args[0], "INFO") && len(args) == 2 && args[1] == "persistence"
 	}
 	proxy := redistest.NewProxy(t, redistest.Start(t))
-	proxy.Reply(bulk("aof_enabled:1\r\naof_last_write_status:err"), isPersistence)
+	proxy.All(isPersistence, redistest.Fate{Answer: bulk("aof_enabled:1\r\naof_last_write_status:err")})
 	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 1, "persistence", doctor.Fail, "cannot be written")
 	proxy.Heal()
-	proxy.Reply(bulk("aof_enabled:0\r\nrdb_last_bgsave_status:err"), isPersistence)
+	proxy.All(isPersistence, redistest.Fate{Answer: bulk("aof_enabled:0\r\nrdb_last_bgsave_status:err")})
 	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "persistence", doctor.Warn, "the last snapshot failed")
 }
 
@@ -340,14 +342,14 @@ func TestPersistence(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			server := redistest.Start(t, redistest.Config(tt.config))
+			server := redistest.StartWith(t, redisserver.Options{Config: []string{tt.config}})
 			examine(t, "REDIS_URL="+server.URL()).wants(t, 0, "persistence", tt.status, tt.text)
 		})
 	}
 }
 
 func TestConnections(t *testing.T) {
-	server := redistest.Start(t, redistest.Config("maxclients 20"))
+	server := redistest.StartWith(t, redisserver.Options{Config: []string{"maxclients 20"}})
 	env := "REDIS_URL=" + server.URL()
 	examine(t, env).wants(t, 0, "connections", doctor.Pass, "enough for")
 	examineAs(t, nil, []string{"--instances", "6"}, env).
@@ -377,7 +379,7 @@ func TestConnections(t *testing.T) {
 const storeRights = "~visits:* -@all +evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +set +get +ping"
 
 func TestManagedRedisThatForbidsInfoAndConfigIsNoFailure(t *testing.T) {
-	server := redistest.Start(t, redistest.Config("user default off", "user app on >secret "+storeRights))
+	server := redistest.StartWith(t, redisserver.Options{Config: []string{"user default off", "user app on >secret " + storeRights}})
 	f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
 	for check, status := range map[string]doctor.Status{
 		"persistence": doctor.Warn, "memory": doctor.Warn, "connections": doctor.Warn,
@@ -391,7 +393,7 @@ func TestManagedRedisThatForbidsInfoAndConfigIsNoFailure(t *testing.T) {
 }
 
 func TestRedisThatForbidsConfigOnlyTellsTheRest(t *testing.T) {
-	server := redistest.Start(t, redistest.Config("user default off", "user app on >secret ~* +@all -config"))
+	server := redistest.StartWith(t, redisserver.Options{Config: []string{"user default off", "user app on >secret ~* +@all -config"}})
 	f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
 	f.wants(t, 0, "memory", doctor.Pass, "no limit")
 	f.wants(t, 0, "connections", doctor.Pass, "are left")
@@ -406,7 +408,7 @@ func TestUserWhoMayNotDoWhatTheStoreNeeds(t *testing.T) {
 		"no shared secret": "~visits:session:* +@all",
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := redistest.Start(t, redistest.Config("user default off", "user app on >secret "+rights))
+			server := redistest.StartWith(t, redisserver.Options{Config: []string{"user default off", "user app on >secret " + rights}})
 			f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
 			check := "store"
 			if name == "no shared secret" {
@@ -433,16 +435,16 @@ func TestOldRedisFails(t *testing.T) {
 	isServer := func(args []string) bool {
 		return strings.EqualFold(args[0], "INFO") && len(args) == 2 && args[1] == "server"
 	}
-	proxy.Reply("+redis_version:3.2.12", isServer)
+	proxy.All(isServer, redistest.Fate{Answer: "+redis_version:3.2.12"})
 	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 1, "server", doctor.Fail, "Redis 3.2.12 is too old")
 	proxy.Heal()
-	proxy.Reply(bulk("redis_version:7.2.4\r\nvalkey_version:8.1.0"), isServer)
+	proxy.All(isServer, redistest.Fate{Answer: bulk("redis_version:7.2.4\r\nvalkey_version:8.1.0")})
 	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "server", doctor.Pass, "Valkey 8.1.0")
 }
 
 func TestWrongClocksAreTold(t *testing.T) {
 	proxy := redistest.NewProxy(t, redistest.Start(t))
-	proxy.Reply(fmt.Sprintf("*2\r\n+%d\r\n+0", time.Now().Add(time.Hour).Unix()), redistest.Named("TIME"))
+	proxy.All(redistest.Named("TIME"), redistest.Fate{Answer: fmt.Sprintf("*2\r\n+%d\r\n+0", time.Now().Add(time.Hour).Unix())})
 	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "clock", doctor.Warn, "away from ours")
 }
 

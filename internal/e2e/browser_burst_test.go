@@ -60,7 +60,7 @@ func TestTwentyFiveVisitsAtOnceCountTwentyFive(t *testing.T) {
 	b.open(t, site)
 	b.reload(t)
 	b.count(t, 2)
-	proxy.Delay(200 * time.Millisecond)
+	proxy.All(redistest.Any, redistest.Fate{Delay: 200 * time.Millisecond})
 	b.beginBurst(t)
 	b.await(t, underWay)
 	b.do(t, chromedp.KeyEvent(kb.Enter)) // too early: does nothing
@@ -92,14 +92,14 @@ func TestTwentyFiveAtOnceSayWhenRedisIsGone(t *testing.T) {
 	const counted = 10
 	var asked atomic.Int64
 	visits := redistest.Named("evalsha", "eval")
-	proxy.Reply(redistest.Loading, func(args []string) bool { return visits(args) && asked.Add(1) > counted })
+	proxy.All(func(args []string) bool { return visits(args) && asked.Add(1) > counted }, redistest.Fate{Answer: redistest.Loading})
 	b.burst(t)
 	b.count(t, 1+counted)
 	b.says(t, "#burst", fmt.Sprintf("At once %d", counted), "Lost 0", fmt.Sprintf("The count rose by exactly %d.", counted),
 		"15 of 25 visits failed.", "still loading its data", "Your count is safe.")
 
 	proxy.Refuse()
-	proxy.CutAll()
+	proxy.Cut()
 	b.burst(t)
 	b.count(t, 1+counted) // nothing better is known
 	b.says(t, "#burst", "25 of 25 visits failed.", "Redis cannot be reached.", "Your count is safe.")

@@ -4,12 +4,13 @@ import (
 	"net/http"
 	"testing"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
 func TestRedisAwayIsSaidAndTheCountGoesOn(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t, redistest.AppendOnly())
+	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always"})
 	i := start(t, "REDIS_URL="+server.URL())
 	b := newTab(t)
 	b.tolerate("503")

@@ -8,7 +8,7 @@ import (
 
 func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 	t.Parallel()
-	c := redistest.StartProxiedCluster(t, 2, 0)
+	c := redistest.StartProxiedCluster(t, 2)
 	i := start(t, "REDIS_URL=redis://"+c.Addrs()[0], "REDIS_CLUSTER=true")
 	y := newTally(t, i.url)
 	y.visit()
@@ -24,7 +24,7 @@ func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 		y.acknowledged(20)
 		m.MoveKeys(100)
 		y.acknowledged(20) // From answers ASK
-		if to.Proxy.Requests("asking") == 0 {
+		if to.Proxy.Seen("asking") == 0 {
 			t.Error("the visits were not asked of the node that the slot moves to")
 		}
 		m.Finish()
@@ -36,16 +36,16 @@ func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 
 func TestAnswersLostInAClusterCountOnce(t *testing.T) {
 	t.Parallel()
-	c := redistest.StartProxiedCluster(t, 2, 0)
+	c := redistest.StartProxiedCluster(t, 2)
 	i := start(t, "REDIS_URL="+c.URL())
 	y := newTally(t, i.url)
 	y.visit()
 	master := c.MasterOf("visits:session:" + y.id())
 	for range 5 {
-		master.Proxy.DropNextReplies(3, redistest.Named("evalsha"))
+		master.Proxy.Next(3, redistest.Named("evalsha"), redistest.Fate{Cut: true})
 		y.storm(8)
 	}
-	master.Proxy.SwallowNextReplies(1, redistest.Named("evalsha"))
+	master.Proxy.Next(1, redistest.Named("evalsha"), redistest.Fate{Mute: true})
 	y.storm(8)
 	if got := master.Proxy.Affected(); got != 16 {
 		t.Errorf("%d answers were lost, want 16", got)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"visit-counter/internal/commands"
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -58,7 +59,7 @@ func TestConnectionsToRedisNeverExceedThePool(t *testing.T) {
 		most int
 	}{{"REDIS_POOL_SIZE=", 4}, {"REDIS_POOL_SIZE=2", 2}} {
 		t.Run(pool.env, func(t *testing.T) {
-			server := redistest.Start(t, redistest.Config("user app on nopass allkeys allcommands")) // not those of the test
+			server := redistest.StartWith(t, redisserver.Options{Config: []string{"user app on nopass allkeys allcommands"}}) // not those of the test
 			rdb := redistest.Client(t, server)
 			connections := func() int {
 				list, err := rdb.ClientList(t.Context()).Result()

@@ -35,18 +35,18 @@ const (
 
 // cloud is a platform: how it builds the program, and what it tells an instance.
 type cloud struct {
-	flags        []string                                          // of `go install`
-	certificate  redistest.Certificate                             // of its Redis
-	instanceName func(index int) string                            // on the page
-	environment  func(index int) []string                          // of an instance, without port and Redis
-	binding      func(*redisserver.Server, redistest.Files) string // the variable that says where Redis is
-	source       string                                            // that variable, as the log and the page name it
-	unbound      string                                            // the same for an app without a Redis
-	commands     []string                                          // with which such an app gets one
-	requestID    string                                            // the router's header
-	passesProto  bool                                              // the router passes on a client's X-Forwarded-Proto
-	choosable    bool                                              // the router lets a client choose an instance
-	unverified   int                                               // how often the log warns of the certificate
+	flags        []string                                           // of `go install`
+	certificate  func(testing.TB) *redisserver.TLS                  // of its Redis
+	instanceName func(index int) string                             // on the page
+	environment  func(index int) []string                           // of an instance, without port and Redis
+	binding      func(*redisserver.Server, *redisserver.TLS) string // the variable that says where Redis is
+	source       string                                             // that variable, as the log and the page name it
+	unbound      string                                             // the same for an app without a Redis
+	commands     []string                                           // with which such an app gets one
+	requestID    string                                             // the router's header
+	passesProto  bool                                               // the router passes on a client's X-Forwarded-Proto
+	choosable    bool                                               // the router lets a client choose an instance
+	unverified   int                                                // how often the log warns of the certificate
 
 	bin string // where the built program lies
 }
@@ -59,7 +59,7 @@ func heroku() *cloud {
 		environment: func(index int) []string {
 			return []string{"DYNO=web." + strconv.Itoa(index+1), "HEROKU_APP_NAME=" + appName}
 		},
-		binding:    func(s *redisserver.Server, _ redistest.Files) string { return "REDIS_URL=" + s.URL() },
+		binding:    func(s *redisserver.Server, _ *redisserver.TLS) string { return "REDIS_URL=" + s.URL() },
 		source:     "REDIS_URL",
 		unbound:    "HOME=/app",
 		commands:   []string{"heroku addons:create heroku-redis:mini --app " + appName},
@@ -71,7 +71,7 @@ func heroku() *cloud {
 func cloudFoundry() *cloud {
 	return &cloud{
 		flags:        []string{"-tags", "cloudfoundry", "-buildmode", "pie"},
-		certificate:  redistest.Valid,
+		certificate:  func(t testing.TB) *redisserver.TLS { return redistest.NewCA(t).Issue(t) },
 		instanceName: strconv.Itoa,
 		environment: func(index int) []string {
 			return []string{
@@ -92,7 +92,7 @@ func cloudFoundry() *cloud {
 }
 
 // vcapServices is what Cloud Foundry tells of a Redis that a broker has made.
-func vcapServices(s *redisserver.Server, files redistest.Files) string {
+func vcapServices(s *redisserver.Server, files *redisserver.TLS) string {
 	ca, err := os.ReadFile(files.CAFile)
 	if err != nil {
 		return err.Error()
@@ -158,8 +158,8 @@ func (c *cloud) startAll(t testing.TB, n int, env ...string) []*instance {
 func (c *cloud) redis(t testing.TB) (server *redisserver.Server, variable string) {
 	t.Helper()
 	everything.secret("the password of Redis", redisPassword)
-	files := redistest.TLSFiles(t, c.certificate)
-	server = redistest.Start(t, redistest.TLS(files), redistest.Password(redisPassword))
+	files := c.certificate(t)
+	server = redistest.StartWith(t, redisserver.Options{TLS: files, Password: redisPassword})
 	return server, c.binding(server, files)
 }
 

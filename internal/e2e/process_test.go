@@ -24,7 +24,9 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 		hinder func(*redistest.Proxy, *redisserver.Server)
 		status int
 	}{
-		{"while Redis is slow", func(p *redistest.Proxy, _ *redisserver.Server) { p.Delay(300 * time.Millisecond) }, 200},
+		{"while Redis is slow", func(p *redistest.Proxy, _ *redisserver.Server) {
+			p.All(redistest.Any, redistest.Fate{Delay: 300 * time.Millisecond})
+		}, 200},
 		{"while Redis hangs", func(_ *redistest.Proxy, s *redisserver.Server) { _ = s.Pause() }, 503},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -45,7 +47,7 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 				}
 				return answers
 			}
-			proxy.Delay(200 * time.Millisecond)
+			proxy.All(redistest.Any, redistest.Fate{Delay: 200 * time.Millisecond})
 			for warm, n := visitAtOnce(), 0; n < requests; n++ { // so that all connections to Redis are open
 				<-warm
 			}
@@ -53,10 +55,10 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 			test.hinder(proxy, server)
 			var written atomic.Int64
 			visitor.trace = &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) }}
-			before := proxy.Requests("EVALSHA")
+			before := proxy.Seen("EVALSHA")
 			answers := visitAtOnce()
 			redistest.Wait(t, "the requests to be under way, and some of them to wait for Redis", func() bool {
-				return written.Load() >= requests && proxy.Requests("EVALSHA") > before
+				return written.Load() >= requests && proxy.Seen("EVALSHA") > before
 			})
 			status, after := i.end(t, syscall.SIGTERM)
 			if status != 0 || after > mostDrain {
@@ -142,7 +144,7 @@ func TestSIGKILLLosesNoNumberThatABrowserSaw(t *testing.T) {
 	}{{"of the app", false}, {"of the app and of Redis", true}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			server := redistest.Start(t, redistest.AppendOnly())
+			server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always"})
 			i := start(t, "REDIS_URL="+server.URL())
 			visitor := newBrowser(t)
 			visitor.visit(t, i.url)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"strconv"
@@ -29,7 +30,7 @@ const rigPassword = "p4ss-of-the-rig"
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	everything.secret("a password", rigPassword)
-	r := &rig{server: redistest.Start(t, redistest.AppendOnly(), redistest.Password(rigPassword))}
+	r := &rig{server: redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Password: rigPassword})}
 	r.proxy = redistest.NewProxy(t, r.server)
 	r.admin = redistest.Client(t, r.server)
 	r.app = start(t, "REDIS_URL="+r.proxy.URL())
@@ -79,7 +80,7 @@ func absences() []absence {
 			says:  "cannot be reached",
 		}, {
 			name:  "connections refused",
-			begin: func(_ *testing.T, r *rig) { r.proxy.Refuse(); r.proxy.CutAll() },
+			begin: func(_ *testing.T, r *rig) { r.proxy.Refuse(); r.proxy.Cut() },
 			end:   heal, says: "cannot be reached",
 		}, {
 			name:  "hung",
@@ -92,15 +93,15 @@ func absences() []absence {
 			says: "did not answer in time",
 		}, {
 			name:  "requests vanish",
-			begin: func(_ *testing.T, r *rig) { r.proxy.SwallowRequests() },
+			begin: func(_ *testing.T, r *rig) { r.proxy.All(redistest.Any, redistest.Fate{Lose: true}) },
 			end:   heal, says: "did not answer in time",
 		}, {
 			name:  "answers vanish",
-			begin: func(_ *testing.T, r *rig) { r.proxy.SwallowReplies() },
+			begin: func(_ *testing.T, r *rig) { r.proxy.All(redistest.Any, redistest.Fate{Mute: true}) },
 			end:   heal, says: "did not answer in time",
 		}, {
 			name:  "loading its data",
-			begin: func(_ *testing.T, r *rig) { r.proxy.Reply(redistest.Loading, notHello) },
+			begin: func(_ *testing.T, r *rig) { r.proxy.All(notHello, redistest.Fate{Answer: redistest.Loading}) },
 			end:   heal, says: "still loading",
 		}, {
 			name:  "no connection left",
@@ -265,13 +266,13 @@ func TestShortTroubleIsNotNoticed(t *testing.T) {
 		name  string
 		begin func(*testing.T)
 	}{
-		{"loading", func(*testing.T) { r.proxy.ReplyNext(4, redistest.Loading, visits) }},
-		{"a replica", func(*testing.T) { r.proxy.ReplyNext(4, redistest.ReadOnly, visits) }},
-		{"a master away", func(*testing.T) { r.proxy.ReplyNext(4, redistest.MasterDown, visits) }},
+		{"loading", func(*testing.T) { r.proxy.Next(4, visits, redistest.Fate{Answer: redistest.Loading}) }},
+		{"a replica", func(*testing.T) { r.proxy.Next(4, visits, redistest.Fate{Answer: redistest.ReadOnly}) }},
+		{"a master away", func(*testing.T) { r.proxy.Next(4, visits, redistest.Fate{Answer: redistest.MasterDown}) }},
 		{"a script forgotten", func(t *testing.T) { r.do(t, "SCRIPT FLUSH") }},
-		{"answers lost", func(*testing.T) { r.proxy.DropNextReplies(4, visits) }},
-		{"an answer vanished", func(*testing.T) { r.proxy.SwallowNextReplies(1, visits) }},
-		{"all connections cut", func(*testing.T) { r.proxy.CutAll() }},
+		{"answers lost", func(*testing.T) { r.proxy.Next(4, visits, redistest.Fate{Cut: true}) }},
+		{"an answer vanished", func(*testing.T) { r.proxy.Next(1, visits, redistest.Fate{Mute: true}) }},
+		{"all connections cut", func(*testing.T) { r.proxy.Cut() }},
 		{"half a second of silence", func(t *testing.T) { r.do(t, "CLIENT PAUSE 500 ALL") }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -300,11 +301,21 @@ func TestCountIsExactWhileConnectionsAreCut(t *testing.T) {
 	y := newTally(t, r.app.url)
 	y.visit()
 	id := y.id()
-	r.proxy.CutEvery(5 * time.Millisecond)
+	ctx, stop := context.WithCancel(t.Context())
+	var cutter sync.WaitGroup
+	cutter.Go(func() {
+		for tick := time.Tick(5 * time.Millisecond); ctx.Err() == nil; <-tick {
+			r.proxy.Cut()
+		}
+	})
 	for range 5 {
 		y.storm(40)
 	}
-	r.proxy.Heal()
+	stop()
+	cutter.Wait()
+	if opened := r.proxy.Seen("HELLO"); opened < 20 {
+		t.Errorf("only %d connections were opened, so that hardly one was cut", opened)
+	}
 	back := y.recover(id)
 	y.prove("connections cut every 5 ms", back)
 	if y.acked < y.sent/2 {
@@ -318,7 +329,7 @@ func TestCountIsExactWhileRedisIsSlow(t *testing.T) {
 	y := newTally(t, r.app.url)
 	y.visit()
 	id := y.id()
-	r.proxy.Delay(300 * time.Millisecond)
+	r.proxy.All(redistest.Any, redistest.Fate{Delay: 300 * time.Millisecond})
 	for range 3 {
 		if !y.visit() {
 			t.Error("with Redis slow but alive a visit was refused")
@@ -349,7 +360,7 @@ func TestPasswordMayBeCorrectedWithoutARestart(t *testing.T) {
 	t.Parallel()
 	everything.secret("a password", "right-p4ssword")
 	everything.secret("a password", "wrong-p4ssword")
-	server := redistest.Start(t, redistest.Password("right-p4ssword"))
+	server := redistest.StartWith(t, redisserver.Options{Password: "right-p4ssword"})
 	i := start(t, "REDIS_URL="+strings.Replace(server.URL(), "right", "wrong", 1))
 	y := newTally(t, i.url)
 	if got := y.storm(atOnce); got != 0 {
@@ -439,7 +450,7 @@ func TestADatabaseThatRedisDoesNotHaveIsNamed(t *testing.T) {
 // A server that loads much answers late, and then with LOADING.
 func TestCountIsExactOverALongLoad(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t, redistest.AppendOnly(), redistest.Config("key-load-delay 100"))
+	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Config: []string{"key-load-delay 100"}})
 	i := start(t, "REDIS_URL="+server.URL())
 	y := newTally(t, i.url)
 	y.visit()

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -20,8 +21,8 @@ func TestNoSecretIsToldWhateverGoesWrong(t *testing.T) {
 	for what, text := range map[string]string{"a password": password, "a wrong password": wrong, "SESSION_SECRET": secret} {
 		everything.secret(what, text)
 	}
-	server := redistest.Start(t, redistest.Config(`user visits on ">p4ss+/=!&#%:@ wörd\"\\" ~* +@all`))
-	secured := redistest.Start(t, redistest.TLS(redistest.TLSFiles(t, redistest.Valid)))
+	server := redistest.StartWith(t, redisserver.Options{Config: []string{`user visits on ">p4ss+/=!&#%:@ wörd\"\\" ~* +@all`}})
+	secured := redistest.StartWith(t, redisserver.Options{TLS: redistest.NewCA(t).Issue(t)})
 	address := func(scheme, user, password, host string) string {
 		return "REDIS_URL=" + (&url.URL{Scheme: scheme, User: url.UserPassword(user, password), Host: host}).String()
 	}

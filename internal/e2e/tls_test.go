@@ -6,16 +6,18 @@ import (
 	"strings"
 	"testing"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
 func TestOnlyATrustedRedisIsTalkedTo(t *testing.T) {
 	t.Parallel()
 	var (
-		valid   = redistest.TLSFiles(t, redistest.Valid)
-		own     = redistest.TLSFiles(t, redistest.SelfSigned)
-		other   = redistest.TLSFiles(t, redistest.WrongHost)
-		expired = redistest.TLSFiles(t, redistest.Expired)
+		ca      = redistest.NewCA(t)
+		valid   = ca.Issue(t)
+		expired = ca.IssueExpired(t)
+		own     = redistest.SelfSigned(t)
+		other   = redistest.NewCA(t).Issue(t, "redis.invalid")
 	)
 	plain := redistest.Start(t)
 	for _, test := range []struct {
@@ -25,15 +27,15 @@ func TestOnlyATrustedRedisIsTalkedTo(t *testing.T) {
 		env    string
 		says   string // "" if it works
 	}{
-		{"CA in a file", redistest.Start(t, redistest.TLS(valid)), "rediss", "REDIS_TLS_CA=" + valid.CAFile, ""},
-		{"CA as text", redistest.Start(t, redistest.TLS(valid)), "rediss", "REDIS_TLS_CA=" + readFile(t, valid.CAFile), ""},
-		{"unknown CA", redistest.Start(t, redistest.TLS(valid)), "rediss", "", "is not trusted"},
-		{"another CA", redistest.Start(t, redistest.TLS(valid)), "rediss", "REDIS_TLS_CA=" + other.CAFile, "is not trusted"},
-		{"another host", redistest.Start(t, redistest.TLS(other)), "rediss", "REDIS_TLS_CA=" + other.CAFile, "is for another host"},
-		{"expired", redistest.Start(t, redistest.TLS(expired)), "rediss", "REDIS_TLS_CA=" + expired.CAFile, "is not trusted"},
-		{"self-signed", redistest.Start(t, redistest.TLS(own)), "rediss", "", "is not trusted"},
-		{"self-signed, not verified", redistest.Start(t, redistest.TLS(own)), "rediss", "REDIS_TLS_VERIFY=false", ""},
-		{"plain text to TLS", redistest.Start(t, redistest.TLS(valid)), "redis", "", "whether it wants TLS"},
+		{"CA in a file", redistest.StartWith(t, redisserver.Options{TLS: valid}), "rediss", "REDIS_TLS_CA=" + valid.CAFile, ""},
+		{"CA as text", redistest.StartWith(t, redisserver.Options{TLS: valid}), "rediss", "REDIS_TLS_CA=" + readFile(t, valid.CAFile), ""},
+		{"unknown CA", redistest.StartWith(t, redisserver.Options{TLS: valid}), "rediss", "", "is not trusted"},
+		{"another CA", redistest.StartWith(t, redisserver.Options{TLS: valid}), "rediss", "REDIS_TLS_CA=" + other.CAFile, "is not trusted"},
+		{"another host", redistest.StartWith(t, redisserver.Options{TLS: other}), "rediss", "REDIS_TLS_CA=" + other.CAFile, "is for another host"},
+		{"expired", redistest.StartWith(t, redisserver.Options{TLS: expired}), "rediss", "REDIS_TLS_CA=" + expired.CAFile, "is not trusted"},
+		{"self-signed", redistest.StartWith(t, redisserver.Options{TLS: own}), "rediss", "", "is not trusted"},
+		{"self-signed, not verified", redistest.StartWith(t, redisserver.Options{TLS: own}), "rediss", "REDIS_TLS_VERIFY=false", ""},
+		{"plain text to TLS", redistest.StartWith(t, redisserver.Options{TLS: valid}), "redis", "", "whether it wants TLS"},
 		{"TLS to plain text", plain, "rediss", "", "whether it wants TLS"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,8 +1,10 @@
 package redistest
 
 import (
+	"context"
+	"errors"
 	"net"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +15,10 @@ import (
 )
 
 const (
-	slots       = 16384
-	busOffset   = 10_000 // from a node's port to that of the cluster bus
-	nodeTimeout = "2000" // milliseconds until a silent node counts as failed
+	slots          = 16384
+	nodeTimeout    = "2000"                 // milliseconds until a silent node counts as failed
+	askTimeout     = 500 * time.Millisecond // for one server to say what it knows
+	migrateTimeout = 5 * time.Second        // for one key
 )
 
 // Cluster is a real Redis Cluster. Its methods fail the test when what they wait for does not happen.
@@ -27,8 +30,8 @@ type Cluster struct {
 // Node is one server of a Cluster: Kill, Pause and Restart it as any other.
 type Node struct {
 	*redisserver.Server
-	ID     string
 	Proxy  *Proxy // nil unless made by StartProxiedCluster
+	id     string
 	client *redis.Client
 }
 
@@ -37,73 +40,112 @@ type Node struct {
 // over Kill and Restart.
 func StartCluster(t testing.TB, masters, replicasEach int) *Cluster {
 	t.Helper()
-	return startCluster(t, masters, replicasEach, false)
-}
-
-// StartProxiedCluster is StartCluster with a Proxy in front of each node: the nodes tell clients to connect
-// there. Replicas reach their master through its proxy, too; what nodes say to each other passes by it.
-func StartProxiedCluster(t testing.TB, masters, replicasEach int) *Cluster {
-	t.Helper()
-	return startCluster(t, masters, replicasEach, true)
-}
-
-func startCluster(t testing.TB, masters, replicasEach int, proxied bool) *Cluster {
-	t.Helper()
 	c := &Cluster{t: t}
-	for i := range masters * (1 + replicasEach) {
-		n := startNode(t, proxied)
-		do(t, n.client, "CLUSTER", "SET-CONFIG-EPOCH", i+1)
-		c.Nodes = append(c.Nodes, n)
+	for range masters * (1 + replicasEach) {
+		c.Nodes = append(c.Nodes, startNode(t))
 	}
-	for i, n := range c.Nodes[:masters] {
-		do(t, n.client, "CLUSTER", "ADDSLOTSRANGE", i*slots/masters, (i+1)*slots/masters-1)
-	}
-	for _, n := range c.Nodes[1:] {
-		do(t, c.Nodes[0].client, "CLUSTER", "MEET", "127.0.0.1", port(t, n.announced()), port(t, n.Addr())+busOffset)
-	}
-	Wait(t, "all cluster nodes to know each other", func() bool {
-		return c.all(func(v view) bool { return len(v.lines) == len(c.Nodes) && !v.handshake() })
-	})
-	for i, n := range c.Nodes[masters:] {
-		do(t, n.client, "CLUSTER", "REPLICATE", c.Nodes[i%masters].ID)
-	}
-	Wait(t, "the cluster to be ready", func() bool {
-		return c.all(func(v view) bool { return v.working && v.replicas() == masters*replicasEach })
-	})
+	c.join(masters)
 	return c
 }
 
-func startNode(t testing.TB, proxied bool) *Node {
+// StartProxiedCluster is StartCluster without replicas and with a Proxy in front of each node: the nodes tell
+// clients to connect there. What nodes say to each other passes by it.
+func StartProxiedCluster(t testing.TB, masters int) *Cluster {
 	t.Helper()
-	n := &Node{Server: Start(t, AppendOnly(), Config(
+	c := &Cluster{t: t}
+	for range masters {
+		n := startNode(t)
+		n.Proxy = NewProxy(t, n.Server)
+		must(t, n.client.ConfigSet(t.Context(), "cluster-announce-port", port(n.Proxy.Addr())).Err())
+		must(t, n.client.ConfigRewrite(t.Context()).Err()) // so that it survives Restart
+		c.Nodes = append(c.Nodes, n)
+	}
+	c.join(masters)
+	return c
+}
+
+func startNode(t testing.TB) *Node {
+	t.Helper()
+	server := StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Config: []string{
 		"cluster-enabled yes",
 		"cluster-announce-ip 127.0.0.1",
-		"cluster-node-timeout "+nodeTimeout,
+		"cluster-node-timeout " + nodeTimeout,
 		"repl-diskless-sync-delay 0",
-	))}
-	n.client = Client(t, n.Server)
-	if proxied {
-		n.Proxy = NewProxy(t, n.Server)
-		do(t, n.client, "CONFIG", "SET", "cluster-announce-port", port(t, n.Proxy.Addr()))
-		do(t, n.client, "CONFIG", "REWRITE") // so that it survives Restart
-	}
-	n.ID = do(t, n.client, "CLUSTER", "MYID").(string)
+	}})
+	n := &Node{Server: server, client: Client(t, server)}
+	id, err := n.client.ClusterMyID(t.Context()).Result()
+	must(t, err)
+	n.id = id
 	return n
 }
 
-// announced is where the cluster's clients find the node.
-func (n *Node) announced() string {
-	if n.Proxy != nil {
-		return n.Proxy.Addr()
+// join makes one cluster of the nodes and waits until all of them know that it is complete.
+func (c *Cluster) join(masters int) {
+	c.t.Helper()
+	ctx := c.t.Context()
+	for i, n := range c.Nodes {
+		must(c.t, n.client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err()) // nodes with the same one would quarrel
+		if i < masters {
+			must(c.t, n.client.ClusterAddSlotsRange(ctx, i*slots/masters, (i+1)*slots/masters-1).Err())
+		}
+		must(c.t, c.Nodes[0].client.ClusterMeet(ctx, "127.0.0.1", port(n.Addr())).Err())
 	}
-	return n.Addr()
+	for i, n := range c.Nodes[masters:] {
+		Wait(c.t, "a replica to know its master", func() bool {
+			return n.client.ClusterReplicate(ctx, c.Nodes[i%masters].id).Err() == nil
+		})
+	}
+	Wait(c.t, "the cluster to be ready", func() bool {
+		return !slices.ContainsFunc(c.Nodes, func(n *Node) bool { return !c.completeFor(n, masters) })
+	})
+}
+
+// completeFor reports whether a node finds the cluster working, with all its slots and all its nodes. Replicas
+// without data are not among them.
+func (c *Cluster) completeFor(n *Node, masters int) bool {
+	ranges, err := n.slots()
+	if err != nil || len(ranges) != masters {
+		return false
+	}
+	var addrs []string
+	for _, r := range ranges {
+		for _, node := range r.Nodes {
+			addrs = append(addrs, node.Addr)
+		}
+	}
+	want := c.Addrs()
+	slices.Sort(addrs)
+	slices.Sort(want)
+	return slices.Equal(addrs, want)
+}
+
+// slots asks the node who serves which slots: the master first, then its replicas. It is an error if the node
+// does not answer soon, or finds the cluster not working.
+func (n *Node) slots() ([]redis.ClusterSlot, error) {
+	if !n.Running() {
+		return nil, errors.New("it is down")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	info, err := n.client.ClusterInfo(ctx).Result()
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(info, "cluster_state:ok") {
+		return nil, nil
+	}
+	return n.client.ClusterSlots(ctx).Result()
 }
 
 // Addrs returns where clients find the nodes.
 func (c *Cluster) Addrs() []string {
 	var addrs []string
 	for _, n := range c.Nodes {
-		addrs = append(addrs, n.announced())
+		if n.Proxy != nil {
+			addrs = append(addrs, n.Proxy.Addr())
+		} else {
+			addrs = append(addrs, n.Addr())
+		}
 	}
 	return addrs
 }
@@ -114,103 +156,65 @@ func (c *Cluster) URL() string {
 	return "redis://" + addrs[0] + "?addr=" + strings.Join(addrs[1:], "&addr=")
 }
 
-// Client returns a cluster client with which a test looks at its data.
-func (c *Cluster) Client() *redis.ClusterClient {
-	client := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs:                      c.Addrs(),
-		ContextTimeoutEnabled:      true,
-		ClusterStateReloadInterval: time.Second,
-		DisableIdentity:            true,
-	})
-	c.t.Cleanup(func() { _ = client.Close() }) // the test may have closed it
-	return client
-}
-
 // MasterOf returns the master of a key's slot, as soon as every node that answers finds the cluster working
 // and names the same one, and that one answers. So, after its Kill or Pause, it waits for the failover and
 // returns the new master.
 func (c *Cluster) MasterOf(key string) (master *Node) {
 	c.t.Helper()
-	slot := c.slot(key)
-	Wait(c.t, "a master of slot "+strconv.Itoa(slot), func() bool {
-		master = agreedMaster(c.views(), slot)
+	Wait(c.t, "a master of "+key, func() bool {
+		master = c.agreedMaster(key)
 		return master != nil
 	})
 	return master
 }
 
-// ReplicasOf returns the replicas of a master, as it sees them.
-func (c *Cluster) ReplicasOf(master *Node) []*Node {
-	c.t.Helper()
-	v, err := master.view()
-	if err != nil {
-		c.t.Fatalf("cluster node: %v", err)
-	}
-	var replicas []*Node
+// agreedMaster returns the key's master if all nodes that answer agree on it, and it is one of them.
+func (c *Cluster) agreedMaster(key string) (master *Node) {
+	named := map[string]bool{}
 	for _, n := range c.Nodes {
-		if v.masterOf(n.ID) == master.ID {
-			replicas = append(replicas, n)
+		if id, err := n.masterOf(key); err == nil {
+			named[id] = true
+			if id == n.id {
+				master = n
+			}
 		}
 	}
-	return replicas
-}
-
-// slot asks any node that answers for the slot of a key.
-func (c *Cluster) slot(key string) (slot int) {
-	c.t.Helper()
-	Wait(c.t, "any cluster node", func() bool {
-		views := c.views()
-		if len(views) == 0 {
-			return false
-		}
-		n, err := views[0].node.client.ClusterKeySlot(c.t.Context(), key).Result()
-		slot = int(n)
-		return err == nil
-	})
-	return slot
-}
-
-// views returns what the nodes that answer see.
-func (c *Cluster) views() []view {
-	var views []view
-	for _, n := range c.Nodes {
-		if v, err := n.view(); err == nil {
-			views = append(views, v)
-		}
+	if len(named) != 1 {
+		return nil
 	}
-	return views
+	return master
 }
 
-// all reports whether all nodes answer with a view that is good.
-func (c *Cluster) all(good func(view) bool) bool {
-	views := c.views()
-	for _, v := range views {
-		if !good(v) {
-			return false
-		}
-	}
-	return len(views) == len(c.Nodes)
-}
-
-// do runs a command that must work.
-func do(t testing.TB, client *redis.Client, args ...any) any {
-	t.Helper()
-	answer, err := client.Do(t.Context(), args...).Result()
+// masterOf asks the node for the id of the key's master; "" if it finds the cluster not working.
+func (n *Node) masterOf(key string) (id string, err error) {
+	ranges, err := n.slots()
 	if err != nil {
-		t.Fatalf("%v: %v", args[:2], err)
+		return "", err
 	}
-	return answer
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	slot, err := n.client.ClusterKeySlot(ctx, key).Result()
+	if err != nil {
+		return "", err
+	}
+	for _, r := range ranges {
+		if r.Start <= int(slot) && int(slot) <= r.End {
+			return r.Nodes[0].ID, nil
+		}
+	}
+	return "", nil
 }
 
-func port(t testing.TB, addr string) int {
+// must fails the test unless err is nil.
+func must(t testing.TB, err error) {
 	t.Helper()
-	_, text, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+}
+
+// port returns the port of an address.
+func port(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
 }

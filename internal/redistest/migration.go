@@ -1,34 +1,35 @@
 package redistest
 
-// migrateTimeout is how long one MIGRATE may take, in milliseconds.
-const migrateTimeout = 5000
-
 // Migration is a slot on its way from one master to another, as redis-cli --cluster reshard moves it, but
-// step by step. While it is under way, From answers for keys that it still holds and ASK for all others;
-// after Finish it answers MOVED.
+// step by step. While it is under way, the old master answers for keys that it still holds and ASK for all
+// others; after Finish it answers MOVED.
 type Migration struct {
-	From, To *Node
-	Slot     int
 	c        *Cluster
+	from, to *Node
+	key      string
+	slot     int
 }
 
 // Migrate starts to move the slot of a key to another master. No key has moved yet when it returns.
 func (c *Cluster) Migrate(key string, to *Node) *Migration {
 	c.t.Helper()
-	m := &Migration{From: c.MasterOf(key), To: to, Slot: c.slot(key), c: c}
-	do(c.t, to.client, "CLUSTER", "SETSLOT", m.Slot, "IMPORTING", m.From.ID)
-	do(c.t, m.From.client, "CLUSTER", "SETSLOT", m.Slot, "MIGRATING", to.ID)
+	m := &Migration{c: c, from: c.MasterOf(key), to: to, key: key}
+	slot, err := to.client.ClusterKeySlot(c.t.Context(), key).Result()
+	must(c.t, err)
+	m.slot = int(slot)
+	m.set(to, "IMPORTING", m.from)
+	m.set(m.from, "MIGRATING", to)
 	return m
 }
 
 // MoveKeys moves at most n keys of the slot and returns how many it found.
 func (m *Migration) MoveKeys(n int) int {
-	t := m.c.t
-	t.Helper()
-	keys := do(t, m.From.client, "CLUSTER", "GETKEYSINSLOT", m.Slot, n).([]any)
-	if len(keys) > 0 {
-		args := []any{"MIGRATE", "127.0.0.1", port(t, m.To.Addr()), "", 0, migrateTimeout, "KEYS"}
-		do(t, m.From.client, append(args, keys...)...)
+	m.c.t.Helper()
+	ctx := m.c.t.Context()
+	keys, err := m.from.client.ClusterGetKeysInSlot(ctx, m.slot, n).Result()
+	must(m.c.t, err)
+	for _, key := range keys {
+		must(m.c.t, m.from.client.Migrate(ctx, "127.0.0.1", port(m.to.Addr()), key, 0, migrateTimeout).Err())
 	}
 	return len(keys)
 }
@@ -36,14 +37,16 @@ func (m *Migration) MoveKeys(n int) int {
 // Finish moves the keys that are left, tells the masters who owns the slot now and returns when all nodes
 // know.
 func (m *Migration) Finish() {
-	t := m.c.t
-	t.Helper()
+	m.c.t.Helper()
 	for m.MoveKeys(100) > 0 {
 	}
-	for _, n := range []*Node{m.To, m.From} {
-		do(t, n.client, "CLUSTER", "SETSLOT", m.Slot, "NODE", m.To.ID)
-	}
-	Wait(t, "all nodes to know where the slot is", func() bool {
-		return agreedMaster(m.c.views(), m.Slot) == m.To
-	})
+	m.set(m.to, "NODE", m.to)
+	m.set(m.from, "NODE", m.to)
+	Wait(m.c.t, "all nodes to know where the slot is", func() bool { return m.c.agreedMaster(m.key) == m.to })
+}
+
+// set tells a node what the slot has to do with another one.
+func (m *Migration) set(n *Node, state string, other *Node) {
+	m.c.t.Helper()
+	must(m.c.t, n.client.Do(m.c.t.Context(), "CLUSTER", "SETSLOT", m.slot, state, other.id).Err())
 }

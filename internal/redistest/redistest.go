@@ -22,41 +22,19 @@ const (
 	waitInterval = 10 * time.Millisecond
 )
 
-// Option changes how Start runs the server.
-type Option func(*redisserver.Options)
-
-// AppendOnly makes the server keep every acknowledged write over Kill and Restart.
-func AppendOnly() Option {
-	return func(o *redisserver.Options) { o.AppendOnly, o.Fsync = true, "always" }
-}
-
-// Password sets the password of the default user.
-func Password(password string) Option {
-	return func(o *redisserver.Options) { o.Password = password }
-}
-
-// Config adds lines of redis.conf.
-func Config(lines ...string) Option {
-	return func(o *redisserver.Options) { o.Config = append(o.Config, lines...) }
-}
-
-// TLS makes the server speak only TLS, with the certificate of files.
-func TLS(files Files) Option {
-	return func(o *redisserver.Options) {
-		o.TLS = &redisserver.TLS{CertFile: files.CertFile, KeyFile: files.KeyFile, CAFile: files.CAFile}
-	}
-}
-
 // Start runs a redis-server for the test: on a free port, empty, in a directory of its own.
-func Start(t testing.TB, opts ...Option) *redisserver.Server {
+func Start(t testing.TB) *redisserver.Server {
 	t.Helper()
-	var o redisserver.Options
-	for _, opt := range opts {
-		opt(&o)
-	}
+	return StartWith(t, redisserver.Options{})
+}
+
+// StartWith is Start for a server with a password, with TLS, or with a configuration of its own. A server that
+// must keep every acknowledged write over Kill and Restart is AppendOnly, with Fsync "always".
+func StartWith(t testing.TB, options redisserver.Options) *redisserver.Server {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	s, err := redisserver.Start(ctx, o)
+	s, err := redisserver.Start(ctx, options)
 	if err != nil {
 		t.Fatalf("this test needs a real Redis: %v", err)
 	}
@@ -85,22 +63,22 @@ type Target interface {
 }
 
 // Client returns a plain client with which a test looks at its data. It never repeats a command, honours
-// deadlines and believes every certificate.
+// deadlines and accepts every certificate.
 func Client(t testing.TB, target Target) *redis.Client {
 	t.Helper()
-	opts, err := redis.ParseURL(target.URL())
+	options, err := redis.ParseURL(target.URL())
 	if err != nil {
 		t.Fatalf("the address of a test server: %v", err)
 	}
-	opts.MaxRetries = -1
-	opts.DialerRetries = 1
-	opts.ContextTimeoutEnabled = true
-	opts.DisableIdentity = true
-	opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	if opts.TLSConfig != nil {
-		opts.TLSConfig = &tls.Config{InsecureSkipVerify: true}
+	options.MaxRetries = -1
+	options.DialerRetries = 1
+	options.ContextTimeoutEnabled = true
+	options.DisableIdentity = true
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if options.TLSConfig != nil {
+		options.TLSConfig = &tls.Config{InsecureSkipVerify: true}
 	}
-	client := redis.NewClient(opts)
+	client := redis.NewClient(options)
 	t.Cleanup(func() { _ = client.Close() }) // the test may have closed it
 	return client
 }
@@ -111,12 +89,11 @@ func Wait(t testing.TB, what string, met func() bool) {
 	t.Helper()
 	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
-	timeout := time.NewTimer(waitTimeout)
-	defer timeout.Stop()
+	timeout := time.After(waitTimeout)
 	for !met() {
 		select {
 		case <-tick.C:
-		case <-timeout.C:
+		case <-timeout:
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}

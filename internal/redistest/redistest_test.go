@@ -1,15 +1,20 @@
 package redistest_test
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
 	"runtime"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -20,11 +25,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wantValue checks what is stored, and that c works.
-func wantValue(t *testing.T, c redis.Cmdable, key, want string) {
+func want[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
-	if got, err := c.Get(t.Context(), key).Result(); got != want || err != nil {
-		t.Errorf("%s = %q, %v, want %q", key, got, err, want)
+	if got != want {
+		t.Errorf("%s = %v, want %v", what, got, want)
 	}
 }
 
@@ -50,57 +54,131 @@ func TestMissingServerFailsTheTestInOneLine(t *testing.T) {
 		redistest.Start(f)
 	}()
 	<-done
-	const want = "this test needs a real Redis: redis-server is not installed " +
-		"(apt-get install redis-server, or brew install redis)"
-	if f.failure != want {
-		t.Errorf("failure = %q, want %q", f.failure, want)
+	want(t, "failure", f.failure, "this test needs a real Redis: redis-server is not installed "+
+		"(apt-get install redis-server, or brew install redis)")
+}
+
+// setup returns a proxy, a client through it, which speaks RESP3 and has a password, and one past it.
+func setup(t *testing.T) (p *redistest.Proxy, through, direct *redis.Client) {
+	t.Helper()
+	server := redistest.StartWith(t, redisserver.Options{Password: "p@ss/word"})
+	p = redistest.NewProxy(t, server)
+	return p, redistest.Client(t, p), redistest.Client(t, server)
+}
+
+// lost reports whether a connection ended before the answer came.
+func lost(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
+
+func TestWhatWasCutIsExecutedWithAllThatCameWithIt(t *testing.T) {
+	p, through, direct := setup(t)
+	p.Next(1, redistest.Writes, redistest.Fate{Cut: true})
+	must(t, through.Exists(t.Context(), "n").Err()) // a read is spared
+	if err := through.Incr(t.Context(), "n").Err(); !lost(err) {
+		t.Errorf("INCR = %v, want a lost connection", err)
 	}
+	want(t, "n", direct.Get(t.Context(), "n").Val(), "1")
+	want(t, "n through the proxy", through.Get(t.Context(), "n").Val(), "1")
+
+	p.Next(1, redistest.Named("incr"), redistest.Fate{Cut: true})
+	_, err := through.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
+		for range 100 {
+			pipe.Incr(t.Context(), "n")
+		}
+		return nil
+	})
+	if !lost(err) {
+		t.Errorf("a pipeline = %v, want a lost connection", err)
+	}
+	want(t, "n after the pipeline", direct.Get(t.Context(), "n").Val(), "101")
+	want(t, "commands affected", p.Affected(), 2)
 }
 
-func TestDataSurvivesKillAndRestart(t *testing.T) {
-	s := redistest.Start(t, redistest.AppendOnly(), redistest.Config("maxclients 50"))
-	c := redistest.Client(t, s)
-	must(t, c.Set(t.Context(), "k", "v", 0).Err())
-	s.Kill()
-	redistest.Restart(t, s)
-	wantValue(t, c, "k", "v")
+func TestAnswersOfTheProxyKeepTheirPlaceInAPipeline(t *testing.T) {
+	p, through, direct := setup(t)
+	must(t, direct.Set(t.Context(), "big", strings.Repeat("x\r\n", 50_000), 0).Err())
+	p.Next(2, redistest.Named("incr"), redistest.Fate{Answer: redistest.ReadOnly})
+	cmds, _ := through.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
+		pipe.Incr(t.Context(), "n")
+		pipe.Get(t.Context(), "big")
+		pipe.Incr(t.Context(), "n")
+		pipe.Info(t.Context(), "server") // of a type that only RESP3 has
+		pipe.Incr(t.Context(), "n")
+		return nil
+	})
+	for i, refused := range []bool{true, false, true, false, false} {
+		err := cmds[i].Err()
+		if got := err != nil && strings.HasPrefix(err.Error(), "READONLY"); got != refused || err != nil != refused {
+			t.Errorf("command %d: %v, want refused = %t", i, err, refused)
+		}
+	}
+	want(t, "length of the long answer", len(cmds[1].(*redis.StringCmd).Val()), 150_000)
+	want(t, "INFO", strings.Contains(cmds[3].(*redis.StringCmd).Val(), "redis_version:"), true)
+	want(t, "n", direct.Get(t.Context(), "n").Val(), "1")
+	want(t, "commands affected", p.Affected(), 2)
+	want(t, "increments seen", p.Seen("INCR"), 3)
 }
 
-func TestCertificatesAreRefusedForTheReasonAskedFor(t *testing.T) {
-	var (
-		unknown x509.UnknownAuthorityError
-		host    x509.HostnameError
-		invalid x509.CertificateInvalidError
-	)
-	tests := []struct {
-		name   string
-		kind   redistest.Certificate
-		trusts bool // the CA
-		as     any  // nil: accepted
+func TestLostAndMutedCommandsDifferInWhatIsExecuted(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		fate  redistest.Fate
+		value string
 	}{
-		{"valid", redistest.Valid, true, nil},
-		{"valid, unknown CA", redistest.Valid, false, &unknown},
-		{"expired", redistest.Expired, true, &invalid},
-		{"wrong host", redistest.WrongHost, true, &host},
-		{"self-signed", redistest.SelfSigned, false, &unknown},
-		{"self-signed, pinned", redistest.SelfSigned, true, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			files := redistest.TLSFiles(t, tt.kind)
-			s := redistest.Start(t, redistest.TLS(files))
-			pool := x509.NewCertPool()
-			if tt.trusts {
-				pool = files.Pool
+		{"lost", redistest.Fate{Lose: true}, ""},
+		{"muted", redistest.Fate{Mute: true}, "1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p, through, direct := setup(t)
+			p.Next(1, redistest.Named("incr"), test.fate)
+			failed := make(chan error)
+			go func() { failed <- through.Incr(t.Context(), "n").Err() }()
+			redistest.Wait(t, "the command", func() bool { return p.Affected() == 1 })
+			want(t, "n", direct.Get(t.Context(), "n").Val(), test.value)
+			p.Heal()
+			if err := <-failed; !lost(err) {
+				t.Errorf("INCR = %v, want that Heal closes its connection", err)
 			}
-			c := redis.NewClient(&redis.Options{
-				Addr: s.Addr(), MaxRetries: -1, DialerRetries: 1, TLSConfig: &tls.Config{RootCAs: pool},
-			})
-			defer c.Close()
-			err := c.Ping(t.Context()).Err()
-			if tt.as == nil && err != nil || tt.as != nil && !errors.As(err, tt.as) {
-				t.Errorf("PING: %v, want %T", err, tt.as)
-			}
+			must(t, through.Ping(t.Context()).Err())
 		})
 	}
+}
+
+func TestDelaysConcernABatchOnceAndEndWithHeal(t *testing.T) {
+	p, through, _ := setup(t)
+	must(t, through.Ping(t.Context()).Err())
+	const delay = 50 * time.Millisecond
+	p.All(redistest.Any, redistest.Fate{Delay: delay})
+	began := time.Now()
+	_, err := through.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
+		for range 100 {
+			pipe.Ping(t.Context())
+		}
+		return nil
+	})
+	must(t, err)
+	if took := time.Since(began); took < delay || took > 50*delay {
+		t.Errorf("100 commands at once took %v, want %v", took, delay)
+	}
+	p.All(redistest.Any, redistest.Fate{Delay: time.Hour})
+	answered := make(chan error)
+	go func() { answered <- through.Incr(t.Context(), "n").Err() }()
+	redistest.Wait(t, "the command", func() bool { return p.Seen("INCR") == 1 })
+	p.Heal()
+	must(t, <-answered)
+}
+
+func TestConnectionsAreRefusedUntilHeal(t *testing.T) {
+	p, through, _ := setup(t)
+	must(t, through.Ping(t.Context()).Err())
+	p.Refuse()
+	must(t, through.Ping(t.Context()).Err()) // the present connection stays
+	if _, err := net.Dial("tcp", p.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dial: %v, want connection refused", err)
+	}
+	p.Cut()
+	if err := through.Ping(t.Context()).Err(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("PING = %v, want that there is no connection", err)
+	}
+	p.Heal()
+	must(t, through.Ping(t.Context()).Err())
 }

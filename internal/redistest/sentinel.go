@@ -3,6 +3,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -19,8 +20,8 @@ const sentinels = 3
 // Sentinel is a master and a replica that three real Sentinels watch, two of which must agree on a failure.
 // Its methods fail the test when what they wait for does not happen.
 type Sentinel struct {
-	Servers   []*redisserver.Server // at first the master, then the replica
 	Sentinels []*redisserver.Server
+	servers   []*redisserver.Server // at first the master, then the replica
 	clients   map[*redisserver.Server]*redis.Client
 	t         testing.TB
 }
@@ -30,69 +31,44 @@ type Sentinel struct {
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
 	s := &Sentinel{t: t, clients: map[*redisserver.Server]*redis.Client{}}
-	noDelay := Config("repl-diskless-sync-delay 0")
-	master := s.start(AppendOnly(), noDelay)
-	replicaOf := fmt.Sprintf("replicaof 127.0.0.1 %d", port(t, master.Addr()))
-	replica := s.start(AppendOnly(), noDelay, Config(replicaOf))
-	s.Servers = []*redisserver.Server{master, replica}
+	replicated := redisserver.Options{AppendOnly: true, Fsync: "always", Config: []string{"repl-diskless-sync-delay 0"}}
+	master := s.start(replicated)
+	replicated.Config = append(replicated.Config, "replicaof 127.0.0.1 "+port(master.Addr()))
+	replica := s.start(replicated)
+	s.servers = []*redisserver.Server{master, replica}
 	Wait(t, "the replica to be in sync", func() bool {
-		return strings.Contains(s.info(replica), "master_link_status:up")
+		return strings.Contains(s.info(replica, "replication"), "master_link_status:up")
 	})
 	for range sentinels {
-		s.Sentinels = append(s.Sentinels, s.start(sentinelMode(port(t, master.Addr()))))
+		s.Sentinels = append(s.Sentinels, s.start(redisserver.Options{Args: []string{"--sentinel"}, Config: []string{
+			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %s %d", SentinelName, port(master.Addr()), sentinels/2+1),
+			"sentinel down-after-milliseconds " + SentinelName + " 1000",
+			"sentinel failover-timeout " + SentinelName + " 3000",
+		}}))
 	}
-	Wait(t, "the Sentinels to know each other", func() bool {
-		for _, sentinel := range s.Sentinels {
-			if !s.ready(sentinel) {
-				return false
-			}
-		}
-		return true
-	})
+	all := fmt.Sprintf("status=ok,address=%s,slaves=1,sentinels=%d", master.Addr(), sentinels)
+	for _, sentinel := range s.Sentinels {
+		Wait(t, "a Sentinel to know the replica and the others", func() bool {
+			return strings.Contains(s.info(sentinel, "sentinel"), all)
+		})
+	}
 	return s
 }
 
-func (s *Sentinel) start(opts ...Option) *redisserver.Server {
+func (s *Sentinel) start(options redisserver.Options) *redisserver.Server {
 	s.t.Helper()
-	server := Start(s.t, opts...)
+	server := StartWith(s.t, options)
 	s.clients[server] = Client(s.t, server)
 	return server
 }
 
-func sentinelMode(masterPort int) Option {
-	return func(o *redisserver.Options) {
-		o.Args = []string{"--sentinel"}
-		o.Config = []string{
-			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d %d", SentinelName, masterPort, sentinels/2+1),
-			"sentinel down-after-milliseconds " + SentinelName + " 1000",
-			"sentinel failover-timeout " + SentinelName + " 3000",
-		}
-	}
-}
-
-func (s *Sentinel) addrs() (addrs []string) {
+// URL returns the addresses of the Sentinels as one URL, as go-redis' ParseFailoverURL reads it.
+func (s *Sentinel) URL() string {
+	var addrs []string
 	for _, sentinel := range s.Sentinels {
 		addrs = append(addrs, sentinel.Addr())
 	}
-	return addrs
-}
-
-// URL returns the addresses of the Sentinels as one URL, as go-redis' ParseFailoverURL reads it.
-func (s *Sentinel) URL() string {
-	addrs := s.addrs()
 	return "redis://" + addrs[0] + "?master_name=" + SentinelName + "&addr=" + strings.Join(addrs[1:], "&addr=")
-}
-
-// Client returns a client of the present master, whichever that is, with which a test looks at its data.
-func (s *Sentinel) Client() *redis.Client {
-	client := redis.NewFailoverClient(&redis.FailoverOptions{
-		MasterName:            SentinelName,
-		SentinelAddrs:         s.addrs(),
-		ContextTimeoutEnabled: true,
-		DisableIdentity:       true,
-	})
-	s.t.Cleanup(func() { _ = client.Close() }) // the test may have closed it
-	return client
 }
 
 // Master returns the server that all Sentinels that answer call the master, as soon as it answers as one. So,
@@ -106,15 +82,7 @@ func (s *Sentinel) Master() (master *redisserver.Server) {
 	return master
 }
 
-// Replica returns the server that is not the Master. It may be down.
-func (s *Sentinel) Replica() *redisserver.Server {
-	s.t.Helper()
-	if s.Master() == s.Servers[0] {
-		return s.Servers[1]
-	}
-	return s.Servers[0]
-}
-
+// agreedMaster returns the server that all Sentinels that answer call the master, if it finds so, too.
 func (s *Sentinel) agreedMaster() *redisserver.Server {
 	named := map[string]bool{}
 	for _, sentinel := range s.Sentinels {
@@ -122,42 +90,34 @@ func (s *Sentinel) agreedMaster() *redisserver.Server {
 			named[addr] = true
 		}
 	}
-	for _, server := range s.Servers {
-		if len(named) == 1 && named[server.Addr()] && strings.Contains(s.info(server), "role:master") {
+	for _, server := range s.servers {
+		if len(named) == 1 && named[server.Addr()] && strings.Contains(s.info(server, "replication"), "role:master") {
 			return server
 		}
 	}
 	return nil
 }
 
-// masterAddr asks one Sentinel; it returns "" if there is no answer.
+// masterAddr asks a Sentinel; it returns "" if there is no answer.
 func (s *Sentinel) masterAddr(sentinel *redisserver.Server) string {
 	if !sentinel.Running() {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), viewTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	answer, err := s.clients[sentinel].Do(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SentinelName).StringSlice()
-	if err != nil || len(answer) != 2 {
+	if err != nil {
 		return ""
 	}
-	return answer[0] + ":" + answer[1]
+	return net.JoinHostPort(answer[0], answer[1])
 }
 
-// info asks a server about its replication; it returns "" if there is no answer.
-func (s *Sentinel) info(server *redisserver.Server) string {
+// info returns a section of what a server says of itself; "" if there is no answer.
+func (s *Sentinel) info(server *redisserver.Server, section string) string {
 	if !server.Running() {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), viewTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	return s.clients[server].Info(ctx, "replication").Val()
-}
-
-// ready reports whether a Sentinel knows all the others and the replica.
-func (s *Sentinel) ready(sentinel *redisserver.Server) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), viewTimeout)
-	defer cancel()
-	info := s.clients[sentinel].Info(ctx, "sentinel").Val()
-	return strings.Contains(info, fmt.Sprintf("status=ok,address=%s,slaves=1,sentinels=%d", s.Servers[0].Addr(), sentinels))
+	return s.clients[server].Info(ctx, section).Val()
 }

@@ -1,0 +1,121 @@
+package redistest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"visit-counter/internal/redisserver"
+)
+
+// CA is a certificate authority that exists only for a test.
+type CA struct {
+	Cert *x509.Certificate
+	PEM  string // Cert as text
+	key  *ecdsa.PrivateKey
+}
+
+// NewCA makes an authority. It is trusted by nobody, not even by other authorities of the test.
+func NewCA(t testing.TB) *CA {
+	t.Helper()
+	template := certificate("test CA", nil)
+	template.IsCA = true
+	template.BasicConstraintsValid = true
+	template.KeyUsage = x509.KeyUsageCertSign
+	key := newKey(t)
+	cert := sign(t, template, template, key, key)
+	return &CA{Cert: cert, PEM: encode("CERTIFICATE", cert.Raw), key: key}
+}
+
+// Issue makes a key and a certificate for a server of these names, valid from yesterday until tomorrow. Without
+// names it is for this machine: 127.0.0.1, ::1 and localhost. The files are in a temporary directory of the test.
+func (ca *CA) Issue(t testing.TB, names ...string) *redisserver.TLS {
+	t.Helper()
+	return ca.issue(t, certificate("test server", names))
+}
+
+// IssueExpired makes a certificate for a server of this machine that has expired an hour ago.
+func (ca *CA) IssueExpired(t testing.TB) *redisserver.TLS {
+	t.Helper()
+	template := certificate("test server", nil)
+	template.NotAfter = time.Now().Add(-time.Hour)
+	return ca.issue(t, template)
+}
+
+func (ca *CA) issue(t testing.TB, template *x509.Certificate) *redisserver.TLS {
+	t.Helper()
+	key := newKey(t)
+	return writeFiles(t, sign(t, template, ca.Cert, key, ca.key), key, ca.Cert)
+}
+
+// SelfSigned makes a certificate for a server of this machine that is its own authority.
+func SelfSigned(t testing.TB) *redisserver.TLS {
+	t.Helper()
+	template := certificate("test server", nil)
+	key := newKey(t)
+	cert := sign(t, template, template, key, key)
+	return writeFiles(t, cert, key, cert)
+}
+
+// certificate describes what is signed.
+func certificate(subject string, names []string) *x509.Certificate {
+	c := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: subject},
+		NotBefore:   time.Now().Add(-24 * time.Hour),
+		NotAfter:    time.Now().Add(24 * time.Hour),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:    names,
+	}
+	if len(names) == 0 {
+		c.DNSNames = []string{"localhost"}
+		c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	}
+	return c
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	return key
+}
+
+// sign makes the certificate that template describes for key, signed by parent with parentKey.
+func sign(t testing.TB, template, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
+	must(t, err)
+	cert, err := x509.ParseCertificate(der)
+	must(t, err)
+	return cert
+}
+
+func writeFiles(t testing.TB, cert *x509.Certificate, key *ecdsa.PrivateKey, ca *x509.Certificate) *redisserver.TLS {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	must(t, err)
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		must(t, os.WriteFile(path, []byte(encode(kind, der)), 0o600))
+		return path
+	}
+	return &redisserver.TLS{
+		CertFile: write("server.crt", "CERTIFICATE", cert.Raw),
+		KeyFile:  write("server.key", "PRIVATE KEY", der),
+		CAFile:   write("ca.crt", "CERTIFICATE", ca.Raw),
+	}
+}
+
+func encode(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
