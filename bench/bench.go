@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,7 +50,7 @@ type row struct {
 	commands int             // to Redis, per visit
 	lost     int64
 	back     int64 // sessions that came back after a reset
-	resident int   // KiB, after everything
+	resident int   // bytes, after everything
 }
 
 // round is one measurement of a row.
@@ -64,36 +61,27 @@ type round struct {
 
 // bench is the programs under test and what they share.
 type bench struct {
-	plan      plan
-	dir       string // temporary
-	server    *redisserver.Server
-	rdb       *redis.Client
-	generator string
-	generate  generator
-	rows      []*row
-	binary    int64 // bytes of our app
-	raw       *csv.Writer
-	closers   []func() error
+	plan    plan
+	dir     string // temporary
+	server  *redisserver.Server
+	rdb     *redis.Client
+	rows    []*row
+	binary  int64 // bytes of our app
+	closers []func() error
 }
 
 // newBench starts a Redis, builds the app and starts all programs. The caller closes it.
-func newBench(ctx context.Context, p plan, raw io.Writer) (_ *bench, err error) {
-	b := &bench{plan: p, raw: csv.NewWriter(raw)}
+func newBench(ctx context.Context, p plan) (_ *bench, err error) {
+	b := &bench{plan: p}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close())
 		}
 	}()
-	if err := b.raw.Write(rawColumns()); err != nil {
-		return nil, err
-	}
 	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
 		return nil, err
 	}
 	b.closers = append(b.closers, func() error { return os.RemoveAll(b.dir) })
-	if b.generator, b.generate, err = bestGenerator(b.dir, p.length); err != nil {
-		return nil, err
-	}
 	if b.server, err = redisserver.Start(ctx, redisserver.Options{}); err != nil {
 		return nil, err
 	}
@@ -132,6 +120,7 @@ func (b *bench) start(ctx context.Context) error {
 	for _, other := range []*row{
 		{name: "gin, no Redis", accept: html, store: ""},
 		{name: limitRow, accept: html, store: "limit"},
+		{name: "target-lua", accept: html, store: "lua"},
 		{name: redigoRow, accept: html, store: "redigo"},
 		{name: "scs + goredisstore", accept: html, store: "scs"},
 	} {
@@ -202,7 +191,7 @@ func buildApp(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return bin, os.WriteFile(bin, built, 0o700) //nolint:gosec // it is a program
+	return bin, os.WriteFile(bin, built, 0o700)
 }
 
 // measure loads all rows in turn, and then looks at what does not depend on time.
@@ -240,25 +229,8 @@ func (b *bench) round(ctx context.Context, conns int) error {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 		r.rounds[conns] = append(r.rounds[conns], m)
-		if err := b.raw.Write(rawLine(len(r.rounds[conns]), r.name, conns, m)); err != nil {
-			return err
-		}
-		b.raw.Flush()
 	}
-	return b.raw.Error()
-}
-
-// rawColumns are the names of what [rawLine] writes. All times are in microseconds, those of the processors per request.
-func rawColumns() []string {
-	return []string{"round", "program", "connections", "requests", "failed", "took", "p50", "p99", "app_cpu", "redis_cpu"}
-}
-
-// rawLine is one measurement as the file of single measurements has it.
-func rawLine(number int, name string, conns int, m round) []string {
-	return []string{
-		strconv.Itoa(number), name, strconv.Itoa(conns), strconv.Itoa(m.requests), strconv.Itoa(m.failed),
-		micros(m.took), micros(m.p50), micros(m.p99), micros(m.app), micros(m.redis),
-	}
+	return nil
 }
 
 // once loads a row for a while.
@@ -271,7 +243,7 @@ func (b *bench) once(ctx context.Context, r *row, conns int) (round, error) {
 			return round{}, err
 		}
 	}
-	l, err := b.generate(ctx, target{r.process.url, r.accept, r.cookies}, conns, b.plan.length)
+	l, err := generate(ctx, target{r.process.url, r.accept, r.cookies}, conns, b.plan.length)
 	if err != nil {
 		return round{}, err
 	}
@@ -286,7 +258,7 @@ func (b *bench) once(ctx context.Context, r *row, conns int) (round, error) {
 
 // examine looks at what does not depend on time.
 func (b *bench) examine(ctx context.Context, r *row) (err error) {
-	if r.resident, err = residentKB(r.process.cmd.Process.Pid); err != nil || r.store == "" {
+	if r.resident, err = residentBytes(r.process.cmd.Process.Pid); err != nil || r.store == "" {
 		return err
 	}
 	if r.commands, err = commandsPerVisit(ctx, b.rdb, r.process.url); err != nil {

@@ -3,25 +3,16 @@ package main
 import (
 	"bufio"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 )
-
-//go:embed wrk.lua
-var wrkScript string
 
 // target is what a load visits.
 type target struct {
@@ -38,52 +29,7 @@ type load struct {
 	p50, p99 time.Duration
 }
 
-// A generator keeps conns connections busy with visits for a time.
-type generator func(ctx context.Context, t target, conns int, d time.Duration) (load, error)
-
-// bestGenerator returns wrk if it is installed, because it costs least, else our own. wrk knows whole seconds only.
-func bestGenerator(dir string, length time.Duration) (name string, g generator, err error) {
-	bin, err := exec.LookPath("wrk")
-	if err != nil || length%time.Second != 0 {
-		return "the benchmark's own generator", generate, nil
-	}
-	script := filepath.Join(dir, "wrk.lua")
-	return "wrk", wrk(bin, script), os.WriteFile(script, []byte(wrkScript), 0o600)
-}
-
-func wrk(bin, script string) generator {
-	return func(ctx context.Context, t target, conns int, d time.Duration) (load, error) {
-		file := filepath.Join(filepath.Dir(script), "cookies")
-		if err := os.WriteFile(file, []byte(strings.Join(t.cookies, "\n")+"\n"), 0o600); err != nil {
-			return load{}, err
-		}
-		cmd := exec.CommandContext(ctx, bin, "--threads", "1", "--connections", strconv.Itoa(conns),
-			"--duration", strconv.Itoa(int(d.Seconds()))+"s", "--script", script, t.url)
-		cmd.Env = []string{"COOKIES=" + file, "ACCEPT=" + t.accept}
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			return load{}, fmt.Errorf("wrk: %w\n%s", err, out)
-		}
-		return parseWrk(string(out))
-	}
-}
-
-func parseWrk(out string) (load, error) {
-	_, line, _ := strings.Cut(out, "measured ")
-	var l load
-	var took, p50, p99 int
-	if _, err := fmt.Sscan(line, &l.requests, &l.failed, &p50, &p99, &took); err != nil {
-		return load{}, fmt.Errorf("wrk printed something else than the script's line: %w\n%s", err, out)
-	}
-	if l.requests == 0 {
-		return load{}, errors.New("the load was not served")
-	}
-	l.took = time.Duration(took) * time.Microsecond
-	l.p50, l.p99 = time.Duration(p50)*time.Microsecond, time.Duration(p99)*time.Microsecond
-	return l, nil
-}
-
-// generate is a generator for machines without wrk: a goroutine per connection that writes prepared requests.
+// generate keeps conns connections busy with visits for a time: a goroutine per connection that writes prepared requests.
 func generate(ctx context.Context, t target, conns int, d time.Duration) (load, error) {
 	where, err := url.Parse(t.url)
 	if err != nil {
@@ -114,7 +60,7 @@ func visitor(ctx context.Context, host string, requests [][]byte, from int, end 
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	answers := bufio.NewReader(conn)
 	var times []time.Duration
 	for i, start := from, time.Now(); start.Before(end); i++ {
@@ -141,7 +87,7 @@ func readAnswer(r *bufio.Reader) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	_, err = io.Copy(io.Discard, response.Body)
 	return response.StatusCode == http.StatusOK, err
 }

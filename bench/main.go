@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,16 +22,15 @@ func main() {
 	}
 	var p plan
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds of each row")
-	flag.DurationVar(&p.length, "length", 4*time.Second, "length of one measurement, in whole seconds")
+	flag.DurationVar(&p.length, "length", 4*time.Second, "length of one measurement")
 	flag.IntVar(&p.visits, "visits", 2000, "concurrent visits of which none may be lost")
 	flag.IntVar(&p.resets, "resets", 200, "resets of which none may be undone")
 	flag.IntVar(&p.stored, "stored", 0, "instead, compare our cost in an empty Redis with that beside so many sessions")
 	flag.StringVar(&p.old, "old", "", "another build of the app, to be measured too")
-	raw := flag.String("raw", "rounds.csv", "file for every single measurement")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	exit(run(ctx, p, *raw, os.Stdout))
+	exit(run(ctx, p, os.Stdout))
 }
 
 func exit(err error) {
@@ -41,28 +41,16 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// run measures and prints the report; every single measurement goes to the file raw.
-func run(ctx context.Context, p plan, raw string, out io.Writer) (err error) {
-	file, err := os.Create(raw)
+// run measures and prints the report.
+func run(ctx context.Context, p plan, out io.Writer) error {
+	b, err := newBench(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closed := file.Close(); err == nil {
-			err = closed
-		}
-	}()
-	b, err := newBench(ctx, p, file)
-	if err != nil {
-		return err
-	}
-	defer b.close()
 	if p.stored > 0 {
-		return b.compareStored(ctx, out)
+		err = b.compareStored(ctx, out)
+	} else if err = b.measure(ctx); err == nil {
+		report(out, b)
 	}
-	if err := b.measure(ctx); err != nil {
-		return err
-	}
-	report(out, b)
-	return nil
+	return errors.Join(err, b.close())
 }

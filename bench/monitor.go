@@ -26,7 +26,7 @@ func commandsPerVisit(ctx context.Context, rdb *redis.Client, url string) (int, 
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if _, err := conn.Write([]byte("MONITOR\r\n")); err != nil {
 		return 0, err
 	}

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // process is a running program under test.
@@ -56,7 +56,7 @@ func freePort(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return port, err
 }
@@ -79,35 +79,22 @@ func awaitOK(ctx context.Context, url string) error {
 	}
 }
 
-// tick is the unit of the times in /proc/PID/stat: USER_HZ is 100 on every Linux that Go runs on.
-const tick = 10 * time.Millisecond
-
 // cpuTime returns how much processor time a process has used, in the kernel and outside, with all its threads.
 func cpuTime(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, fmt.Errorf("the benchmark needs Linux: %w", err)
-	}
-	// The second field is the program's name in parentheses; fields 14 and 15 are utime and stime.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	user, err := strconv.Atoi(fields[11])
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * tick, err
+	stat, err := procStat(pid)
+	return time.Duration(stat.CPUTime() * float64(time.Second)), err
 }
 
-// residentKB returns how much memory a process has resident, in KiB.
-func residentKB(pid int) (int, error) {
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+// residentBytes returns how much memory a process has resident.
+func residentBytes(pid int) (int, error) {
+	stat, err := procStat(pid)
+	return stat.ResidentMemory(), err
+}
+
+func procStat(pid int) (procfs.ProcStat, error) {
+	process, err := procfs.NewProc(pid)
 	if err != nil {
-		return 0, err
+		return procfs.ProcStat{}, fmt.Errorf("the benchmark needs Linux: %w", err)
 	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			return strconv.Atoi(strings.Fields(rest)[0])
-		}
-	}
-	return 0, io.ErrUnexpectedEOF
+	return process.Stat()
 }

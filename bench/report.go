@@ -13,9 +13,9 @@ import (
 
 // report prints what was measured as Markdown.
 func report(w io.Writer, b *bench) {
-	fmt.Fprintf(w, "%s, %s, %d CPUs; %d rounds of %v, in turn; load by %s; %d sessions a row.\n\n",
+	fmt.Fprintf(w, "%s, %s, %d CPUs; %d rounds of %v, in turn; %d sessions a row.\n\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), b.plan.rounds, b.plan.length,
-		b.generator, sessionsPerRow)
+		sessionsPerRow)
 	for _, conns := range []int{manyConns, oneConn} {
 		fmt.Fprintf(w, "### %d connections\n\n", conns)
 		b.speeds(w, conns)
@@ -28,14 +28,14 @@ func report(w io.Writer, b *bench) {
 
 func (b *bench) speeds(w io.Writer, conns int) {
 	line(w, "program", "req/s", "p50 µs", "p99 µs", "app CPU µs", "Redis CPU µs",
-		"CPU ÷ limit", "req/s ÷ limit", "p50 ÷ limit", "CPU ÷ redigo", "req/s ÷ redigo")
-	line(w, slices.Concat([]string{"---"}, slices.Repeat([]string{"--:"}, 10))...)
+		"CPU ÷ limit", "req/s ÷ limit", "p50 ÷ limit", "Redis CPU ÷ limit", "CPU ÷ redigo", "req/s ÷ redigo", "p50 ÷ redigo")
+	line(w, slices.Concat([]string{"---"}, slices.Repeat([]string{"--:"}, 12))...)
 	limit, redigo := b.find(limitRow).rounds[conns], b.find(redigoRow).rounds[conns]
 	for _, r := range b.rows {
 		own := r.rounds[conns]
 		line(w, r.name, whole(median(own, rate)), whole(median(own, p50)), whole(median(own, p99)), tenths(median(own, appCPU)),
 			tenths(median(own, redisCPU)), ratio(own, limit, appCPU), ratio(own, limit, rate), ratio(own, limit, p50),
-			ratio(own, redigo, appCPU), ratio(own, redigo, rate))
+			ratio(own, limit, redisCPU), ratio(own, redigo, appCPU), ratio(own, redigo, rate), ratio(own, redigo, p50))
 	}
 }
 
@@ -48,7 +48,7 @@ func (b *bench) counts(w io.Writer) {
 		if r.store == "" {
 			commands, lost, back = "0", "–", "–"
 		}
-		line(w, r.name, strconv.Itoa(r.failed()), commands, lost, back, tenths(float64(r.resident)/1024), whole(r.process.first.Seconds()*1000))
+		line(w, r.name, strconv.Itoa(r.failed()), commands, lost, back, tenths(float64(r.resident)/1e6), whole(r.process.first.Seconds()*1000))
 	}
 }
 
@@ -93,7 +93,3 @@ func middle(values []float64) float64 {
 
 func whole(v float64) string  { return strconv.FormatFloat(math.Round(v), 'f', 0, 64) }
 func tenths(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
-
-func micros(d time.Duration) string {
-	return strconv.FormatFloat(float64(d.Nanoseconds())/1000, 'f', 1, 64)
-}

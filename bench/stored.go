@@ -23,7 +23,7 @@ func (b *bench) compareStored(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer full.Close()
+	defer func() { _ = full.Close() }()
 	for _, server := range []*redisserver.Server{b.server, full} {
 		row := &row{name: fmt.Sprintf("%d sessions", sessionsPerRow), accept: json, store: "redisstore"}
 		if err := b.add(ctx, server, app, nil, appEnv(server, "4"), row); err != nil {
@@ -57,7 +57,7 @@ func (b *bench) reportStored(out io.Writer) {
 func fill(ctx context.Context, addr string, n int) error {
 	const batch = 5000
 	rdb := redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: -1})
-	defer rdb.Close()
+	defer func() { _ = rdb.Close() }()
 	keys, _, err := rdb.Scan(ctx, 0, "visits:session:*", 100).Result()
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ func send(ctx context.Context, client *http.Client, method, url, cookie string) 
 	if err != nil {
 		return answer{}, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return answer{}, err
