@@ -35,7 +35,7 @@ func NewCA(t testing.TB) *CA {
 	return &CA{Cert: cert, PEM: encode("CERTIFICATE", cert.Raw), key: key}
 }
 
-// Issue makes a key and a certificate for a server of these names, valid from yesterday until tomorrow. Without
+// Issue makes a key and a certificate for a server of these names or addresses, valid from yesterday until tomorrow. Without
 // names it is for this machine: 127.0.0.1, ::1 and localhost. The files are in a temporary directory of the test.
 func (ca *CA) Issue(t testing.TB, names ...string) *redisserver.TLS {
 	t.Helper()
@@ -73,7 +73,13 @@ func certificate(subject string, names []string) *x509.Certificate {
 		NotAfter:    time.Now().Add(24 * time.Hour),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    names,
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			c.IPAddresses = append(c.IPAddresses, ip)
+		} else {
+			c.DNSNames = append(c.DNSNames, name)
+		}
 	}
 	if len(names) == 0 {
 		c.DNSNames = []string{"localhost"}
