@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"visit-counter/internal/backend"
+	"visit-counter/internal/config"
 	"visit-counter/internal/redistest"
 )
 
@@ -42,7 +43,7 @@ func BenchmarkVisit(b *testing.B) {
 func newRoutes(b *testing.B) http.Handler {
 	b.Helper()
 	env := map[string]string{"REDIS_URL": redistest.Start(b).URL()}
-	cfg, err := LoadConfig(func(name string) string { return env[name] })
+	cfg, err := config.Load(func(name string) string { return env[name] })
 	if err != nil {
 		b.Fatal(err)
 	}

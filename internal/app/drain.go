@@ -9,12 +9,12 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"visit-counter/internal/config"
 )
 
 const (
-	// drainTimeout is how long requests under way may take after SIGTERM: Cloud Foundry kills after 10 seconds.
-	drainTimeout = 7 * time.Second
-	// lingerTime is the part of it in which connections are kept open for a request that may already be on its way.
+	// lingerTime is the part of [config.DrainTimeout] in which connections are kept open for a request that may already be on its way.
 	lingerTime = time.Second
 	// acceptTimeout is how long the server may take to accept the connections that the kernel has already made.
 	acceptTimeout = 50 * time.Millisecond
@@ -39,8 +39,8 @@ func serveUntil(ctx context.Context, l *net.TCPListener, routes http.Handler, dr
 	}
 	listener.stop(ended) // from now on a router is refused, and asks another instance
 	draining.Store(true)
-	log.Info("stopping", slog.String("at_most", drainTimeout.String()))
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	log.Info("stopping", slog.String("at_most", config.DrainTimeout.String()))
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.DrainTimeout)
 	defer cancel()
 	if !open.drain(drain, server) {
 		log.Warn("some requests did not end in time")

@@ -3,7 +3,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -35,7 +34,7 @@ const gcPercent = 300
 // Serve runs one instance: configuration, listen, Redis, pages, store, routes, serve, drain.
 func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
 	started := time.Now().UTC().Truncate(time.Millisecond)
-	cfg, err := LoadConfig(getenv)
+	cfg, err := config.Load(getenv)
 	if err != nil {
 		return fmt.Errorf("the configuration has mistakes:\n%w", err)
 	}
@@ -91,18 +90,6 @@ func limitMemory(cfg config.Config, getenv func(string) string) {
 	if cfg.MemoryLimit > 0 {
 		debug.SetMemoryLimit(cfg.MemoryLimit / 4 * 3) // the rest is for what Go does not count, the 14 MB of the program first
 	}
-}
-
-// LoadConfig reads the environment and .env.
-func LoadConfig(getenv func(string) string) (config.Config, error) {
-	dotenv, dotenvErr := config.ReadDotenv(".env")
-	env := config.OS(dotenv)
-	env.Getenv = getenv
-	cfg, err := config.Load(env)
-	if cfg.Platform != config.Local {
-		dotenvErr = nil // not read there
-	}
-	return cfg, errors.Join(dotenvErr, err)
 }
 
 // newLogger returns the process's log: text for people at a terminal, else JSON.

@@ -30,7 +30,7 @@ const calls = "calls"
 func oneConnection(t *testing.T, target redistest.Target, timeout string) redis.UniversalClient {
 	t.Helper()
 	env := map[string]string{"REDIS_URL": target.URL(), "REDIS_POOL_SIZE": "1", "REDIS_TIMEOUT": timeout}
-	cfg, err := config.Load(config.Environment{Getenv: func(name string) string { return env[name] }})
+	cfg, err := config.Load(func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)
 	}

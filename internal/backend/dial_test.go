@@ -13,9 +13,9 @@ import (
 
 func TestTheFirstCommandAfterRedisIsBackSucceeds(t *testing.T) {
 	server := redistest.Start(t)
-	cfg, err := config.Load(config.Environment{Getenv: func(name string) string {
+	cfg, err := config.Load(func(name string) string {
 		return map[string]string{"REDIS_URL": server.URL(), "REDIS_POOL_SIZE": "2"}[name]
-	}})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ const (
 func open(t *testing.T, url string) *backend.Backend {
 	t.Helper()
 	env := map[string]string{"REDIS_URL": url}
-	cfg, err := config.Load(config.Environment{Getenv: func(name string) string { return env[name] }})
+	cfg, err := config.Load(func(name string) string { return env[name] })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -148,9 +148,9 @@ func TestAnAnswerOfRedisIsNoReasonToLook(t *testing.T) {
 func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
 	const password = "a-p4ssword-to-keep"
 	server := redistest.StartWith(t, redisserver.Options{Password: password})
-	cfg, err := config.Load(config.Environment{Getenv: func(name string) string {
+	cfg, err := config.Load(func(name string) string {
 		return map[string]string{"REDIS_URL": server.URL(), "REDIS_TIMEOUT": "300ms"}[name]
-	}})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"visit-counter/internal/app"
 	"visit-counter/internal/cli"
+	"visit-counter/internal/config"
 	"visit-counter/internal/demo"
 	"visit-counter/internal/doctor"
 )
@@ -30,7 +31,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out, er
 			{Name: "serve", About: "serve one instance", Run: cli.NoFlags("serve", aboutServe, app.Serve)},
 			{Name: "demo", About: "run several instances behind one address, and break them", Run: demo.Run},
 			{Name: "prove", About: "prove every promise against such instances, or against a deployed app", Run: demo.Prove},
-			{Name: "doctor", About: "look at the Redis that serving would use, and say what to do", Run: doctor.Command{Load: app.LoadConfig}.Run},
+			{Name: "doctor", About: "look at the Redis that serving would use, and say what to do", Run: doctor.Command{Load: config.Load}.Run},
 			{Name: "version", About: "say which build this is", Run: cli.NoFlags("version", aboutVersion, version)},
 		},
 	}

@@ -18,12 +18,12 @@ func TestCommandReachesTheConfiguredRedis(t *testing.T) {
 		{"none", "OTHER", "x", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			cfg, err := config.Load(config.Environment{Getenv: func(name string) string {
+			cfg, err := config.Load(func(name string) string {
 				if name == test.env {
 					return test.url
 				}
 				return ""
-			}})
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

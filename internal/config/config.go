@@ -1,30 +1,17 @@
-// Package config turns the environment of the process into a checked [Config]: the app's own
-// variables with their defaults, the presets of the platform it runs on, and the address of
-// Redis, wherever the platform has put it.
+// Package config turns the environment of the process into a checked [Config]: the app's own variables with their
+// defaults, the presets of the platform it runs on, and the address of Redis, wherever the platform has put it.
 //
-// It reads and decides; it opens no connection, logs nothing and changes nothing. The variables
-// are read with a few small functions of its own rather than with a struct-tag library, because
-// every message has to name the variable as the reader of .env.example knows it, say what to do,
-// and never quote a value that may be secret.
+// It reads and decides; it opens no connection, logs nothing and changes nothing. The table of variables is in [Load].
+// It is code rather than struct tags because a message has to say what to write instead and must never quote a value,
+// which may be a secret.
 package config
 
 import (
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
-)
-
-// Platform is where the process runs, told by the variables that each platform always sets.
-type Platform string
-
-// The platforms that have presets of their own; everything that is neither Heroku nor Cloud
-// Foundry is Local.
-const (
-	Local        Platform = "local"
-	Heroku       Platform = "heroku"        // DYNO is set
-	CloudFoundry Platform = "cloud-foundry" // VCAP_APPLICATION is set
 )
 
 // The values of [Config.Store].
@@ -34,25 +21,8 @@ const (
 	StoreMemory = "memory"
 )
 
-// Environment is everything [Load] may look at. A nil function finds nothing.
-type Environment struct {
-	Getenv   func(name string) string                 // the process environment
-	Dotenv   map[string]string                        // the parsed .env; ignored on a platform
-	ReadFile func(name string) ([]byte, error)        // certificates, bindings, container limits
-	ReadDir  func(name string) ([]fs.DirEntry, error) // bindings delivered as files
-	Hostname func() (string, error)                   // for the name of a local instance
-}
-
-// OS returns the environment of this process, with what [ReadDotenv] found in .env.
-func OS(dotenv map[string]string) Environment {
-	return Environment{
-		Getenv:   os.Getenv,
-		Dotenv:   dotenv,
-		ReadFile: os.ReadFile,
-		ReadDir:  os.ReadDir,
-		Hostname: os.Hostname,
-	}
-}
+// DrainTimeout is how long requests under way may take after SIGTERM: Cloud Foundry kills after 10 seconds.
+const DrainTimeout = 7 * time.Second
 
 // Config is the configuration of one process. All of it is checked.
 type Config struct {
@@ -60,9 +30,9 @@ type Config struct {
 	AppName  string // of the app on its platform, for people; "" where it is not known
 	Port     int    // to listen on, all interfaces
 
-	// Store is StoreRedis or StoreMemory where that is decided, and StoreAuto where it takes a
-	// look at the network: on a developer's machine with no Redis configured. On a platform it
-	// is never StoreAuto: with none bound it is StoreRedis and Redis is the zero value.
+	// Store is StoreRedis or StoreMemory where that is decided, and StoreAuto where it takes a look at the network: on
+	// a developer's machine with no Redis configured. On a platform it is never StoreAuto: with none bound it is
+	// StoreRedis and Redis is the zero value.
 	Store string
 
 	Redis         Redis         // the zero value where none is configured
@@ -84,18 +54,17 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat string // "text", "json", or "auto": text on a terminal, else json
 
-	// MemoryLimit is the container's limit in bytes, 0 where it is unknown, where there is none
-	// and where GOMEMLIMIT has already been set.
+	// MemoryLimit is the container's limit in bytes, 0 where it is unknown, where there is none and where GOMEMLIMIT
+	// has already been set.
 	MemoryLimit int64
 
-	// Warnings are whole sentences for the operator about settings that work but surprise.
-	// None of them holds a secret.
+	// Warnings are whole sentences for the operator about settings that work but surprise. None of them holds a secret.
 	Warnings []string
 }
 
-// Cookie returns the full name of the session cookie: CookieName, with the __Host- prefix where
-// the cookie is Secure. JSESSIONID keeps its bare name, because Cloud Foundry's router pins a
-// visitor by exactly that name, and seeing it happen is the only reason to choose it.
+// Cookie returns the full name of the session cookie: CookieName, with the __Host- prefix where the cookie is Secure.
+// JSESSIONID keeps its bare name, because Cloud Foundry's router pins a visitor by exactly that name, and seeing it
+// happen is the only reason to choose it.
 func (c Config) Cookie() string {
 	if c.Secure && c.CookieName != stickyCookie {
 		return "__Host-" + c.CookieName
@@ -103,34 +72,68 @@ func (c Config) Cookie() string {
 	return c.CookieName
 }
 
-// Load reads the configuration from env. The error joins every mistake there is, one line each;
-// each line starts with the name of the variable at fault and says what to write instead. On an
-// error only Platform is set.
-func Load(env Environment) (Config, error) {
-	r := newReader(env)
-	c := Config{
-		Platform:           r.platform,
-		AppName:            r.appName(),
-		Port:               r.integer("PORT", 8080, 1, 65535),
-		RedisTimeout:       r.duration("REDIS_TIMEOUT", time.Second, 10*time.Millisecond),
-		RedisPoolSize:      r.integer("REDIS_POOL_SIZE", 4, 1, 1000),
-		SessionSecrets:     r.secrets("SESSION_SECRET"),
-		SessionTTL:         r.duration("SESSION_TTL", 24*time.Hour, time.Second),
-		SessionMaxLifetime: r.duration("SESSION_MAX_LIFETIME", 0, time.Second),
-		CookieName:         r.cookieName("COOKIE_NAME", "session"),
-		KeyPrefix:          r.keyPrefix("KEY_PREFIX", "visits:"),
-		Secure:             r.boolOrAuto("FORCE_HTTPS", r.platform != Local),
-		TrustedProxies:     r.proxies("TRUSTED_PROXIES"),
-		DemoControls:       r.boolean("DEMO_CONTROLS", false),
-		LogLevel:           r.logLevel("LOG_LEVEL"),
-		LogFormat:          r.logFormat("LOG_FORMAT"),
-		MemoryLimit:        r.memoryLimit(),
+// Load reads the configuration from the process environment, whose variables getenv returns, and off the platforms from
+// the file .env in the working directory. The error joins every mistake there is, one line each; each line starts with
+// the name of the variable at fault and says what to write instead. On an error only Platform is set.
+func Load(getenv func(name string) string) (Config, error) {
+	var names []string
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		names = append(names, name)
 	}
-	c.Instance = r.instance("INSTANCE", c.Port)
-	r.findRedis(&c)
-	c.Warnings = r.warnings
-	if len(r.errs) > 0 {
-		return Config{Platform: r.platform}, errors.Join(r.errs...)
+	return newLoader(getenv, names).load()
+}
+
+func (l *loader) load() (Config, error) {
+	hosted := l.platform != Local
+	logFormat := "auto"
+	if hosted {
+		logFormat = "json"
+	}
+	port := setting(l, "PORT", 8080, integer(1, 65535))
+	instance := l.defaultInstance(port)
+	c := Config{
+		Platform: l.platform,
+		AppName:  l.appName(),
+		Port:     port,
+
+		Store: setting(l, "SESSION_STORE", StoreAuto, oneOf("auto, redis or memory",
+			words[string]{"auto": StoreAuto, "redis": StoreRedis, "memory": StoreMemory})),
+
+		RedisTimeout:  setting(l, "REDIS_TIMEOUT", time.Second, duration(10*time.Millisecond, maxRedisTimeout)),
+		RedisPoolSize: setting(l, "REDIS_POOL_SIZE", 4, integer(1, 1000)),
+
+		SessionSecrets:     setting(l, "SESSION_SECRET", nil, l.secrets),
+		SessionTTL:         setting(l, "SESSION_TTL", 24*time.Hour, duration(time.Second, maxTTL)),
+		SessionMaxLifetime: setting(l, "SESSION_MAX_LIFETIME", 0, except("none", 0, duration(time.Second, maxTTL))),
+
+		CookieName: setting(l, "COOKIE_NAME", "session", l.cookieName),
+		KeyPrefix:  setting(l, "KEY_PREFIX", "visits:", keyPrefix),
+
+		Secure: setting(l, "FORCE_HTTPS", hosted, oneOf("auto, true or false",
+			words[bool]{"auto": hosted, "true": true, "1": true, "false": false, "0": false})),
+		TrustedProxies: setting(l, "TRUSTED_PROXIES", l.routers(), except("none", nil, except("auto", l.routers(), l.proxies))),
+		Instance:       setting(l, "INSTANCE", instance, except("auto", instance, instanceName)),
+		DemoControls:   setting(l, "DEMO_CONTROLS", false, boolean),
+
+		LogLevel: setting(l, "LOG_LEVEL", slog.LevelInfo, oneOf("debug, info, warn or error", words[slog.Level]{
+			"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError})),
+		LogFormat: setting(l, "LOG_FORMAT", logFormat, oneOf("auto, text or json",
+			words[string]{"auto": logFormat, "text": "text", "json": "json"})),
+
+		MemoryLimit: l.memoryLimit("/sys/fs/cgroup"),
+	}
+	if c.RedisTimeout > DrainTimeout {
+		l.warn("REDIS_TIMEOUT is longer than the %s in which an instance that is stopped finishes its requests: "+
+			"a visit that waits for Redis then is cut off", DrainTimeout)
+	}
+	if 0 < c.SessionMaxLifetime && c.SessionMaxLifetime < c.SessionTTL {
+		l.warn("SESSION_TTL is longer than SESSION_MAX_LIFETIME, which ends every session first")
+	}
+	l.findRedis(&c)
+	c.Warnings = l.warnings
+	if len(l.mistakes) > 0 {
+		return Config{Platform: l.platform}, errors.Join(l.mistakes...)
 	}
 	return c, nil
 }

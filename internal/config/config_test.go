@@ -1,16 +1,22 @@
 package config
 
 import (
-	"errors"
-	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"visit-counter/internal/redistest"
 )
 
 func TestWithoutSettingsADeveloperGetsTheDefaults(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := load(t, environment(nil, nil))
 	want := Config{
 		Platform:      Local,
@@ -21,7 +27,7 @@ func TestWithoutSettingsADeveloperGetsTheDefaults(t *testing.T) {
 		SessionTTL:    24 * time.Hour,
 		CookieName:    "session",
 		KeyPrefix:     "visits:",
-		Instance:      "host:8080",
+		Instance:      host + ":8080",
 		LogLevel:      slog.LevelInfo,
 		LogFormat:     "auto",
 	}
@@ -30,13 +36,31 @@ func TestWithoutSettingsADeveloperGetsTheDefaults(t *testing.T) {
 	}
 }
 
-func TestTheZeroEnvironmentIsEnough(t *testing.T) {
-	if c := load(t, Environment{}); c.Instance != "localhost:8080" {
-		t.Errorf("instance is %q; want localhost:8080", c.Instance)
+func TestLoadReadsTheFileDotenvOffThePlatformsOnly(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFile(t, ".env", "PORT=3000\nREDIS_URL=redis://from.dotenv:1\n")
+	c, err := Load(func(string) string { return "" })
+	if err != nil || c.Port != 3000 || c.Redis.Source != "REDIS_URL in .env" {
+		t.Errorf("port %d, redis from %q, error %v; want what .env says", c.Port, c.Redis.Source, err)
 	}
+
+	writeFile(t, ".env", "hunter2\n")
+	if _, err := Load(func(name string) string { return map[string]string{"PORT": "x"}[name] }); err == nil ||
+		!strings.Contains(err.Error(), ".env, line 1: ") || !strings.Contains(err.Error(), "PORT: ") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("Load() = %v; want both mistakes, and no text of .env", err)
+	}
+	for _, platform := range []string{"DYNO", "VCAP_APPLICATION"} {
+		c, err := Load(func(name string) string { return map[string]string{platform: "{}"}[name] })
+		if err != nil || c.Port != 8080 {
+			t.Errorf("%s: port %d, error %v; want that .env is not looked at", platform, c.Port, err)
+		}
+	}
+}
+
+func TestWhatCannotBeReadIsToldByTheNameOfItsVariable(t *testing.T) {
 	for _, name := range []string{"VCAP_SERVICES_FILE_PATH", "SERVICE_BINDING_ROOT", "REDIS_TLS_CA"} {
-		env := Environment{Getenv: func(n string) string { return map[string]string{name: "/nowhere", "VCAP_APPLICATION": "{}"}[n] }}
-		if _, err := Load(env); err != nil && !strings.HasPrefix(err.Error(), name) {
+		env := environment(map[string]string{name: "/nowhere", "VCAP_APPLICATION": "{}"}, nil)
+		if _, err := env.load(); err != nil && !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("Load() = %v; want an error of %s or none", err, name)
 		}
 	}
@@ -152,7 +176,7 @@ func TestAllMistakesAreToldTogetherByNameAndWithoutValues(t *testing.T) {
 		"INSTANCE": "hunter2\x1b[2J", "DEMO_CONTROLS": "hunter2", "LOG_LEVEL": "hunter2", "LOG_FORMAT": "hunter2",
 		"VCAP_SERVICES": "{hunter2", "REDISCLOUD_URL": "http://hunter2",
 	}
-	c, err := Load(environment(values, nil))
+	c, err := environment(values, nil).load()
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -180,7 +204,7 @@ func accepts(t *testing.T, name, value string) Config {
 
 func refuses(t *testing.T, name, value, reason string) {
 	t.Helper()
-	_, err := Load(environment(map[string]string{name: value}, nil))
+	_, err := environment(map[string]string{name: value}, nil).load()
 	if err == nil || !strings.HasPrefix(err.Error(), name) || !strings.Contains(err.Error(), reason) {
 		t.Errorf("%s=%q: error is %v; want one about %q", name, value, err, reason)
 	}
@@ -202,6 +226,11 @@ func TestMistakesAreExplained(t *testing.T) {
 		{"SESSION_TTL", "none", "with a unit"},
 		{"SESSION_MAX_LIFETIME", "0s", "at least 1s"},
 		{"REDIS_TIMEOUT", "0", "at least 10ms"},
+		{"REDIS_TIMEOUT", "9ms", "at least 10ms and at most 10s"},
+		{"REDIS_TIMEOUT", "10001ms", "at least 10ms and at most 10s"},
+		{"REDIS_TIMEOUT", "30s", "at least 10ms and at most 10s"},
+		{"SESSION_TTL", "2562047h", "at most"},
+		{"SESSION_MAX_LIFETIME", "2562047h", "at most"},
 		{"REDIS_TIMEOUT", "5", "with a unit"},
 		{"COOKIE_NAME", "my session", "must consist of"},
 		{"COOKIE_NAME", "sitzung=", "must consist of"},
@@ -236,6 +265,8 @@ func TestGoodValuesAreTaken(t *testing.T) {
 		want        any
 	}{
 		{"PORT", " 3000 ", func(c Config) any { return c.Port }, 3000},
+		{"REDIS_TIMEOUT", "10ms", func(c Config) any { return c.RedisTimeout }, 10 * time.Millisecond},
+		{"REDIS_TIMEOUT", "10s", func(c Config) any { return c.RedisTimeout }, 10 * time.Second},
 		{"SESSION_TTL", "90m", func(c Config) any { return c.SessionTTL }, 90 * time.Minute},
 		{"SESSION_TTL", "1500ms", func(c Config) any { return c.SessionTTL }, 1500 * time.Millisecond},
 		{"SESSION_MAX_LIFETIME", "720h", func(c Config) any { return c.SessionMaxLifetime }, 720 * time.Hour},
@@ -260,15 +291,48 @@ func TestGoodValuesAreTaken(t *testing.T) {
 	}
 }
 
-func TestAnInstanceNamedByTheHostNeverGetsTooLong(t *testing.T) {
-	env := environment(map[string]string{"PORT": "12345"}, nil)
-	env.Hostname = func() (string, error) { return strings.Repeat("h", 64), nil }
-	if got := load(t, env).Instance; got != strings.Repeat("h", 58)+":12345" {
-		t.Errorf("instance is %q", got)
+func TestQuotationMarksAroundAValueAreNotPartOfIt(t *testing.T) {
+	values := map[string]string{
+		"PORT": "3000", "SESSION_STORE": "redis", "REDIS_URL": "rediss://ann:pw@one:1", "REDIS_CLUSTER": "true", "REDIS_SERVICE": "r",
+		"REDIS_TLS_CA": redistest.NewCA(t).PEM, "REDIS_TLS_VERIFY": "false", "REDIS_POOL_SIZE": "7", "REDIS_TIMEOUT": "2s",
+		"SESSION_SECRET": "7c1f0a94e2b85d36a0f4c9e81b27d653", "SESSION_TTL": "1h", "SESSION_MAX_LIFETIME": "2h", "COOKIE_NAME": "sid",
+		"KEY_PREFIX": "k:", "FORCE_HTTPS": "true", "TRUSTED_PROXIES": "10.0.0.0/8", "INSTANCE": "web", "DEMO_CONTROLS": "true",
+		"LOG_LEVEL": "debug", "LOG_FORMAT": "text", "VCAP_SERVICES": `{"redis":[{"name":"r","credentials":{"host":"h","tls":true}}]}`,
 	}
-	env.Hostname = func() (string, error) { return "", errors.New("no name") }
-	if got := load(t, env).Instance; got != "localhost:12345" {
-		t.Errorf("instance is %q; want localhost:12345", got)
+	for _, without := range []string{"", "VCAP_SERVICES"} {
+		delete(values, without)
+		for _, quote := range []string{`"`, `'`} {
+			quoted := make(map[string]string)
+			for name, value := range values {
+				quoted[name] = " " + quote + value + quote + "\n"
+			}
+			if got, want := load(t, environment(quoted, nil)), load(t, environment(values, nil)); !sameConfig(got, want) {
+				t.Errorf("quoted with %s:\n%s; want\n%s", quote, dump(got), dump(want))
+			}
+		}
+	}
+}
+
+// sameConfig compares all but addresses in memory.
+func sameConfig(a, b Config) bool {
+	if !a.Redis.Options.TLSConfig.RootCAs.Equal(b.Redis.Options.TLSConfig.RootCAs) {
+		return false
+	}
+	ao, bo := *a.Redis.Options, *b.Redis.Options
+	a.Redis.Options, b.Redis.Options = nil, nil
+	ao.TLSConfig, bo.TLSConfig = nil, nil
+	return reflect.DeepEqual(a, b) && reflect.DeepEqual(ao, bo)
+}
+
+func TestAnInstanceNamedByTheHostNeverGetsTooLong(t *testing.T) {
+	for _, test := range []struct{ host, want string }{
+		{strings.Repeat("h", 64), strings.Repeat("h", 58) + ":12345"},
+		{"", "localhost:12345"},
+		{"a\nb", "localhost:12345"},
+	} {
+		if got := hostInstance(test.host, 12345); got != test.want {
+			t.Errorf("instance on %q is %q; want %q", test.host, got, test.want)
+		}
 	}
 }
 
@@ -308,6 +372,10 @@ func TestSurprisesAreWarnedOf(t *testing.T) {
 			map[string]string{"SESSION_SECRET": strings.Repeat("ab", 20)}, "easy to guess"},
 		"a platform's limit is unreadable": {
 			map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "plenty"}, "MEMORY_LIMIT"},
+		"a visit may outlast the end of the instance": {
+			map[string]string{"REDIS_TIMEOUT": "8s"}, "REDIS_TIMEOUT is longer than the 7s"},
+		"the lifetime makes the other one meaningless": {
+			map[string]string{"SESSION_MAX_LIFETIME": "1h"}, "SESSION_TTL is longer than SESSION_MAX_LIFETIME"},
 		"the named service is not bound": {
 			map[string]string{"REDIS_SERVICE": "mine", "VCAP_SERVICES": `{"p.mysql":[{"name":"db","credentials":{}}]}`}, "not bound"},
 	} {
@@ -326,7 +394,7 @@ func TestSurprisesAreWarnedOf(t *testing.T) {
 }
 
 func TestTheContainersMemoryLimitIsFound(t *testing.T) {
-	const v2, v1 = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+	const v2, v1 = "memory.max", "memory/memory.limit_in_bytes"
 	for name, tt := range map[string]struct {
 		values, files map[string]string
 		want          int64
@@ -342,14 +410,11 @@ func TestTheContainersMemoryLimitIsFound(t *testing.T) {
 		"a number too large to be multiplied": {map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "9000000000T"}, map[string]string{v2: "64"}, 64},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env := environment(tt.values, nil)
-			env.ReadFile = func(name string) ([]byte, error) {
-				if text, ok := tt.files[name]; ok {
-					return []byte(text), nil
-				}
-				return nil, fs.ErrNotExist
+			cgroup := t.TempDir()
+			for name, text := range tt.files {
+				writeFile(t, filepath.Join(cgroup, name), text)
 			}
-			if got := load(t, env).MemoryLimit; got != tt.want {
+			if got := environment(tt.values, nil).memoryLimit(cgroup); got != tt.want {
 				t.Errorf("limit is %d; want %d", got, tt.want)
 			}
 		})

@@ -1,28 +1,48 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// fields are the credentials of a binding under simplified names: lower case, without _ and -, so
-// that tls_port, tlsPort and tls-port are one.
+// The names that brokers give to the same thing. All are simplified: lower case, without _ and -, so that tls_port,
+// tlsPort and tls-port are one. Of several that are there, the first counts.
+var (
+	uriNames      = []string{"redissuri", "tlsuri", "uri", "url", "redisuri", "redisurl"}
+	hostNames     = []string{"host", "hostname", "redishost", "endpoint", "address", "loadbalancedhost"}
+	portNames     = []string{"port", "redisport"}
+	tlsPortNames  = []string{"tlsport", "sslport", "redistlsport"} // beside a plain one, or instead
+	userNames     = []string{"username", "user", "redisusername"}
+	passwordNames = []string{"password", "pass", "redispassword", "authtoken", "authstring", "primarykey"}
+	databaseNames = []string{"database", "db"}
+	tlsNames      = []string{"tls", "tlsenabled", "ssl", "sslenabled", "usetls", "usessl"}
+	clusterNames  = []string{"clustermode", "clustermodeenabled", "clusterenabled", "cluster"}
+	masterNames   = []string{"mastername", "sentinelmastername", "master"}
+	sentinelNames = []string{"sentinels", "sentineladdrs", "sentinelhosts"}
+	caNames       = []string{
+		"cacertificatebase64", "certificatebase64", "cacertificate", "cacert", "tlsca", "sslca", "servercacert",
+		"certificates", "cacrt", "ca", "certificate", "cert",
+	}
+)
+
+// fields are the credentials of a binding under simplified names.
 type fields map[string]any
 
 // flatten simplifies the names and lifts up what some brokers nest.
 func flatten(credentials map[string]any) fields {
 	f := make(fields)
 	for name, value := range credentials {
-		name = strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
-		f[name] = value
+		f[strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))] = value
 	}
 	for _, name := range []string{"redis", "valkey", "credentials"} { // anynines, user-provided
 		maps.Copy(f, f.nested(name))
@@ -42,8 +62,8 @@ func flatten(credentials map[string]any) fields {
 
 // nested returns an object within f, empty if there is none.
 func (f fields) nested(name string) fields {
-	object, _ := f[name].(map[string]any)
-	if object == nil {
+	object, ok := f[name].(map[string]any)
+	if !ok {
 		return nil
 	}
 	return flatten(object)
@@ -65,9 +85,8 @@ func (f fields) text(names ...string) string {
 }
 
 // texts returns the elements of a list.
-func (f fields) texts(name string) []string {
+func (f fields) texts(name string) (texts []string) {
 	list, _ := f[name].([]any)
-	var texts []string
 	for _, element := range list {
 		if s, ok := element.(string); ok {
 			texts = append(texts, s)
@@ -77,13 +96,12 @@ func (f fields) texts(name string) []string {
 }
 
 // flag reports whether one of the named values means yes.
-func (f fields) flag(names ...string) bool {
+func (f fields) flag(names []string) bool {
 	for _, name := range names {
 		if yes, _ := f[name].(bool); yes {
 			return true
 		}
-		switch strings.ToLower(f.text(name)) {
-		case "true", "1", "yes", "on", "enabled", "required":
+		if slices.Contains([]string{"true", "1", "yes", "on", "enabled", "required"}, strings.ToLower(f.text(name))) {
 			return true
 		}
 	}
@@ -100,40 +118,23 @@ func (f fields) port(names ...string) string {
 	return ""
 }
 
-func (f fields) uri() string {
-	return f.text("redissuri", "tlsuri", "uri", "url", "redisuri", "redisurl")
-}
-
-func (f fields) password() string {
-	return f.text("password", "pass", "redispassword", "authtoken", "authstring", "primarykey")
-}
-
 // database returns the number of the database, 0 where there is none that is a number.
 func (f fields) database() int {
-	n, _ := strconv.Atoi(f.text("database", "db"))
+	n, _ := strconv.Atoi(f.text(databaseNames...))
 	return max(n, 0)
 }
 
-// tlsPort returns the port for TLS, for brokers that offer one beside the plain one.
-func (f fields) tlsPort() string { return f.port("tlsport", "sslport", "redistlsport") }
-
-func (f fields) wantsTLS() bool {
-	return f.tlsPort() != "" || f.flag("tls", "tlsenabled", "ssl", "sslenabled", "usetls", "usessl")
-}
-
-// candidate reads the credentials. The error names no value.
-func (s service) candidate() (*candidate, error) {
-	f := flatten(s.credentials)
+// candidate returns the Redis that the credentials describe. The error names no value.
+func (f fields) candidate() (*candidate, error) {
 	c, err := f.locate()
 	if err != nil {
 		return nil, err
 	}
-	if f.flag("clustermode", "clustermodeenabled", "clusterenabled", "cluster") && c.options.MasterName == "" {
+	if f.flag(clusterNames) && c.options.MasterName == "" {
 		c.options.IsClusterMode = true
 	}
-	if f.wantsTLS() && c.options.TLSConfig == nil {
+	if (f.port(tlsPortNames...) != "" || f.flag(tlsNames)) && c.options.TLSConfig == nil {
 		c.options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		setServerName(c.options)
 	}
 	c.ca = f.authority()
 	return c, nil
@@ -141,11 +142,11 @@ func (s service) candidate() (*candidate, error) {
 
 // locate finds the address in whichever way the broker gives it.
 func (f fields) locate() (*candidate, error) {
-	if sentinels := f.sentinels(); len(sentinels) > 0 && f.master() != "" {
+	if sentinels := f.sentinels(); len(sentinels) > 0 && f.text(masterNames...) != "" {
 		return &candidate{options: f.failover(sentinels)}, nil
 	}
 	var damaged error
-	if uri := f.uri(); isRedisURI(uri) {
+	if uri := f.text(uriNames...); isRedisURI(uri) {
 		c, err := parseURL(uri)
 		if err == nil {
 			f.refine(c.options, uri)
@@ -153,74 +154,66 @@ func (f fields) locate() (*candidate, error) {
 		}
 		damaged = err // many a broker does not escape the password; the fields have it as it is
 	}
-	host := f.text("host", "hostname", "redishost", "endpoint", "address", "loadbalancedhost")
-	if host == "" && damaged != nil {
+	host := f.text(hostNames...)
+	switch {
+	case host == "" && damaged != nil:
 		return nil, errors.New("the uri in the credentials " + damaged.Error())
-	}
-	if host == "" {
+	case host == "":
 		return nil, errors.New("the credentials hold no address, neither a redis:// uri nor a host: " +
 			"cf unbind-service and cf bind-service it again, or name another service in REDIS_SERVICE")
 	}
 	return &candidate{options: &redis.UniversalOptions{
-		Addrs:    []string{f.address(host)},
-		Username: realUser(f.text("username", "user", "redisusername")),
-		Password: f.password(),
+		Addrs:    f.addresses(host),
+		Username: realUser(f.text(userNames...)),
+		Password: f.text(passwordNames...),
 		DB:       f.database(),
 	}}, nil
 }
 
-// refine corrects what a URI cannot say: which port speaks TLS, and how a password is spelt that
-// the broker did not escape.
+// refine corrects what a URI cannot say: which port speaks TLS, and how a password is spelt that the broker did not
+// escape.
 func (f fields) refine(o *redis.UniversalOptions, uri string) {
-	if port := f.tlsPort(); port != "" && o.TLSConfig == nil && len(o.Addrs) == 1 {
-		host, _, _ := net.SplitHostPort(o.Addrs[0])
-		o.Addrs[0] = net.JoinHostPort(host, port)
+	if port := f.port(tlsPortNames...); port != "" && o.TLSConfig == nil && len(o.Addrs) == 1 {
+		o.Addrs[0] = net.JoinHostPort(hostOf(o.Addrs[0]), port)
 	}
-	if plain := f.password(); plain != "" && strings.Contains(uri, ":"+plain+"@") {
+	if plain := f.text(passwordNames...); plain != "" && strings.Contains(uri, ":"+plain+"@") {
 		o.Password = plain
 	}
 }
 
-// address completes a host with the port to use, unless it has one of its own.
-func (f fields) address(host string) string {
-	if _, _, err := net.SplitHostPort(host); err == nil {
-		return host
+// addresses completes each host in a text with the port to use, unless it has one of its own. Several hosts are those
+// of a Cluster or of Sentinels.
+func (f fields) addresses(text string) (addrs []string) {
+	port := cmp.Or(f.port(tlsPortNames...), f.port(portNames...), "6379")
+	for _, host := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ';' || c == ' ' }) {
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+		}
+		addrs = append(addrs, host)
 	}
-	port := f.tlsPort()
-	if port == "" {
-		port = f.port("port", "redisport")
-	}
-	if port == "" {
-		port = "6379"
-	}
-	return net.JoinHostPort(strings.Trim(host, "[]"), port)
+	return addrs
 }
 
-func (f fields) master() string { return f.text("mastername", "sentinelmastername", "master") }
-
-// sentinels returns the addresses of a list of texts or of objects. A port for TLS in one of them
+// sentinels returns the addresses in a text, in a list of texts or in one of objects. A port for TLS in one of them
 // turns TLS on.
-func (f fields) sentinels() []string {
-	var addrs []string
-	for _, name := range []string{"sentinels", "sentineladdrs", "sentinelhosts"} {
-		list, _ := f[name].([]any)
+func (f fields) sentinels() (addrs []string) {
+	for _, name := range sentinelNames {
+		list, ok := f[name].([]any)
+		if text := f.text(name); !ok && text != "" {
+			list = []any{text}
+		}
 		for _, element := range list {
 			s := fields{"host": element}
 			if object, ok := element.(map[string]any); ok {
 				s = flatten(object)
 			}
-			if s.port("port", "tlsport") == "" {
-				s["port"] = f.text("sentinelport")
+			if s.port(slices.Concat(tlsPortNames, portNames)...) == "" {
+				s["port"] = cmp.Or(f.port("sentinelport"), "26379")
 			}
-			if s.port("port", "tlsport") == "" {
-				s["port"] = "26379"
-			}
-			if s.tlsPort() != "" {
+			if s.port(tlsPortNames...) != "" {
 				f["tls"] = true
 			}
-			if host := s.text("host", "hostname", "address", "ip"); host != "" {
-				addrs = append(addrs, s.address(host))
-			}
+			addrs = append(addrs, s.addresses(s.text("host", "hostname", "address", "ip"))...)
 		}
 	}
 	return addrs
@@ -229,9 +222,9 @@ func (f fields) sentinels() []string {
 func (f fields) failover(sentinels []string) *redis.UniversalOptions {
 	return &redis.UniversalOptions{
 		Addrs:            sentinels,
-		MasterName:       f.master(),
-		Username:         realUser(f.text("username", "user")),
-		Password:         f.password(),
+		MasterName:       f.text(masterNames...),
+		Username:         realUser(f.text(userNames...)),
+		Password:         f.text(passwordNames...),
 		SentinelUsername: realUser(f.text("sentinelusername")),
 		SentinelPassword: f.text("sentinelpassword"),
 		DB:               f.database(),
@@ -240,8 +233,7 @@ func (f fields) failover(sentinels []string) *redis.UniversalOptions {
 
 // authority returns the PEM text of the certificate that the binding brings, in whichever form.
 func (f fields) authority() string {
-	text := f.text("cacertificatebase64", "certificatebase64", "cacertificate", "cacert", "tlsca",
-		"sslca", "servercacert", "certificates", "cacrt", "ca", "certificate", "cert")
+	text := f.text(caNames...)
 	if text == "" || strings.Contains(text, "-----BEGIN") {
 		return text
 	}

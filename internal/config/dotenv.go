@@ -6,19 +6,22 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/joho/godotenv"
 )
 
-// ReadDotenv parses the file at path as godotenv does. A missing file is normal: it returns
-// nil, nil. The error of a broken one names the file and the line and nothing that the line holds.
-func ReadDotenv(path string) (map[string]string, error) {
+// readDotenv parses the file at path as godotenv does, but for a $ without a brace, which stands for itself. A missing
+// file is normal: it returns nil, nil. The error of a broken one names the file and the line and nothing that it holds.
+func readDotenv(path string) (map[string]string, error) {
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read environment file: %w", err)
+	case err != nil:
+		return nil, errors.New(path + ": cannot be read: make it a file that this user may read, or remove it")
+	case bytes.IndexByte(text, 0) >= 0:
+		return nil, errors.New(path + ": is not in UTF-8, but probably in UTF-16, as PowerShell writes: save it as UTF-8")
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors put one at the start
 	values, ok := parseDotenv(text)
@@ -29,17 +32,25 @@ func ReadDotenv(path string) (map[string]string, error) {
 	return values, nil
 }
 
-// parseDotenv reports false for a text that godotenv refuses, and for the one mistake that it
-// accepts: a line without a name.
+// dollar takes the place of a $ that stands for itself while godotenv reads: it would put another variable, or nothing,
+// in the place of a password's $ABC, and not say so. No text that gets there holds one.
+const dollar = "\x00"
+
+var hideDollars = strings.NewReplacer(`\$`, `\$`, "${", "${", "$", dollar)
+
+// parseDotenv reports false for a text that godotenv refuses, and for the one mistake that it accepts: a line without a
+// name.
 func parseDotenv(text []byte) (map[string]string, bool) {
-	values, err := godotenv.UnmarshalBytes(append(bytes.Clone(text), '\n'))
+	values, err := godotenv.Unmarshal(hideDollars.Replace(string(text)) + "\n")
+	for name, value := range values {
+		values[name] = strings.ReplaceAll(value, dollar, "$")
+	}
 	_, nameless := values[""]
 	return values, err == nil && !nameless
 }
 
-// brokenLine returns the number of the line in which the first broken statement of text starts:
-// the one after the longest run of whole lines that parses. godotenv itself does not say, and its
-// errors quote the text.
+// brokenLine returns the number of the line in which the first broken statement of text starts: the one after the
+// longest run of whole lines that parses. godotenv itself does not say, and its errors quote the text.
 func brokenLine(text []byte) int {
 	good, end := 0, 0
 	for i, line := range bytes.SplitAfter(text, []byte("\n")) {

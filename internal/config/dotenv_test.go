@@ -1,11 +1,13 @@
 package config
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 func dotenv(t *testing.T, text string) string {
@@ -18,23 +20,47 @@ func dotenv(t *testing.T, text string) string {
 }
 
 func TestDotenvIsRead(t *testing.T) {
-	got, err := ReadDotenv(dotenv(t, "\ufeff# a comment\nPORT=3000\r\nexport INSTANCE=\"web one\"\nTEXT='two\nlines'\nLAST=x"))
+	got, err := readDotenv(dotenv(t, "\ufeff# a comment\nPORT=3000\r\nexport INSTANCE=\"web one\"\nTEXT='two\nlines'\nLAST=x"))
 	want := map[string]string{"PORT": "3000", "INSTANCE": "web one", "TEXT": "two\nlines", "LAST": "x"}
 	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("ReadDotenv() = %q, %v; want %q", got, err, want)
+		t.Errorf("readDotenv() = %q, %v; want %q", got, err, want)
+	}
+}
+
+func TestADollarInDotenvStandsForItselfUnlessABraceFollows(t *testing.T) {
+	got, err := readDotenv(dotenv(t, "HOST=redis\nA=$P4SS\nB=\"x$ABC$1$\"\nC='$ABC'\nD=redis://:pa$$W0RD@${HOST}:1\nE=\"\\$ABC\"\nF=\\$ABC\nG='${HOST}'\nH=$(date)\n"))
+	want := map[string]string{"HOST": "redis", "A": "$P4SS", "B": "x$ABC$1$", "C": "$ABC", "D": "redis://:pa$$W0RD@redis:1",
+		"E": "$ABC", "F": "$ABC", "G": "${HOST}", "H": "$(date)"}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("readDotenv() =\n%q, %v; want\n%q", got, err, want)
+	}
+}
+
+func TestADotenvInUTF16IsCalledThat(t *testing.T) {
+	for name, order := range map[string]binary.AppendByteOrder{"little endian": binary.LittleEndian, "big endian": binary.BigEndian} {
+		var text []byte
+		for _, unit := range utf16.Encode([]rune("\ufeffSESSION_SECRET=hunter2\r\n")) {
+			text = order.AppendUint16(text, unit)
+		}
+		_, err := readDotenv(dotenv(t, string(text)))
+		if err == nil || !strings.Contains(err.Error(), "save it as UTF-8") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: error is %v; want that it is to be saved as UTF-8", name, err)
+		}
 	}
 }
 
 func TestAMissingDotenvIsNormal(t *testing.T) {
-	got, err := ReadDotenv(filepath.Join(t.TempDir(), ".env"))
+	got, err := readDotenv(filepath.Join(t.TempDir(), ".env"))
 	if got != nil || err != nil {
-		t.Errorf("ReadDotenv() = %q, %v; want nil, nil", got, err)
+		t.Errorf("readDotenv() = %q, %v; want nil, nil", got, err)
 	}
 }
 
 func TestAnUnreadableDotenvIsAnError(t *testing.T) {
-	if _, err := ReadDotenv(t.TempDir()); err == nil {
-		t.Error("a folder was read as a file")
+	folder := t.TempDir()
+	_, err := readDotenv(folder)
+	if want := folder + ": cannot be read: make it a file that this user may read, or remove it"; err == nil || err.Error() != want {
+		t.Errorf("readDotenv() of a folder = %v; want %q", err, want)
 	}
 }
 
@@ -49,9 +75,9 @@ func TestABrokenDotenvIsToldByItsLineAndWithoutItsText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := dotenv(t, tt.text)
-			_, err := ReadDotenv(path)
+			_, err := readDotenv(path)
 			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), tt.line+":") {
-				t.Fatalf("ReadDotenv() = %v; want an error that names the file and %s", err, tt.line)
+				t.Fatalf("readDotenv() = %v; want an error that names the file and %s", err, tt.line)
 			}
 			if strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("the text is quoted: %v", err)

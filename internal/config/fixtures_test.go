@@ -3,14 +3,12 @@ package config
 import (
 	"encoding/base64"
 	"encoding/json"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/redis/go-redis/v9"
 
@@ -83,29 +81,30 @@ func readFixtures(t *testing.T, authority string) []fixture {
 }
 
 // environments returns the fixture in each of the forms in which the platform may deliver it.
-func (f fixture) environments(t *testing.T) map[string]Environment {
+func (f fixture) environments(t *testing.T) map[string]*loader {
 	t.Helper()
 	if f.Services == nil {
-		return map[string]Environment{"variable": environment(f.Env, nil)}
+		return map[string]*loader{"variable": environment(f.Env, nil)}
 	}
-	with := func(name, value string, files fstest.MapFS) Environment {
+	with := func(name, value string) *loader {
 		values := map[string]string{"VCAP_APPLICATION": "{}", name: value}
 		maps.Copy(values, f.Env)
-		env := environment(values, nil)
-		env.ReadFile = func(name string) ([]byte, error) { return fs.ReadFile(files, strings.TrimPrefix(name, "/")) }
-		env.ReadDir = func(name string) ([]fs.DirEntry, error) { return fs.ReadDir(files, strings.TrimPrefix(name, "/")) }
-		return env
+		return environment(values, nil)
 	}
-	return map[string]Environment{
-		"VCAP_SERVICES":           with("VCAP_SERVICES", string(f.Services), nil),
-		"VCAP_SERVICES_FILE_PATH": with("VCAP_SERVICES_FILE_PATH", "/etc/vcap", fstest.MapFS{"etc/vcap": {Data: f.Services}}),
-		"SERVICE_BINDING_ROOT":    with("SERVICE_BINDING_ROOT", "/etc/bindings", bindingTree(t, f.Services)),
+	dir := t.TempDir()
+	file, tree := filepath.Join(dir, "vcap"), filepath.Join(dir, "bindings")
+	writeFile(t, file, string(f.Services))
+	writeBindings(t, tree, f.Services)
+	return map[string]*loader{
+		"VCAP_SERVICES":           with("VCAP_SERVICES", string(f.Services)),
+		"VCAP_SERVICES_FILE_PATH": with("VCAP_SERVICES_FILE_PATH", file),
+		"SERVICE_BINDING_ROOT":    with("SERVICE_BINDING_ROOT", tree),
 	}
 }
 
-// bindingTree lays the services out as the Cloud Controller does: a folder for each binding, a
-// file for each top-level credential and each attribute, JSON where the value is not a text.
-func bindingTree(t *testing.T, services json.RawMessage) fstest.MapFS {
+// writeBindings lays the services out as the Cloud Controller does: a folder for each binding, a file for each top-level
+// credential and each attribute, JSON where the value is not a text.
+func writeBindings(t *testing.T, tree string, services json.RawMessage) {
 	t.Helper()
 	var bound map[string][]struct {
 		Name        string                     `json:"name"`
@@ -115,12 +114,9 @@ func bindingTree(t *testing.T, services json.RawMessage) fstest.MapFS {
 	if err := json.Unmarshal(services, &bound); err != nil {
 		t.Fatal(err)
 	}
-	files := make(fstest.MapFS)
 	for label, list := range bound {
 		for _, s := range list {
-			write := func(key, text string) {
-				files["etc/bindings/"+s.Name+"/"+key] = &fstest.MapFile{Data: []byte(text)}
-			}
+			write := func(key, text string) { writeFile(t, filepath.Join(tree, s.Name, key), text) }
 			for key, value := range s.Credentials {
 				var text string
 				if json.Unmarshal(value, &text) != nil {
@@ -137,7 +133,6 @@ func bindingTree(t *testing.T, services json.RawMessage) fstest.MapFS {
 			write(".hidden", "not a credential")
 		}
 	}
-	return files
 }
 
 func TestEachBrokersRedisIsFoundInEveryFormOfDelivery(t *testing.T) {

@@ -2,25 +2,40 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 )
 
-// environment returns an Environment of these variables, on a host named "host".
-func environment(values, dotenv map[string]string) Environment {
-	return Environment{
-		Getenv:   func(name string) string { return values[name] },
-		Dotenv:   dotenv,
-		Hostname: func() (string, error) { return "host", nil },
+// environment returns a loader of these variables, with dotenv in the place of a file .env.
+func environment(values, dotenv map[string]string) *loader {
+	l := newLoader(func(name string) string { return values[name] }, slices.Collect(maps.Keys(values)))
+	if l.platform == Local {
+		l.dotenv = dotenv
 	}
+	return l
 }
 
-func load(t *testing.T, env Environment) Config {
+func load(t *testing.T, l *loader) Config {
 	t.Helper()
-	c, err := Load(env)
+	c, err := l.load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// writeFile writes a file and the folders above it.
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func dump(c Config) string { return fmt.Sprintf("%+v", c) }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,12 +11,15 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Redis says where Redis is, how the address was found, and how to talk to it. The zero value
-// means that none is configured.
+// LocalRedis is where a developer's own Redis is looked for.
+const LocalRedis = "127.0.0.1:6379"
+
+// Redis says where Redis is, how the address was found, and how to talk to it. The zero value means that none is
+// configured.
 type Redis struct {
-	// Options is nil where no Redis is configured. Its limits keep the promises of REDIS_TIMEOUT
-	// and REDIS_POOL_SIZE, provided that the context of each command carries a deadline of
-	// REDIS_TIMEOUT. A caller who sets Dialer has to do TLS in it.
+	// Options is nil where no Redis is configured. Its limits keep the promises of REDIS_TIMEOUT and REDIS_POOL_SIZE,
+	// provided that the context of each command carries a deadline of REDIS_TIMEOUT. Its TLSConfig names no server: each
+	// is checked by the name that it is dialled by. [Redis.Client] does that, also on top of a Dialer.
 	Options *redis.UniversalOptions
 
 	Source   string // the setting that won, for people: "REDIS_URL", "VCAP_SERVICES (my-redis)", "REDIS_URL in .env"
@@ -24,22 +28,25 @@ type Redis struct {
 	Verified bool // TLS, and the server's certificate is checked
 }
 
-// Client returns a new client of the kind that the options ask for: of a single node, of a
-// Cluster, or of the master that the Sentinels name. It does no I/O; the caller closes it. It
-// panics where no Redis is configured.
+// Client returns a new client of the kind that the options ask for: of a single node, of a Cluster, or of the master
+// that the Sentinels name. It does no I/O; the caller closes it. It panics where no Redis is configured.
 func (r Redis) Client() redis.UniversalClient {
-	if !isCluster(r.Options) {
-		return redis.NewUniversalClient(r.Options)
+	options := *r.Options
+	if options.TLSConfig != nil {
+		options.Dialer = dialTLS(r.Options)
 	}
-	options := r.Options.Cluster()
-	// After a failover, a refused connection does not make the client ask who the new master is;
-	// only this interval does, and by default it is a minute.
-	options.ClusterStateReloadInterval = 2 * time.Second
-	return redis.NewClusterClient(options)
+	if !isCluster(&options) {
+		return redis.NewUniversalClient(&options)
+	}
+	cluster := options.Cluster()
+	// After a failover, a refused connection does not make the client ask who the new master is; only this interval
+	// does, and by default it is a minute.
+	cluster.ClusterStateReloadInterval = 2 * time.Second
+	return redis.NewClusterClient(cluster)
 }
 
-// RedisAt returns the Redis at addr, host:port without TLS and password, with the limits of c:
-// for one that was not configured but found or started. Source names it for people.
+// RedisAt returns the Redis at addr, host:port without TLS and password, with the limits of c: for one that was not
+// configured but found or started. Source names it for people.
 func (c Config) RedisAt(addr, source string) Redis {
 	return c.redis(&candidate{source: source, options: &redis.UniversalOptions{Addrs: []string{addr}}})
 }
@@ -59,8 +66,8 @@ func (c Config) redis(from *candidate) Redis {
 
 // limit sets how long and how often the client tries, and how many connections it opens.
 func limit(o *redis.UniversalOptions, timeout time.Duration, poolSize int) {
-	// One attempt that meets silence leaves room for a second one. Repeating is safe because
-	// every command that the store sends is.
+	// One attempt that meets silence leaves room for a second one. Repeating is safe because every command that the
+	// store sends is.
 	attempt := timeout * 2 / 5
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = attempt, attempt, attempt
 	o.PoolTimeout = timeout
@@ -80,6 +87,25 @@ func limit(o *redis.UniversalOptions, timeout time.Duration, poolSize int) {
 // isCluster reports what redis.NewUniversalClient will make of o.
 func isCluster(o *redis.UniversalOptions) bool {
 	return o.MasterName == "" && (o.IsClusterMode || len(o.Addrs) > 1)
+}
+
+// hostsOf returns the different hosts of o, sorted.
+func hostsOf(o *redis.UniversalOptions) []string {
+	var hosts []string
+	for _, addr := range o.Addrs {
+		hosts = append(hosts, hostOf(addr))
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
+// hostOf returns the host of an address, or a socket as it is.
+func hostOf(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return host
 }
 
 // describe returns the address for people, without users and passwords.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -93,12 +94,10 @@ func (s server) allow(t *testing.T, user, password string) {
 	}
 }
 
-// redirect makes connections to the fixture's hosts end at this address of 127.0.0.1 instead,
-// with everything else, TLS and the expected name in it, as the options say. It returns a
-// function that tells which address was dialled first.
+// redirect makes connections to the fixture's hosts end at this address of 127.0.0.1 instead, with everything else, TLS
+// included, as ever. It returns a function that tells which address was dialled first.
 func redirect(r Redis, addr string) (first func() string) {
 	dialled := make(chan string, 1)
-	secured := r.Options.TLSConfig
 	r.Options.Dialer = func(ctx context.Context, network, wanted string) (net.Conn, error) {
 		select {
 		case dialled <- wanted:
@@ -107,10 +106,7 @@ func redirect(r Redis, addr string) (first func() string) {
 		if !strings.HasPrefix(wanted, "127.0.0.1:") {
 			wanted = addr
 		}
-		if secured == nil {
-			return new(net.Dialer).DialContext(ctx, network, wanted)
-		}
-		return (&tls.Dialer{Config: secured}).DialContext(ctx, network, wanted)
+		return new(net.Dialer).DialContext(ctx, network, wanted)
 	}
 	return func() string { return <-dialled }
 }
@@ -186,14 +182,15 @@ func TestAnAuthorityFromREDIS_TLS_CAIsTrustedAsTextAndAsFile(t *testing.T) {
 	ca := redistest.NewCA(t)
 	s := startServer(t, ca, []string{"redis.example.com"})
 	s.allow(t, "", "fake")
+	file := filepath.Join(t.TempDir(), "redis-ca.pem")
+	writeFile(t, file, ca.PEM)
 	for name, value := range map[string]string{
 		"text":                          ca.PEM,
 		"text with \\n for line breaks": strings.ReplaceAll(ca.PEM, "\n", `\n`),
-		"file":                          "/etc/redis-ca.pem",
+		"file":                          file,
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := environment(map[string]string{"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": value, "DYNO": "web.1"}, nil)
-			env.ReadFile = func(name string) ([]byte, error) { return []byte(ca.PEM), nil }
 			r := load(t, env).Redis
 			redirect(r, s.tls)
 			client := r.Client()
@@ -232,7 +229,7 @@ func TestTheDeadlineOfACallIsHonoured(t *testing.T) {
 	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
 	p := redistest.NewProxy(t, s)
 	p.All(redistest.Any, redistest.Fate{Mute: true})
-	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "30s"}, nil))
+	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "10s"}, nil))
 	client := c.Redis.Client()
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

@@ -1,10 +1,11 @@
 package config
 
 import (
-	"encoding/json"
+	"cmp"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,164 +17,164 @@ const (
 	minSecretLength = 32
 	maxNameLength   = 64 // of an instance's name and of the key prefix, in characters
 
+	// maxRedisTimeout leaves room within the time that the server gives an answer, and a router the server.
+	maxRedisTimeout = 10 * time.Second
+	maxTTL          = 10 * 365 * 24 * time.Hour
+
 	stickyCookie = "JSESSIONID"  // Cloud Foundry's router pins whoever carries it
 	routerCookie = "__VCAP_ID__" // and this one it sets itself
 )
 
-// reader reads variables and collects what is wrong with them, so that all mistakes are told
-// together.
-type reader struct {
-	env      Environment
+// loader reads variables and collects what is wrong with them, so that all mistakes are told together.
+type loader struct {
+	getenv   func(name string) string
+	names    []string // of the variables of the process, for those whose names are not fixed
+	dotenv   map[string]string
 	platform Platform
-	errs     []error
+	mistakes []error
 	warnings []string
 }
 
-func newReader(env Environment) *reader {
-	r := &reader{env: env, platform: Local}
-	switch {
-	case r.real("VCAP_APPLICATION") != "":
-		r.platform = CloudFoundry
-	case r.real("DYNO") != "":
-		r.platform = Heroku
+func newLoader(getenv func(string) string, names []string) *loader {
+	l := &loader{getenv: getenv, names: names}
+	l.platform = l.findPlatform()
+	if l.platform == Local {
+		var err error
+		if l.dotenv, err = readDotenv(".env"); err != nil {
+			l.mistakes = append(l.mistakes, err)
+		}
 	}
-	if r.platform != Local {
-		r.env.Dotenv = nil
-	}
-	return r
+	return l
 }
 
-// real returns a variable of the process environment.
-func (r *reader) real(name string) string {
-	if r.env.Getenv == nil {
-		return ""
-	}
-	return strings.TrimSpace(r.env.Getenv(name))
-}
+// real returns a variable of the process environment, cleaned. An empty one counts as not set.
+func (l *loader) real(name string) string { return clean(l.getenv(name)) }
 
-// get returns a variable of the process environment or else of .env, without the blanks around
-// it. An empty one counts as not set.
-func (r *reader) get(name string) string {
-	if v := r.real(name); v != "" {
-		return v
-	}
-	return strings.TrimSpace(r.env.Dotenv[name])
-}
+// get returns a variable of the process environment or else of .env.
+func (l *loader) get(name string) string { return cmp.Or(l.real(name), clean(l.dotenv[name])) }
 
-// readFile returns "" for a file that is not there or cannot be read.
-func (r *reader) readFile(name string) string {
-	if r.env.ReadFile == nil {
-		return ""
+// clean removes the blanks around a value, and the quotation marks that docker's --env-file leaves there.
+func clean(value string) string {
+	value = strings.TrimSpace(value)
+	for _, quote := range []string{`"`, `'`} {
+		if inner, ok := strings.CutPrefix(value, quote); ok && strings.HasSuffix(inner, quote) {
+			return strings.TrimSpace(strings.TrimSuffix(inner, quote))
+		}
 	}
-	text, err := r.env.ReadFile(name)
-	if err != nil {
-		return ""
-	}
-	return string(text)
+	return value
 }
 
 // fail notes a mistake in the variable. The message must not hold the variable's value.
-func (r *reader) fail(name, format string, args ...any) {
-	r.errs = append(r.errs, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
+func (l *loader) fail(name, format string, args ...any) {
+	l.mistakes = append(l.mistakes, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
 }
 
 // warn notes something that works but surprises.
-func (r *reader) warn(format string, args ...any) {
-	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
+func (l *loader) warn(format string, args ...any) {
+	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
 }
 
-func (r *reader) integer(name string, byDefault, least, most int) int {
-	v := r.get(name)
-	if v == "" {
-		return byDefault
+// parser reads the text of a variable. Its error says what the text must be and never quotes it.
+type parser[T any] func(text string) (T, error)
+
+// setting returns what parse makes of a variable, or unset where the variable is not set.
+func setting[T any](l *loader, name string, unset T, parse parser[T]) T {
+	text := l.get(name)
+	if text == "" {
+		return unset
 	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < least || n > most {
-		r.fail(name, "must be a whole number from %d to %d", least, most)
+	value, err := parse(text)
+	if err != nil {
+		l.fail(name, "%v", err)
 	}
-	return n
+	return value
 }
 
-func (r *reader) duration(name string, byDefault, least time.Duration) time.Duration {
-	v := r.get(name)
-	if v == "" || v == "none" && byDefault == 0 {
-		return byDefault
+// except gives one word a meaning of its own and leaves every other text to parse.
+func except[T any](word string, meaning T, parse parser[T]) parser[T] {
+	return func(text string) (T, error) {
+		if strings.EqualFold(text, word) {
+			return meaning, nil
+		}
+		return parse(text)
 	}
-	d, err := time.ParseDuration(v)
-	switch {
-	case err != nil:
-		r.fail(name, "must be a number with a unit, such as 500ms, 90s, 30m or 24h")
-	case d < least:
-		r.fail(name, "must be at least %s", least)
-	case d%time.Millisecond != 0:
-		r.fail(name, "must be a whole number of milliseconds")
-	}
-	return d
 }
 
-func (r *reader) boolean(name string, byDefault bool) bool {
-	return r.choice(name, "true or false", byDefault)
+func integer(least, most int) parser[int] {
+	return func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < least || n > most {
+			return 0, fmt.Errorf("must be a whole number from %d to %d", least, most)
+		}
+		return n, nil
+	}
 }
 
-func (r *reader) boolOrAuto(name string, auto bool) bool {
-	if r.get(name) == "auto" {
-		return auto
+func duration(least, most time.Duration) parser[time.Duration] {
+	return func(text string) (time.Duration, error) {
+		d, err := time.ParseDuration(text)
+		switch {
+		case err != nil:
+			return 0, errors.New("must be a number with a unit, such as 500ms, 90s, 30m or 24h")
+		case d < least || d > most:
+			return 0, fmt.Errorf("must be at least %s and at most %s", least, most)
+		case d%time.Millisecond != 0:
+			return 0, errors.New("must be a whole number of milliseconds")
+		}
+		return d, nil
 	}
-	return r.choice(name, "auto, true or false", auto)
 }
 
-func (r *reader) choice(name, allowed string, byDefault bool) bool {
-	switch strings.ToLower(r.get(name)) {
-	case "":
-		return byDefault
-	case "true", "1":
-		return true
-	case "false", "0":
-		return false
+// words are the texts that a setting may have, in lower case, and what they mean.
+type words[T any] map[string]T
+
+func oneOf[T any](allowed string, values words[T]) parser[T] {
+	return func(text string) (T, error) {
+		value, ok := values[strings.ToLower(text)]
+		if !ok {
+			return value, errors.New("must be " + allowed)
+		}
+		return value, nil
 	}
-	r.fail(name, "must be %s", allowed)
-	return byDefault
 }
 
-// secrets returns the elements of a comma-separated list, nil if it is not set.
-func (r *reader) secrets(name string) [][]byte {
-	v := r.get(name)
-	if v == "" {
-		return nil
-	}
-	var secrets [][]byte
-	for i, secret := range strings.Split(v, ",") {
+var boolean = oneOf("true or false", words[bool]{"true": true, "1": true, "false": false, "0": false})
+
+// secrets reads a comma-separated list.
+func (l *loader) secrets(text string) (secrets [][]byte, err error) {
+	var wrong []string
+	for i, secret := range strings.Split(text, ",") {
 		secret = strings.TrimSpace(secret)
 		switch {
 		case secret == "":
-			r.fail(name, "secret number %d is empty: remove the comma too many", i+1)
+			wrong = append(wrong, fmt.Sprintf("secret number %d is empty: remove the comma too many", i+1))
 		case utf8.RuneCountInString(secret) < minSecretLength:
-			r.fail(name, "secret number %d is shorter than %d characters: make one with: openssl rand -hex 32", i+1, minSecretLength)
+			wrong = append(wrong, fmt.Sprintf("secret number %d is shorter than %d characters: make one with: openssl rand -hex 32", i+1, minSecretLength))
 		case isSample(secret):
-			r.fail(name, "secret number %d is a well-known sample: make one with: openssl rand -hex 32", i+1)
+			wrong = append(wrong, fmt.Sprintf("secret number %d is a well-known sample: make one with: openssl rand -hex 32", i+1))
 		case distinct(secret) < 8:
-			r.warn("%s: secret number %d is easy to guess; make one with: openssl rand -hex 32", name, i+1)
+			l.warn("SESSION_SECRET: secret number %d is easy to guess; make one with: openssl rand -hex 32", i+1)
 		}
 		secrets = append(secrets, []byte(secret))
 	}
-	return secrets
+	if len(wrong) > 0 {
+		return nil, errors.New(strings.Join(wrong, "; "))
+	}
+	return secrets, nil
 }
 
-func (r *reader) cookieName(name, byDefault string) string {
-	v := r.get(name)
-	switch {
-	case v == "":
-		return byDefault
-	case !isToken(v):
-		r.fail(name, "must consist of letters, digits and any of !#$%%&'*+-.^_`|~")
-	case strings.HasPrefix(strings.ToLower(v), "__host-"), strings.HasPrefix(strings.ToLower(v), "__secure-"):
-		r.fail(name, "must be written without a prefix: __Host- is added by itself on HTTPS")
-	case v == routerCookie:
-		r.fail(name, "belongs to Cloud Foundry's router: choose another name")
-	case v == stickyCookie:
-		r.warn("%s=%s pins each visitor to one instance on Cloud Foundry; take another name to be served by all of them", name, v)
+func (l *loader) cookieName(text string) (string, error) {
+	switch lower := strings.ToLower(text); {
+	case !isToken(text):
+		return "", errors.New("must consist of letters, digits and any of !#$%&'*+-.^_`|~")
+	case strings.HasPrefix(lower, "__host-"), strings.HasPrefix(lower, "__secure-"):
+		return "", errors.New("must be written without a prefix: __Host- is added by itself on HTTPS")
+	case text == routerCookie:
+		return "", errors.New("belongs to Cloud Foundry's router: choose another name")
+	case text == stickyCookie:
+		l.warn("COOKIE_NAME=%s pins each visitor to one instance on Cloud Foundry; take another name to be served by all of them", stickyCookie)
 	}
-	return v
+	return text, nil
 }
 
 // isToken reports whether s is a token of RFC 9110, which is what the name of a cookie must be.
@@ -183,15 +184,18 @@ func isToken(s string) bool {
 	})
 }
 
-func (r *reader) keyPrefix(name, byDefault string) string {
-	v := r.get(name)
-	if v == "" {
-		return byDefault
+func keyPrefix(text string) (string, error) {
+	if !isPrintable(text) || strings.Contains(text, " ") {
+		return "", fmt.Errorf("must have at most %d characters, without blanks and control characters", maxNameLength)
 	}
-	if !isPrintable(v) || strings.Contains(v, " ") {
-		r.fail(name, "must have at most %d characters, without blanks and control characters", maxNameLength)
+	return text, nil
+}
+
+func instanceName(text string) (string, error) {
+	if !isPrintable(text) {
+		return "", fmt.Errorf("must have at most %d characters, all of them printable", maxNameLength)
 	}
-	return v
+	return text, nil
 }
 
 // isPrintable reports whether s is short and plain enough to appear in pages, logs and keys.
@@ -200,80 +204,44 @@ func isPrintable(s string) bool {
 		!strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
 }
 
-// appName returns the name by which the platform's commands know the app. Heroku tells it only to apps with
-// dyno metadata.
-func (r *reader) appName() string {
-	var name string
-	switch r.platform {
-	case CloudFoundry:
-		var app struct {
-			Name string `json:"application_name"`
-		}
-		if json.Unmarshal([]byte(r.real("VCAP_APPLICATION")), &app) == nil {
-			name = app.Name
-		}
-	case Heroku:
-		name = r.real("HEROKU_APP_NAME")
-	}
-	if !isPrintable(name) {
-		return ""
-	}
-	return name
-}
-
-// instance returns the configured name, else the one the platform or the process manager gave,
-// else the host's with the port.
-func (r *reader) instance(name string, port int) string {
-	if v := r.get(name); v != "" && v != "auto" {
-		if !isPrintable(v) {
-			r.fail(name, "must have at most %d characters, all of them printable", maxNameLength)
-		}
-		return v
-	}
+// defaultInstance returns the name that the platform or the process manager gave, else the host's with the port.
+func (l *loader) defaultInstance(port int) string {
 	for _, given := range []string{"DYNO", "FOREMAN_WORKER_NAME", "CF_INSTANCE_INDEX"} {
-		if v := r.real(given); v != "" && isPrintable(v) {
-			return v
+		if name := l.real(given); name != "" && isPrintable(name) {
+			return name
 		}
 	}
-	return r.hostname() + ":" + strconv.Itoa(port)
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // named below
+	}
+	return hostInstance(host, port)
 }
 
-// hostname returns the host's name, cut so that there is room for a port behind it.
-func (r *reader) hostname() string {
-	if r.env.Hostname == nil {
-		return "localhost"
+// hostInstance names an instance after its host, cut so that there is room for the port behind it.
+func hostInstance(host string, port int) string {
+	runes := []rune(host)
+	host = string(runes[:min(len(runes), maxNameLength-len(":65535"))])
+	if host == "" || !isPrintable(host) {
+		host = "localhost"
 	}
-	name, err := r.env.Hostname()
-	if err != nil || name == "" || !isPrintable(name) {
-		return "localhost"
-	}
-	runes := []rune(name)
-	return string(runes[:min(len(runes), maxNameLength-len(":65535"))])
+	return host + ":" + strconv.Itoa(port)
 }
 
-// proxies returns CIDR ranges. On a platform the routers, whose addresses change, reach the app
-// from private ranges only.
-func (r *reader) proxies(name string) []string {
-	v := r.get(name)
-	switch {
-	case v == "none", r.platform == Local && (v == "" || v == "auto"):
-		return nil
-	case v == "" || v == "auto":
-		return []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"}
-	}
+// proxies reads a comma-separated list of address ranges.
+func (l *loader) proxies(text string) ([]string, error) {
 	var ranges []string
-	for i, item := range strings.Split(v, ",") {
+	for i, item := range strings.Split(text, ",") {
 		prefix, err := parsePrefix(strings.TrimSpace(item))
 		if err != nil {
-			r.fail(name, "entry number %d is not an address range: write auto, none, or ranges such as 10.0.0.0/8,192.168.1.7", i+1)
-			continue
+			return nil, fmt.Errorf("entry number %d is not an address range: write auto, none, or ranges such as 10.0.0.0/8,192.168.1.7", i+1)
 		}
 		if prefix.Bits() == 0 {
-			r.warn("%s trusts everybody: any client can forge its address", name)
+			l.warn("TRUSTED_PROXIES trusts everybody: any client can forge its address")
 		}
 		ranges = append(ranges, prefix.String())
 	}
-	return ranges
+	return ranges, nil
 }
 
 // parsePrefix reads a CIDR range or a single address.
@@ -283,33 +251,4 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	}
 	prefix, err := netip.ParsePrefix(s)
 	return prefix.Masked(), err
-}
-
-func (r *reader) logLevel(name string) slog.Level {
-	switch strings.ToLower(r.get(name)) {
-	case "", "info":
-		return slog.LevelInfo
-	case "debug":
-		return slog.LevelDebug
-	case "warn", "warning":
-		return slog.LevelWarn
-	case "error":
-		return slog.LevelError
-	}
-	r.fail(name, "must be debug, info, warn or error")
-	return slog.LevelInfo
-}
-
-func (r *reader) logFormat(name string) string {
-	switch v := strings.ToLower(r.get(name)); v {
-	case "text", "json":
-		return v
-	case "", "auto":
-		if r.platform != Local {
-			return "json"
-		}
-		return "auto"
-	}
-	r.fail(name, "must be auto, text or json")
-	return "auto"
 }

@@ -1,11 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,125 +15,112 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The messages of this file never quote a part of the URL: whatever is damaged may be a password.
-// That is also why the errors of url.Parse and go-redis, which quote all of it, are not passed on.
+// The messages of this file never quote a part of the URL: whatever is damaged may be a password. That is also why the
+// errors of url.Parse and go-redis, which quote all of it, are not passed on.
 const urlForm = "redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS"
 
-// parseURL reads the forms of go-redis' ParseURL, ParseClusterURL (several addr parameters) and
-// ParseFailoverURL (master_name).
+// parseURL reads the forms of go-redis' ParseURL, ParseClusterURL (several addr parameters) and ParseFailoverURL
+// (master_name), and several hosts with commas between them, as other clients do.
 func parseURL(raw string) (*candidate, error) {
-	raw, err := normalizeScheme(raw)
+	u, err := splitURL(raw)
 	if err != nil {
 		return nil, err
 	}
-	u, err := checkURL(raw)
-	if err != nil {
-		return nil, err
-	}
-	options, err := convertURL(raw, u.Query())
+	query := u.Query()
+	options, err := convertURL(u.String(), query)
 	if err != nil {
 		return nil, errors.New("has an option that go-redis does not know, or one with a wrong value, after the question mark; " +
 			"the useful ones are db, addr, master_name and skip_verify")
 	}
-	setServerName(options)
+	if options.TLSConfig != nil {
+		options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: options.TLSConfig.InsecureSkipVerify}
+	}
 	options.Username = realUser(options.Username)
 	options.SentinelUsername = realUser(options.SentinelUsername)
-	return &candidate{options: options, ignored: tuning(u.Query())}, nil
+	return &candidate{options: options, ignored: tuning(query)}, nil
 }
 
-// normalizeScheme lets valkey:// stand for redis:// and names the usual mistakes.
-func normalizeScheme(raw string) (string, error) {
-	scheme, rest, found := strings.Cut(raw, "://")
-	if !found {
-		return "", errors.New("does not start with a scheme: write " + urlForm)
-	}
-	switch scheme = strings.ToLower(scheme); scheme {
-	case "redis", "rediss", "unix":
-	case "valkey":
-		scheme = "redis"
-	case "valkeys":
-		scheme = "rediss"
-	case "http", "https":
-		return "", fmt.Errorf("starts with %s://, which is the address of a web page or a REST interface: write %s", scheme, urlForm)
-	default:
-		return "", errors.New("does not start with redis://, rediss:// or unix://: write " + urlForm)
-	}
-	return scheme + "://" + rest, nil
-}
-
-// checkURL looks for the damage that url.Parse and go-redis explain badly or let pass.
-func checkURL(raw string) (*url.URL, error) {
-	scheme, rest, _ := strings.Cut(raw, "://")
-	isSocket := scheme == "unix"
-	authority, _, _ := strings.Cut(strings.ReplaceAll(rest, "?", "/"), "/")
+// splitURL parses a URL and explains the usual mistakes.
+func splitURL(raw string) (*url.URL, error) {
 	switch {
-	case strings.ContainsFunc(raw, isStray):
+	case !strings.Contains(raw, "://"):
+		return nil, errors.New("does not start with a scheme: write " + urlForm)
+	case strings.ContainsFunc(raw, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || c == '"' }):
 		return nil, errors.New("contains a blank, a line break or a quotation mark: write it without")
-	case strings.Contains(rest, "#"), !isSocket && strings.Contains(rest[len(authority):], "@"):
-		return nil, errors.New("is damaged: in a password, # / ? @ and % must be written as %23 %2F %3F %40 and %25")
-	case !isSocket && !validPort(authority):
-		return nil, errors.New("has no valid port: it must be a number from 1 to 65535, as in " + urlForm)
 	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, errors.New("is damaged: write " + urlForm + "; in a password, % must be written as %25")
-	case isSocket:
+	u, err := url.Parse(moveHosts(raw))
+	if err != nil || u.Fragment != "" || u.Scheme != "unix" && strings.Contains(u.Path+u.RawQuery, "@") {
+		return nil, errors.New("is damaged: it has no valid port, or a password in which # / ? @ [ ] and % are not written " +
+			"as %23 %2F %3F %40 %5B %5D and %25; write " + urlForm)
+	}
+	switch u.Scheme {
+	case "redis", "rediss":
+		return u, checkHost(u)
+	case "valkey", "valkeys":
+		u.Scheme = "redis" + strings.TrimPrefix(u.Scheme, "valkey")
+		return u, checkHost(u)
+	case "unix":
 		return u, checkSocket(u)
-	case u.Hostname() == "":
-		return nil, errors.New("names no host: write " + urlForm)
+	case "http", "https":
+		return nil, fmt.Errorf("starts with %s://, which is the address of a web page or a REST interface: write %s", u.Scheme, urlForm)
 	}
-	return u, checkDatabase(u)
+	return nil, errors.New("does not start with redis://, rediss:// or unix://: write " + urlForm)
 }
 
-// isStray reports whether c gets into a URL only by a slip of copying.
-func isStray(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || c == '"' }
+// severalHosts splits a URL around the second and further hosts, which url.Parse does not know.
+var severalHosts = regexp.MustCompile(`^([^/]*//(?:[^/?#]*@)?[^/?#@,]*),([^/?#@]*)([^?#]*)\??(.*)$`)
 
-// validPort reports whether the text after the last colon, if there is one, is a port.
-func validPort(authority string) bool {
-	host := authority[strings.LastIndex(authority, "@")+1:]
-	host = host[strings.LastIndex(host, "]")+1:] // [IPv6]
-	_, port, found := strings.Cut(host, ":")
-	n, err := strconv.Atoi(port)
-	return !found || err == nil && 1 <= n && n <= 65535
+// moveHosts writes the second and further hosts of a URL as addr parameters.
+func moveHosts(raw string) string {
+	match := severalHosts.FindStringSubmatch(raw)
+	if match == nil {
+		return raw
+	}
+	query := match[4]
+	for _, host := range strings.Split(match[2], ",") {
+		if !strings.Contains(host, ":") {
+			host += ":6379"
+		}
+		query += "&addr=" + host
+	}
+	return match[1] + match[3] + "?" + strings.TrimPrefix(query, "&")
+}
+
+func checkHost(u *url.URL) error {
+	port, err := strconv.Atoi(u.Port())
+	switch {
+	case u.Hostname() == "":
+		return errors.New("names no host: write " + urlForm)
+	case u.Port() == "" && !strings.HasSuffix(u.Host, ":"):
+	case err != nil || port < 1 || port > 65535:
+		return errors.New("has no valid port: it must be a number from 1 to 65535, as in " + urlForm)
+	}
+	database := strings.Trim(u.Path, "/")
+	if strings.Trim(database, "0") != "" && u.Query().Has("addr") && !u.Query().Has("master_name") {
+		return errors.New("names a database of a Cluster, which has only number 0: remove it")
+	}
+	return cmp.Or(checkDatabase(database), checkDatabase(u.Query().Get("db")))
 }
 
 func checkSocket(u *url.URL) error {
-	if u.Path == "" || u.Path == "/" {
+	switch {
+	case u.Path == "" || u.Path == "/":
 		return errors.New("names no socket: write unix:///path/to/redis.sock")
-	}
-	if u.Query().Has("addr") || u.Query().Has("master_name") {
+	case u.Query().Has("addr") || u.Query().Has("master_name"):
 		return errors.New("names a socket together with addr or master_name: a Cluster or Sentinel has host:port addresses")
 	}
-	return checkNumber(u.Query().Get("db"))
+	return checkDatabase(u.Query().Get("db"))
 }
 
-func checkDatabase(u *url.URL) error {
-	if err := checkNumber(strings.Trim(u.Path, "/")); err != nil {
-		return err
-	}
-	if err := checkNumber(u.Query().Get("db")); err != nil {
-		return err
-	}
-	isNumbered := strings.Trim(u.Path, "/0") != ""
-	if isNumbered && u.Query().Has("addr") && !u.Query().Has("master_name") {
-		return errors.New("names a database of a Cluster, which has only number 0: remove it")
-	}
-	return nil
-}
-
-func checkNumber(database string) error {
-	if database == "" {
-		return nil
-	}
-	if n, err := strconv.Atoi(database); err != nil || n < 0 {
+func checkDatabase(number string) error {
+	if n, err := strconv.Atoi(number); number != "" && (err != nil || n < 0) {
 		return errors.New("names a database: in Redis they have numbers, usually 0 to 15, so end it with /0 or with nothing")
 	}
 	return nil
 }
 
-// convertURL lets go-redis parse the URL and keeps what says where to dial and as whom; how long
-// and how often is the matter of REDIS_TIMEOUT and REDIS_POOL_SIZE.
+// convertURL lets go-redis parse the URL and keeps what says where to dial and as whom; how long and how often is the
+// matter of REDIS_TIMEOUT and REDIS_POOL_SIZE.
 func convertURL(raw string, query url.Values) (*redis.UniversalOptions, error) {
 	switch {
 	case query.Has("master_name"):
@@ -165,37 +153,9 @@ func convertURL(raw string, query url.Values) (*redis.UniversalOptions, error) {
 	}, nil
 }
 
-// setServerName says whose certificate to expect: the host's, where there is only one. Of several
-// hosts each is checked by the name it is dialled by, which go-redis does for an empty ServerName.
-func setServerName(o *redis.UniversalOptions) {
-	if o.TLSConfig == nil {
-		return
-	}
-	hosts := hostsOf(o)
-	o.TLSConfig.ServerName = hosts[0]
-	if len(hosts) > 1 {
-		o.TLSConfig.ServerName = ""
-	}
-	o.TLSConfig.MinVersion = tls.VersionTLS12
-}
-
-// hostsOf returns the different hosts of o, sorted.
-func hostsOf(o *redis.UniversalOptions) []string {
-	var hosts []string
-	for _, addr := range o.Addrs {
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil {
-			host = addr // a socket
-		}
-		hosts = append(hosts, host)
-	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
-}
-
-// realUser drops the names that hosts write into their URLs because something has to stand before
-// the colon. Servers older than Redis 6 know no users and refuse them; on newer ones the password
-// belongs to the user "default", which is whom a password without a name means.
+// realUser drops the names that hosts write into their URLs because something has to stand before the colon. Servers
+// older than Redis 6 know no users and refuse them; on newer ones the password belongs to the user "default", which is
+// whom a password without a name means.
 func realUser(name string) string {
 	switch name {
 	case "default", "h", "u", "x", "redistogo", "rediscloud", "no-user-name-for-redis":

@@ -134,16 +134,15 @@ func (o demoOptions) checkRedis(getenv func(string) string) error {
 	if o.redis == "" {
 		return nil
 	}
-	env, variables := config.OS(nil), append(instanceEnvironment(o, getenv), "REDIS_URL="+o.redis)
-	env.Getenv = func(name string) string {
+	variables := append(instanceEnvironment(o, getenv), "REDIS_URL="+o.redis)
+	_, err := config.Load(func(name string) string {
 		for _, variable := range variables {
 			if value, ok := strings.CutPrefix(variable, name+"="); ok {
 				return value
 			}
 		}
 		return ""
-	}
-	_, err := config.Load(env)
+	})
 	return err
 }
 

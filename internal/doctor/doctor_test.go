@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -42,10 +41,7 @@ func examineAs(t *testing.T, reach func(netip.Addr) doctor.Reach, flags []string
 		name, value, _ := strings.Cut(v, "=")
 		vars[name] = value
 	}
-	load := func(getenv func(string) string) (config.Config, error) {
-		return config.Load(config.Environment{Getenv: getenv, ReadFile: os.ReadFile})
-	}
-	program := cli.Program{Commands: []cli.Command{{Name: "doctor", Run: doctor.Command{Load: load, Reach: reach}.Run}}}
+	program := cli.Program{Commands: []cli.Command{{Name: "doctor", Run: doctor.Command{Load: config.Load, Reach: reach}.Run}}}
 	var out, errOut strings.Builder
 	args := append([]string{"doctor", "--json"}, flags...)
 	f := finding{status: program.Run(t.Context(), args, func(name string) string { return vars[name] }, &out, &errOut)}
@@ -162,7 +158,7 @@ func TestInterruptionIsNoFinding(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	load := func(getenv func(string) string) (config.Config, error) {
 		cancel() // as late as Ctrl-C may come, and as early
-		return config.Load(config.Environment{Getenv: getenv})
+		return config.Load(getenv)
 	}
 	getenv := func(name string) string { return map[string]string{"REDIS_URL": server.URL()}[name] }
 	var out strings.Builder

@@ -198,7 +198,6 @@ func TestSecretsAndBinariesAreNotPushed(t *testing.T) {
 
 // TestMakeRunSeesInDotenvWhatTheProgramDoes: it starts a Redis only for a program that has not been told of one.
 func TestMakeRunSeesInDotenvWhatTheProgramDoes(t *testing.T) {
-	t.Parallel()
 	script := readFile(t, "scripts/with-redis")
 	from := strings.Index(script, "configured() {")
 	function, _, found := strings.Cut(script[max(from, 0):], "\n}\n")
@@ -217,11 +216,12 @@ func TestMakeRunSeesInDotenvWhatTheProgramDoes(t *testing.T) {
 		if err := os.WriteFile(folder+"/.env", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		values, err := config.ReadDotenv(folder + "/.env")
+		t.Chdir(folder)
+		cfg, err := config.Load(func(string) string { return "" })
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
-		want := values["REDIS_URL"] != "" || values["SESSION_STORE"] == "memory"
+		want := cfg.Redis.Source == "REDIS_URL in .env" || cfg.Store == config.StoreMemory
 		if want {
 			told++
 		}
@@ -229,7 +229,7 @@ func TestMakeRunSeesInDotenvWhatTheProgramDoes(t *testing.T) {
 		cmd.Dir, cmd.Env = folder, []string{"PATH=" + os.Getenv("PATH")}
 		out, err := cmd.Output()
 		if err != nil || strings.TrimSpace(string(out)) != map[bool]string{true: "told", false: "not told"}[want] {
-			t.Errorf("%q: the script says %q (%v), the program finds %v", text, out, err, values)
+			t.Errorf("%q: the script says %q (%v), the program finds %q", text, out, err, cfg.Redis.Source)
 		}
 	}
 	if told == 0 {

@@ -119,7 +119,7 @@ func (e embedded) describe() string {
 
 // variables gives visits more time than usual: the embedded Redis runs a few hundred scripts a second, not thousands.
 func (e embedded) variables() []string {
-	return []string{"SESSION_STORE=redis", "REDIS_URL=" + e.URL(), "REDIS_TIMEOUT=10s"}
+	return []string{"SESSION_STORE=redis", "REDIS_URL=" + e.URL(), "REDIS_TIMEOUT=7s"}
 }
 func (e embedded) close() error { e.Close(); return nil }
 

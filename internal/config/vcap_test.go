@@ -27,7 +27,7 @@ func TestABindingThatCannotBeUsedIsExplained(t *testing.T) {
 			[]string{"VCAP_SERVICES_FILE_PATH: ", "cannot be read"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(environment(tt.values, nil))
+			_, err := environment(tt.values, nil).load()
 			if err == nil || !strings.HasPrefix(err.Error(), tt.reasons[0]) {
 				t.Fatalf("error is %v; want one that starts with %q", err, tt.reasons[0])
 			}

@@ -1,0 +1,64 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// The variables that hold the address of Redis as a URL, in the order of precedence.
+var (
+	// Heroku Key-Value Store, and whoever sets one by hand. Old plans have an address with TLS beside the other.
+	ownVariables = []string{"REDIS_TLS_URL", "REDIS_URL"}
+
+	addonVariables = []string{
+		"REDISCLOUD_URL",            // Redis Cloud
+		"STACKHERO_REDIS_URL_TLS",   // Stackhero
+		"STACKHERO_REDIS_URL_CLEAR", // Stackhero, without TLS
+		"MEMETRIA_REDIS_URL",        // Memetria
+		"REDISGREEN_URL",            // RedisGreen
+		"OPENREDIS_URL",             // openredis
+		"REDISTOGO_URL",             // Redis To Go
+	}
+)
+
+// variables returns the Redis of each of these variables.
+func (l *loader) variables(get func(string) string, place string) (found []*candidate) {
+	for _, name := range slices.Concat(ownVariables, addonVariables) {
+		text := get(name)
+		if text == "" {
+			continue
+		}
+		for _, c := range l.fromURL(name+place, text) {
+			c.heroku = l.platform == Heroku && slices.Contains(ownVariables, name)
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// colours returns the Heroku Key-Value Stores that are not the app's first: the variable of each is called after a colour,
+// as HEROKU_REDIS_AMBER_URL is. One is used where there is no other Redis; of several nothing says which counts.
+func (l *loader) colours() []*candidate {
+	if l.platform != Heroku {
+		return nil
+	}
+	var names []string
+	for _, name := range l.names {
+		if strings.HasPrefix(name, "HEROKU_REDIS_") && strings.HasSuffix(name, "_URL") && l.real(name) != "" {
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return nil
+	case 1:
+		found := l.fromURL(names[0], l.real(names[0]))
+		for _, c := range found {
+			c.heroku = true
+		}
+		return found
+	}
+	slices.Sort(names)
+	l.fail(names[0], "is one of several (%s): make one of them REDIS_URL with heroku redis:promote", strings.Join(names, ", "))
+	return nil
+}

@@ -1,0 +1,100 @@
+package config
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Platform is where the process runs, told by the variables that each platform always sets.
+type Platform string
+
+// The platforms that have presets of their own; everything that is neither Heroku nor Cloud Foundry is Local.
+const (
+	Local        Platform = "local"
+	Heroku       Platform = "heroku"        // DYNO is set, and not by Dokku
+	CloudFoundry Platform = "cloud-foundry" // VCAP_APPLICATION is set
+)
+
+// findPlatform returns the platform. Dokku imitates Heroku, DYNO and all, but serves plain http unless it is told
+// otherwise, and its Redis has no certificate to excuse: there, nothing of Heroku's presets holds.
+func (l *loader) findPlatform() Platform {
+	switch {
+	case l.real("VCAP_APPLICATION") != "":
+		return CloudFoundry
+	case l.real("DYNO") != "" && l.real("DOKKU_APP_TYPE") == "":
+		return Heroku
+	}
+	return Local
+}
+
+// appName returns the name by which the platform's commands know the app. Heroku tells it only to apps with dyno
+// metadata.
+func (l *loader) appName() string {
+	var name string
+	switch l.platform {
+	case CloudFoundry:
+		var app struct {
+			Name string `json:"application_name"`
+		}
+		if json.Unmarshal([]byte(l.real("VCAP_APPLICATION")), &app) == nil {
+			name = app.Name
+		}
+	case Heroku:
+		name = l.real("HEROKU_APP_NAME")
+	}
+	if !isPrintable(name) {
+		return ""
+	}
+	return name
+}
+
+// routers returns the ranges from which the platform's routers, whose addresses change, reach the app.
+func (l *loader) routers() []string {
+	if l.platform == Local {
+		return nil
+	}
+	return []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"}
+}
+
+// memoryLimit returns the container's limit in bytes: what Cloud Foundry says, else what the kernel says in the folder
+// cgroup. It is 0 off the platforms, where the machine's memory is not ours to plan, and where GOMEMLIMIT is set,
+// because then somebody has planned it already.
+func (l *loader) memoryLimit(cgroup string) int64 {
+	if l.platform == Local || l.real("GOMEMLIMIT") != "" {
+		return 0
+	}
+	if given := l.real("MEMORY_LIMIT"); given != "" {
+		if limit := parseBytes(given); limit > 0 {
+			return limit
+		}
+		l.warn("MEMORY_LIMIT is not in a form such as 64M or 1G and is ignored")
+	}
+	for _, file := range []string{"memory.max", "memory/memory.limit_in_bytes"} { // version 2, version 1
+		text, err := os.ReadFile(filepath.Join(cgroup, file))
+		if limit := parseBytes(strings.TrimSpace(string(text))); err == nil && limit > 0 {
+			return limit
+		}
+	}
+	return 0
+}
+
+// parseBytes reads a number of bytes with an optional suffix in powers of 1024, as in "64M", "1g" or "64MB". It returns
+// 0 for anything else, and for numbers so large that they mean "no limit".
+func parseBytes(s string) int64 {
+	const noLimit = 1 << 50
+	s = strings.TrimSuffix(strings.ToLower(s), "b")
+	shift := 0
+	if s != "" {
+		if i := strings.IndexByte("kmgt", s[len(s)-1]); i >= 0 {
+			s, shift = s[:len(s)-1], 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > noLimit>>shift {
+		return 0
+	}
+	return n << shift
+}

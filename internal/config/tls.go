@@ -1,0 +1,141 @@
+package config
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// trust is what REDIS_TLS_VERIFY and REDIS_TLS_CA say.
+type trust struct {
+	verify *bool          // nil: REDIS_TLS_VERIFY is not set
+	roots  *x509.CertPool // nil: REDIS_TLS_CA is not set
+}
+
+func (l *loader) trust() trust {
+	t := trust{verify: setting(l, "REDIS_TLS_VERIFY", nil, func(text string) (*bool, error) {
+		verify, err := boolean(text)
+		return &verify, err
+	})}
+	text := l.get("REDIS_TLS_CA")
+	if text == "" {
+		return t
+	}
+	if strings.HasPrefix(text, "-----BEGIN") {
+		text = strings.ReplaceAll(text, `\n`, "\n") // some tools keep a variable on one line
+	} else {
+		file, err := os.ReadFile(text)
+		if err != nil {
+			l.fail("REDIS_TLS_CA", "is neither the text of a certificate (-----BEGIN CERTIFICATE-----) nor a file that can be read")
+			return t
+		}
+		text = string(file)
+	}
+	t.roots = x509.NewCertPool()
+	if !t.roots.AppendCertsFromPEM([]byte(text)) {
+		l.fail("REDIS_TLS_CA", "holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+	}
+	return t
+}
+
+// secure decides whom a TLS connection trusts: by default the system's authorities and the one that a binding brings.
+// Heroku's own Redis has a certificate that no public authority signed, so there, and only there, nobody is asked.
+func (l *loader) secure(c *candidate, trust trust) {
+	o := c.options.TLSConfig
+	if o == nil {
+		if trust.roots != nil {
+			l.warn("REDIS_TLS_CA has no effect: the address from %s does not use TLS (rediss://)", c.source)
+		}
+		return
+	}
+	o.RootCAs = trust.roots
+	if o.RootCAs == nil && c.ca != "" {
+		o.RootCAs = l.systemRootsWith(c)
+	}
+	switch {
+	case trust.verify != nil:
+		o.InsecureSkipVerify = !*trust.verify
+	case trust.roots != nil:
+		o.InsecureSkipVerify = false
+	case c.heroku:
+		o.InsecureSkipVerify = true
+	}
+	switch {
+	case !o.InsecureSkipVerify:
+	case c.heroku:
+		l.warn("%s: the connection is encrypted, but Heroku's certificate cannot be verified; set REDIS_TLS_CA to verify it", c.source)
+	default:
+		l.warn("%s: the server's certificate is not verified: anybody between here and there can pose as it", c.source)
+	}
+}
+
+// systemRootsWith returns the system's authorities and the candidate's own.
+func (l *loader) systemRootsWith(c *candidate) *x509.CertPool {
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM([]byte(c.ca)) {
+		l.fail(c.source, "the certificate in the credentials is not in PEM form: bind the service again, or set REDIS_TLS_CA")
+	}
+	return roots
+}
+
+// dialTLS returns a dialer for a client with these options. Of a Cluster or behind Sentinels there are more servers than
+// are configured. Each proves with its certificate that it is the host that was dialled, or that it belongs to the
+// configured address: a hosted Cluster has one certificate for all its nodes.
+func dialTLS(o *redis.UniversalOptions) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	dial := o.Dialer
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: o.DialTimeout}).DialContext
+	}
+	configured := hostsOf(o)
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		plain, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		conn := tls.Client(plain, settingsFor(o.TLSConfig, hostOf(addr), configured))
+		if err := conn.HandshakeContext(ctx); err != nil {
+			_ = plain.Close()
+			return nil, err
+		}
+		return conn, nil
+	}
+}
+
+// settingsFor returns the settings for a connection to host.
+func settingsFor(base *tls.Config, host string, configured []string) *tls.Config {
+	settings := base.Clone()
+	settings.ServerName = host
+	others := slices.DeleteFunc(slices.Clone(configured), func(name string) bool { return name == host })
+	if settings.InsecureSkipVerify || len(others) == 0 {
+		return settings
+	}
+	settings.InsecureSkipVerify = true // what follows verifies, with more than one name
+	settings.VerifyConnection = func(state tls.ConnectionState) error {
+		return verify(state.PeerCertificates, base.RootCAs, append([]string{host}, others...))
+	}
+	return settings
+}
+
+// verify does what package tls does by default, but is content with a certificate for any of the names.
+func verify(certificates []*x509.Certificate, roots *x509.CertPool, names []string) error {
+	options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
+	for _, c := range certificates[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	var err error
+	for _, options.DNSName = range names {
+		if _, err = certificates[0].Verify(options); err == nil {
+			return nil
+		}
+	}
+	return &tls.CertificateVerificationError{UnverifiedCertificates: certificates, Err: err}
+}
