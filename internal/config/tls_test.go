@@ -1,0 +1,158 @@
+package config
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"visit-counter/internal/redistest"
+)
+
+// terminate listens with a certificate for the hosts and passes on what it hears to backend, "" for nobody.
+func terminate(t *testing.T, ca *redistest.CA, hosts []string, backend string) (addr string) {
+	t.Helper()
+	files := ca.Issue(t, hosts...)
+	pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go pass(conn.(*tls.Conn), backend)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func pass(client *tls.Conn, backend string) {
+	defer client.Close()
+	if client.Handshake() != nil || backend == "" {
+		return
+	}
+	server, err := net.Dial("tcp", backend)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		_, _ = io.Copy(server, client) // it ends with the test's client
+		_ = server.Close()
+	}()
+	_, _ = io.Copy(client, server)
+}
+
+func TestEachServerOfAClusterIsVerifiedByItsOwnNameOrTheConfiguredOne(t *testing.T) {
+	ours, foreign := redistest.NewCA(t), redistest.NewCA(t)
+	for _, test := range []struct {
+		name, url, dialled string
+		ca                 *redistest.CA
+		certificate        string
+		trusted            bool
+	}{
+		{"a node's own name", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", ours, "node-1.example.com", true},
+		{"the name of the Cluster", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", ours, "cluster.example.com", true},
+		{"the name of the Cluster, for a node without a name", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "10.1.2.3:6380", ours, "cluster.example.com", true},
+		{"a node's own address", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "10.1.2.3:6380", ours, "10.1.2.3", true},
+		{"a name for all nodes", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", ours, "*.example.com", true},
+		{"a master behind Sentinels", "rediss://sentinel.example.com:26380?master_name=m", "master.example.com:6380", ours, "master.example.com", true},
+		{"another node", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", ours, "node-2.example.com", false},
+		{"another node's address", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "10.1.2.3:6380", ours, "10.1.2.4", false},
+		{"the right name from a foreign authority", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", foreign, "node-1.example.com", false},
+		{"the Cluster's name from a foreign authority", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", foreign, "cluster.example.com", false},
+		{"a single server, under another name", "rediss://one.example.com:6380", "one.example.com:6380", ours, "two.example.com", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := load(t, environment(map[string]string{"REDIS_URL": test.url, "REDIS_TLS_CA": ours.PEM}, nil)).Redis
+			redirect(r, terminate(t, test.ca, []string{test.certificate}, ""))
+			conn, err := dialTLS(r.Options)(t.Context(), "tcp", test.dialled)
+			if err == nil {
+				_ = conn.Close()
+			}
+			if refused := new(tls.CertificateVerificationError); (err == nil) != test.trusted || err != nil && !errors.As(err, &refused) {
+				t.Errorf("a certificate for %s: %v; want that it is trusted: %t", test.certificate, err, test.trusted)
+			}
+		})
+	}
+}
+
+// TestAClusterWithTLSIsUsedWithOneCertificateForAllNodesOrOneForEach asks a real Cluster whose nodes have names.
+func TestAClusterWithTLSIsUsedWithOneCertificateForAllNodesOrOneForEach(t *testing.T) {
+	ca := redistest.NewCA(t)
+	cluster := redistest.StartCluster(t, 3, 0)
+	nodeNames := make(map[string]string) // by where it listens
+	for i, node := range cluster.Nodes {
+		name := fmt.Sprintf("node-%d.example.com", i+1)
+		client := redistest.Client(t, node.Server)
+		for _, setting := range [][2]string{{"cluster-announce-hostname", name}, {"cluster-preferred-endpoint-type", "hostname"}} {
+			if err := client.ConfigSet(t.Context(), setting[0], setting[1]).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		nodeNames[node.Addr()] = name
+	}
+	redistest.Wait(t, "all nodes to know the names of all", func() bool { return knowNames(t, cluster) })
+
+	for name, certificate := range map[string]func(node string) string{
+		"one for each": func(node string) string { return node },
+		"one for all":  func(string) string { return "cluster.example.com" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ends := make(map[string]string) // by what is dialled
+			for addr, node := range nodeNames {
+				ends[net.JoinHostPort(node, port(addr))] = terminate(t, ca, []string{certificate(node)}, addr)
+			}
+			first := cluster.Nodes[0].Addr()
+			ends["cluster.example.com:6380"] = terminate(t, ca, []string{"cluster.example.com"}, first)
+
+			values := map[string]string{"REDIS_URL": "rediss://cluster.example.com:6380", "REDIS_CLUSTER": "true", "REDIS_TLS_CA": ca.PEM}
+			r := load(t, environment(values, nil)).Redis
+			var toNodes atomic.Int32
+			r.Options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if addr != "cluster.example.com:6380" {
+					toNodes.Add(1)
+				}
+				return new(net.Dialer).DialContext(ctx, network, ends[addr])
+			}
+			client := r.Client()
+			defer client.Close()
+			for i := range 32 {
+				if err := client.Set(t.Context(), fmt.Sprintf("visits:%s:%d", name, i), i, 0).Err(); err != nil {
+					t.Errorf("SET: %v", err)
+				}
+			}
+			if toNodes.Load() < 3 {
+				t.Errorf("%d connections to nodes by their names; want all three", toNodes.Load())
+			}
+		})
+	}
+}
+
+// knowNames reports whether every node tells the names of all.
+func knowNames(t *testing.T, cluster *redistest.Cluster) bool {
+	for _, node := range cluster.Nodes {
+		slots, err := redistest.Client(t, node.Server).ClusterSlots(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, slot := range slots {
+			if host, _, err := net.SplitHostPort(slot.Nodes[0].Addr); err != nil || net.ParseIP(host) != nil || host == "" || host == "?" {
+				return false
+			}
+		}
+	}
+	return true
+}
