@@ -13,7 +13,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"visit-counter/static"
 	"visit-counter/templates"
 )
 
@@ -21,11 +20,7 @@ import (
 func newTestApp(t *testing.T) (*gin.Engine, *bytes.Buffer) {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	files, err := static.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := templates.New(files, templates.Settings{})
+	pages, err := templates.New(templates.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}

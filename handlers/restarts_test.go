@@ -17,7 +17,6 @@ import (
 
 	"visit-counter/handlers"
 	"visit-counter/redisstore"
-	"visit-counter/static"
 	"visit-counter/templates"
 )
 
@@ -29,18 +28,14 @@ func process(t *testing.T, rdb redis.UniversalClient, name string, started time.
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := static.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := templates.New(files, templates.Settings{
+	pages, err := templates.New(templates.Settings{
 		Instance: name, Started: started, Store: templates.Redis, KeyPrefix: "visits:", CookieName: "session",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	app := &handlers.App{
-		Log: slog.New(slog.DiscardHandler), Pages: pages, Static: files, Store: store,
+		Log: slog.New(slog.DiscardHandler), Pages: pages, Store: store,
 		Ping: func(context.Context) error { return nil }, Timeout: time.Second, Draining: func() bool { return false },
 		Instance: name, Started: started, StoreName: "redis", CookieName: "session",
 	}

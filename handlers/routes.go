@@ -20,7 +20,6 @@ import (
 type App struct {
 	Log     *slog.Logger
 	Pages   *templates.Pages
-	Static  *static.Files
 	Store   sessions.Store              // a redisstore.Store; nil if Missing is set
 	Ping    func(context.Context) error // says why Redis cannot keep sessions now; not called if Missing is set
 	Timeout time.Duration               // the longest that one request may wait for Redis
@@ -63,8 +62,10 @@ func (a *App) Routes() (http.Handler, error) {
 	engine.HEAD("/healthz", a.healthz())
 	engine.GET("/readyz", a.bounded(), a.readyz())
 	engine.HEAD("/readyz", a.bounded(), a.readyz())
-	engine.GET("/static/*file", a.static())
-	engine.HEAD("/static/*file", a.static())
+	for _, file := range static.All {
+		engine.GET(file.URL, gin.WrapH(file))
+		engine.HEAD(file.URL, gin.WrapH(file))
+	}
 	engine.NoRoute(a.problemHandler(templates.NotFound()))
 	engine.NoMethod(a.problemHandler(templates.MethodNotAllowed()))
 	return engine, nil

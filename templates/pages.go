@@ -43,11 +43,6 @@ type Settings struct {
 	DemoControls bool      // true offers the button "Stop this instance"
 }
 
-// URLs finds the address of a static file by its plain name. It is satisfied by *static.Files.
-type URLs interface {
-	URL(name string) string
-}
-
 // Pages renders the pages of one process. It never changes after New, so any number of goroutines may use it.
 type Pages struct {
 	Settings
@@ -56,12 +51,8 @@ type Pages struct {
 	head, brand, header, banner, buttons, source templ.Component
 }
 
-// New returns the pages of a process with these settings. urls must know "style.css", "script.js" and "favicon.svg".
-func New(urls URLs, s Settings) (*Pages, error) {
-	style, script, icon := urls.URL("style.css"), urls.URL("script.js"), urls.URL("favicon.svg")
-	if style == "" || script == "" || icon == "" {
-		return nil, errors.New("templates: style.css, script.js or favicon.svg has no URL")
-	}
+// New returns the pages of a process with these settings.
+func New(s Settings) (*Pages, error) {
 	p := &Pages{Settings: s}
 	var failed error
 	once := func(c templ.Component) templ.Component {
@@ -69,8 +60,8 @@ func New(urls URLs, s Settings) (*Pages, error) {
 		failed = errors.Join(failed, c.Render(context.Background(), &html))
 		return templ.Raw(html.String())
 	}
-	p.head = once(head(icon, style, script))
-	p.brand = once(brand(icon))
+	p.head = once(head())
+	p.brand = once(brand())
 	p.header = once(p.homeHeader())
 	p.banner = once(p.memoryBanner())
 	p.buttons = once(p.actions())

@@ -135,11 +135,7 @@ func states() map[string]state {
 
 func newPages(t testing.TB, s templates.Settings) *templates.Pages {
 	t.Helper()
-	files, err := static.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := templates.New(files, s)
+	pages, err := templates.New(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,14 +197,10 @@ func words(n *html.Node) string {
 }
 
 func TestPagesMatchTheirGoldenFiles(t *testing.T) {
-	files, err := static.New()
-	if err != nil {
-		t.Fatal(err)
-	}
 	readable := strings.NewReplacer( // so that a new style or script does not change every page
-		files.URL("style.css"), "/static/style.css",
-		files.URL("script.js"), "/static/script.js",
-		files.URL("favicon.svg"), "/static/favicon.svg",
+		static.Style.URL, "/static/style.css",
+		static.Script.URL, "/static/script.js",
+		static.Icon.URL, "/static/favicon.svg",
 		"><", ">\n<", // so that a difference is a line
 	)
 	for _, name := range []string{"visit", "first", "memory", "unavailable", "no-redis-cf", "stopping"} {
@@ -451,18 +443,10 @@ func TestNoPageReloadsByItselfWithoutAScript(t *testing.T) {
 }
 
 func TestAllRequestsTogetherStayUnder30KB(t *testing.T) {
-	files, err := static.New()
-	if err != nil {
-		t.Fatal(err)
-	}
 	loaded := 0
-	for _, name := range []string{"style.css", "script.js", "favicon.svg"} {
-		file, ok := files.Lookup(strings.TrimPrefix(files.URL(name), static.Prefix))
-		if !ok {
-			t.Fatalf("%s is not served", name)
-		}
+	for _, file := range static.All {
 		w := httptest.NewRecorder()
-		file.ServeHTTP(w, httptest.NewRequest(http.MethodGet, files.URL(name), nil))
+		file.ServeHTTP(w, httptest.NewRequest(http.MethodGet, file.URL, nil))
 		loaded += w.Body.Len()
 	}
 	if page := len(visit().render(t)); page > 9_000 {
@@ -472,16 +456,6 @@ func TestAllRequestsTogetherStayUnder30KB(t *testing.T) {
 		t.Errorf("the heaviest page and its files are %d bytes; want at most 30000", total)
 	}
 }
-
-func TestNewRefusesMissingFiles(t *testing.T) {
-	if _, err := templates.New(noFiles{}, visit().settings); err == nil {
-		t.Error("New accepted files without a URL; want an error")
-	}
-}
-
-type noFiles struct{}
-
-func (noFiles) URL(string) string { return "" }
 
 func TestAFailedWriteIsReported(t *testing.T) {
 	pages := newPages(t, visit().settings)

@@ -23,7 +23,6 @@ import (
 	"visit-counter/internal/cli"
 	"visit-counter/internal/config"
 	"visit-counter/redisstore"
-	"visit-counter/static"
 	"visit-counter/templates"
 )
 
@@ -113,16 +112,12 @@ func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started tim
 	if os.Getenv(gin.EnvGinMode) == "" {
 		gin.SetMode(gin.ReleaseMode)
 	}
-	files, err := static.New()
-	if err != nil {
-		return nil, err
-	}
-	pages, err := templates.New(files, settings(cfg, b, started))
+	pages, err := templates.New(settings(cfg, b, started))
 	if err != nil {
 		return nil, err
 	}
 	app := &handlers.App{
-		Log: log, Pages: pages, Static: files, Ping: b.Ping, Timeout: cfg.RedisTimeout,
+		Log: log, Pages: pages, Ping: b.Ping, Timeout: cfg.RedisTimeout,
 		Instance: cfg.Instance, Started: started, StoreName: storeName(b), CookieName: cfg.Cookie(),
 		HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies,
 	}
