@@ -168,7 +168,7 @@ func Stopping(instance string) Problem {
 		Status:    http.StatusAccepted,
 		Title:     "Stopping " + instance,
 		Wrong:     "This process finishes the requests it has begun and exits. Whoever supervises it starts a new one: a new row in the ledger.",
-		Todo:      "This page goes back to the counter by itself, as soon as the app is ready. If nobody supervises the process, start it again.",
+		Todo:      "Go back to the counter in a moment. If nobody supervises the process, start it again.",
 		Button:    toCounter,
 		CountSafe: true,
 		Waiting:   true,
