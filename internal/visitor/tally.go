@@ -1,0 +1,160 @@
+package visitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+)
+
+const pollInterval = 10 * time.Millisecond
+
+// Tally adds up what became of visits of one session. It is safe for concurrent use. The zero value is ready for use.
+type Tally struct {
+	mu      sync.Mutex
+	sum     Sum
+	numbers map[int]int // how many answers said that theirs was that number
+}
+
+// Sum is what a [Tally] has added up.
+type Sum struct {
+	Sent         int
+	Acknowledged int            // answered with a number
+	Refused      int            // with [ErrRefused]
+	PerInstance  map[string]int // visits that each instance acknowledged
+	Highest      int            // number that an answer said
+	Longest      time.Duration  // wait for an answer
+	Err          error          // of a visit that was neither acknowledged nor refused, nil if there is none
+}
+
+// Add adds a visit that has ended.
+func (t *Tally) Add(a Answer, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.numbers == nil {
+		t.numbers, t.sum.PerInstance = make(map[int]int), make(map[string]int)
+	}
+	t.sum.Sent++
+	t.sum.Longest = max(t.sum.Longest, a.Took)
+	switch {
+	case errors.Is(err, ErrRefused):
+		t.sum.Refused++
+	case err != nil:
+		t.sum.Err = err
+	default:
+		t.sum.Acknowledged++
+		t.sum.PerInstance[a.Page.Instance]++
+		t.sum.Highest = max(t.sum.Highest, a.Page.Visits)
+		t.numbers[a.Page.Visits]++
+	}
+}
+
+// Sum returns the sum so far.
+func (t *Tally) Sum() Sum {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sum := t.sum
+	sum.PerInstance = maps.Clone(sum.PerInstance)
+	return sum
+}
+
+// Visits sends n visits of v, one after the other.
+func (t *Tally) Visits(ctx context.Context, v *Visitor, n int) {
+	for range n {
+		t.Add(v.Visit(ctx))
+	}
+}
+
+// AtOnce sends n visits of v at the same time, and returns when all have ended.
+func (t *Tally) AtOnce(ctx context.Context, v *Visitor, n int) {
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() { t.Add(v.Visit(ctx)) })
+	}
+	all.Wait()
+}
+
+// Load keeps visiting, with several visits at a time and a pause after each, until the caller calls stop, which returns
+// when the last visit has ended.
+func (t *Tally) Load(ctx context.Context, v *Visitor, workers int, pause time.Duration) (stop func()) {
+	enough, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for {
+				t.Add(v.Visit(ctx))
+				select {
+				case <-time.After(pause):
+				case <-enough.Done():
+					return
+				}
+			}
+		})
+	}
+	return func() {
+		cancel()
+		all.Wait()
+	}
+}
+
+// Await returns when n more visits have been acknowledged, or with ctx's error.
+func (t *Tally) Await(ctx context.Context, n int) error {
+	for wanted := t.Sum().Acknowledged + n; t.Sum().Acknowledged < wanted; {
+		select {
+		case <-time.After(pollInterval):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Check returns nil if the visits keep the promise that holds through every fault, given how many of them the app has
+// counted: acknowledged ≤ counted ≤ sent, no number twice, and no answer later than limit.
+func (t *Tally) Check(counted int, limit time.Duration) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.sum
+	if counted < s.Acknowledged || counted > s.Sent {
+		return fmt.Errorf("%d visits were sent and %d acknowledged, but %d counted", s.Sent, s.Acknowledged, counted)
+	}
+	for number, times := range t.numbers {
+		if times > 1 {
+			return fmt.Errorf("%d visits were told that theirs was number %d", times, number)
+		}
+	}
+	if s.Longest > limit {
+		return fmt.Errorf("an answer took %d ms, longer than %d ms", s.Longest.Milliseconds(), limit.Milliseconds())
+	}
+	return nil
+}
+
+// CheckExact is Check for visits of which each must be acknowledged, and so be counted exactly once.
+func (t *Tally) CheckExact(counted int, limit time.Duration) error {
+	if s := t.Sum(); s.Acknowledged < s.Sent {
+		if s.Err == nil {
+			s.Err = ErrRefused
+		}
+		return fmt.Errorf("%d of %d visits were not acknowledged: %w", s.Sent-s.Acknowledged, s.Sent, s.Err)
+	}
+	return t.Check(counted, limit)
+}
+
+// Recover visits until a visit is acknowledged, and returns that answer and how long it took. The visits before it are
+// not part of the tally: whether they were counted nobody knows.
+func (v *Visitor) Recover(ctx context.Context) (Answer, time.Duration, error) {
+	began := time.Now()
+	for {
+		a, err := v.Visit(ctx)
+		if err == nil {
+			return a, time.Since(began), nil
+		}
+		select {
+		case <-time.After(pollInterval):
+		case <-ctx.Done():
+			return a, 0, fmt.Errorf("no visit was counted any more: %w", ctx.Err())
+		}
+	}
+}
