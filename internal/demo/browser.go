@@ -13,7 +13,7 @@ func openBrowser(url string, getenv func(string) string) {
 	}
 	cmd := exec.Command(opener[0], append(opener[1:], url)...)
 	if cmd.Start() == nil {
-		go cmd.Wait() //nolint:errcheck // how the browser fares is not the demo's concern
+		go func() { _ = cmd.Wait() }() // how the browser fares is not the demo's concern
 	}
 }
 

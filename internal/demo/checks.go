@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"visit-counter/internal/fleet"
+	"visit-counter/internal/visitor"
 )
 
 // check is one thing to prove.
@@ -39,48 +39,52 @@ func checks() []check {
 	}
 }
 
-// visits sends n visits of one browser, one after the other.
-func visits(ctx context.Context, v *visitor, n int) *tally {
-	sum := newTally()
-	for range n {
-		sum.add(v.visit(ctx))
-	}
-	return sum
+// noLimit is for answers of which nobody has promised how soon they come.
+const noLimit = time.Minute
+
+// begun returns a new visitor that has visited n times.
+func (t *trial) begun(ctx context.Context, n int) (*visitor.Visitor, error) {
+	v, tally := t.newVisitor(), new(visitor.Tally)
+	tally.Visits(ctx, v, n)
+	return v, tally.CheckExact(tally.Sum().Highest, noLimit)
 }
 
 // countRises: each visit has the next number.
 func countRises(ctx context.Context, t *trial) (figures, error) {
 	const n = 10
-	v, sum := t.newVisitor(), newTally()
+	v, tally := t.newVisitor(), new(visitor.Tally)
 	for i := range n {
-		a, err := v.visit(ctx)
-		sum.add(a, err)
-		if err == nil && a.page.Visits != i+1 {
-			err = fmt.Errorf("visit %d was counted as number %d", i+1, a.page.Visits)
+		a, err := v.Visit(ctx)
+		tally.Add(a, err)
+		if err == nil && a.Page.Visits != i+1 {
+			err = fmt.Errorf("visit %d was counted as number %d", i+1, a.Page.Visits)
 		}
 		if err != nil {
-			return sum.figures(a.page.Visits), err
+			return measured(tally, a.Page.Visits), err
 		}
 	}
-	return sum.figures(n), nil
+	return measured(tally, n), nil
 }
 
 // everyInstanceServes: one browser is served by all, and they go on from each other's count.
 func everyInstanceServes(ctx context.Context, t *trial) (figures, error) {
 	const rounds, outside = 5, 30
+	n := rounds * t.instances
 	if t.fleet == nil {
-		sum := visits(ctx, t.newVisitor(), outside)
-		f := sum.figures(len(sum.seen))
+		n = outside
+	}
+	tally := new(visitor.Tally)
+	tally.Visits(ctx, t.newVisitor(), n)
+	f := measured(tally, tally.Sum().Highest)
+	if err := tally.CheckExact(f.Counted, noLimit); err != nil {
+		return f, err
+	}
+	if t.fleet == nil {
 		f.Note = fmt.Sprintf("instances seen: %d", len(f.PerInstance))
 		if len(f.PerInstance) < t.instances {
 			return f, fmt.Errorf("%d of %d instances served", len(f.PerInstance), t.instances)
 		}
-		return f, sum.exact(len(sum.seen))
-	}
-	sum := visits(ctx, t.newVisitor(), rounds*t.instances)
-	f := sum.figures(len(sum.seen))
-	if err := sum.exact(len(sum.seen)); err != nil {
-		return f, err
+		return f, nil
 	}
 	for _, in := range t.fleet.Instances() {
 		if f.PerInstance[in.Name()] != rounds {
@@ -93,7 +97,7 @@ func everyInstanceServes(ctx context.Context, t *trial) (figures, error) {
 // onlyVisitsCount: between two visits, whatever else is asked for counts nothing and sets no cookie.
 func onlyVisitsCount(ctx context.Context, t *trial) (figures, error) {
 	v := t.newVisitor()
-	before, err := v.visit(ctx)
+	before, err := v.Visit(ctx)
 	if err != nil {
 		return figures{}, err
 	}
@@ -102,21 +106,21 @@ func onlyVisitsCount(ctx context.Context, t *trial) (figures, error) {
 		{http.MethodGet, "/readyz"}, {http.MethodGet, "/no/such/page"}, {http.MethodPut, "/"}, {http.MethodGet, "/favicon.ico"},
 	}
 	for _, o := range others {
-		a, err := v.request(ctx, o[0], o[1], o[2:]...)
+		a, err := v.Request(ctx, o[0], o[1], o[2:]...)
 		if err != nil {
 			return figures{}, err
 		}
-		if a.header.Get("Set-Cookie") != "" {
+		if a.Header.Get("Set-Cookie") != "" {
 			return figures{}, fmt.Errorf("%s %s set a cookie", o[0], o[1])
 		}
 	}
-	after, err := v.visit(ctx)
+	after, err := v.Visit(ctx)
 	if err != nil {
 		return figures{}, err
 	}
-	f := figures{Sent: 2, Counted: after.page.Visits, Note: fmt.Sprintf("%d other requests between them", len(others))}
-	if after.page.Visits != before.page.Visits+1 {
-		return f, fmt.Errorf("two visits with other requests between them were %d and %d", before.page.Visits, after.page.Visits)
+	f := figures{Sent: 2, Counted: after.Page.Visits, Note: fmt.Sprintf("%d other requests between them", len(others))}
+	if after.Page.Visits != before.Page.Visits+1 {
+		return f, fmt.Errorf("two visits with other requests between them were %d and %d", before.Page.Visits, after.Page.Visits)
 	}
 	return f, nil
 }
@@ -124,11 +128,11 @@ func onlyVisitsCount(ctx context.Context, t *trial) (figures, error) {
 // cookieProtected: the cookie has the attributes that protect it, and one that was altered is not believed.
 func cookieProtected(ctx context.Context, t *trial) (figures, error) {
 	v := t.newVisitor()
-	a, err := v.visit(ctx)
+	a, err := v.Visit(ctx)
 	if err != nil {
 		return figures{}, err
 	}
-	cookies := (&http.Response{Header: a.header}).Cookies()
+	cookies := (&http.Response{Header: a.Header}).Cookies()
 	c := sessionCookie(cookies)
 	if c == nil || c.Value == "" {
 		return figures{}, errors.New("the first visit set no cookie that could hold a session")
@@ -136,14 +140,14 @@ func cookieProtected(ctx context.Context, t *trial) (figures, error) {
 	if err := attributes(c, strings.HasPrefix(t.url, "https:")); err != nil {
 		return figures{}, fmt.Errorf("the cookie %s %w", c.Name, err)
 	}
-	v.cookies[c.Name] = altered(c.Value)
-	forged, err := v.visit(ctx)
+	v.SetCookie(c.Name, altered(c.Value))
+	forged, err := v.Visit(ctx)
 	if err != nil {
 		return figures{}, err
 	}
 	f := figures{Note: fmt.Sprintf("%s: HttpOnly, SameSite=Lax, %d s; altered, it is not believed", c.Name, c.MaxAge)}
-	if forged.page.Visits != 1 {
-		return f, fmt.Errorf("a cookie that was altered led to a session with %d visits", forged.page.Visits)
+	if forged.Page.Visits != 1 {
+		return f, fmt.Errorf("a cookie that was altered led to a session with %d visits", forged.Page.Visits)
 	}
 	return f, nil
 }
@@ -185,28 +189,28 @@ func attributes(c *http.Cookie, https bool) error {
 
 // startOver: a reset ends the session for good, and the next visit is number 1.
 func startOver(ctx context.Context, t *trial) (figures, error) {
-	v := t.newVisitor()
-	if err := visits(ctx, v, 2).exact(2); err != nil {
-		return figures{}, err
-	}
-	old := v.again()
-	a, err := v.request(ctx, http.MethodPost, "/reset")
+	v, err := t.begun(ctx, 2)
 	if err != nil {
 		return figures{}, err
 	}
-	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/" {
-		return figures{}, fmt.Errorf("the reset was answered with %d, not with a redirect home", a.status)
+	old := v.Clone()
+	a, err := v.Request(ctx, http.MethodPost, "/reset")
+	if err != nil {
+		return figures{}, err
 	}
-	if len(v.cookies) >= len(old.cookies) {
+	if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/" {
+		return figures{}, fmt.Errorf("the reset was answered with %d, not with a redirect home", a.Status)
+	}
+	if len(v.Cookies()) >= len(old.Cookies()) {
 		return figures{}, errors.New("the reset left the cookie in the browser")
 	}
-	for _, v := range []*visitor{v, old} {
-		a, err := v.visit(ctx)
+	for _, v := range []*visitor.Visitor{v, old} {
+		a, err := v.Visit(ctx)
 		if err != nil {
 			return figures{}, err
 		}
-		if a.page.Visits != 1 {
-			return figures{}, fmt.Errorf("the first visit after the reset was number %d", a.page.Visits)
+		if a.Page.Visits != 1 {
+			return figures{}, fmt.Errorf("the first visit after the reset was number %d", a.Page.Visits)
 		}
 	}
 	return figures{Note: "the next visit was number 1, with the old cookie, too"}, nil
@@ -214,41 +218,27 @@ func startOver(ctx context.Context, t *trial) (figures, error) {
 
 // concurrentVisits: many visits of one browser, all at once, count exactly once each.
 func concurrentVisits(ctx context.Context, t *trial) (figures, error) {
-	n := localAtOnce
+	n := 1000
 	if t.fleet == nil {
-		n = politeRequests / 2
+		n = maxRequests / 2
 	}
-	v := t.newVisitor()
-	first, err := v.visit(ctx)
+	v, err := t.begun(ctx, 1)
 	if err != nil {
 		return figures{}, err
 	}
-	sum := t.atSameTime(ctx, v, n)
-	return sum.settle(ctx, v, first.page.Visits, sum.exact)
+	tally := new(visitor.Tally)
+	tally.AtOnce(ctx, v, n)
+	return settle(ctx, v, 1, tally, tally.CheckExact)
 }
 
-// atSameTime sends n visits of one browser at once.
-func (t *trial) atSameTime(ctx context.Context, v *visitor, n int) *tally {
-	sum := newTally()
-	var all sync.WaitGroup
-	for range n {
-		all.Go(func() {
-			sum.add(v.visit(ctx))
-			t.progress("%d of %d visits", sum.done(), n)
-		})
-	}
-	all.Wait()
-	return sum
-}
-
-// settle asks with one more visit what was counted since the visit number before, and judges it.
-func (t *tally) settle(ctx context.Context, v *visitor, before int, judge func(int) error) (figures, error) {
-	last, err := v.visit(ctx)
+// settle asks with one more visit what was counted since the visit number before, and checks it.
+func settle(ctx context.Context, v *visitor.Visitor, before int, tally *visitor.Tally, check func(int, time.Duration) error) (figures, error) {
+	last, err := v.Visit(ctx)
 	if err != nil {
-		return t.figures(0), fmt.Errorf("the visit after it: %w", err)
+		return measured(tally, 0), fmt.Errorf("the visit after it: %w", err)
 	}
-	counted := last.page.Visits - before - 1
-	return t.figures(counted), judge(counted)
+	counted := last.Page.Visits - before - 1
+	return measured(tally, counted), check(counted, noLimit)
 }
 
 // memoryFails: instances that keep sessions to themselves lose visits, and these checks can tell.
@@ -261,35 +251,13 @@ func memoryFails(ctx context.Context, t *trial) (f figures, err error) {
 		return figures{}, err
 	}
 	defer func() { err = errors.Join(err, forgetful.Close()) }()
-	v, sum, highest := t.newVisitor(), newTally(), 0
-	v.url = forgetful.URL()
-	for range n {
-		a, err := v.visit(ctx)
-		sum.add(a, err)
-		highest = max(highest, a.page.Visits)
-	}
-	f = sum.figures(highest)
-	f.Note = fmt.Sprintf("the count never got beyond %d", highest)
-	if highest == n {
+	tally := new(visitor.Tally)
+	tally.Visits(ctx, visitor.New(forgetful.URL(), nil), n)
+	sum := tally.Sum()
+	f = measured(tally, sum.Highest)
+	f.Note = fmt.Sprintf("the count never got beyond %d", sum.Highest)
+	if tally.CheckExact(sum.Highest, noLimit) == nil {
 		return f, errors.New("the count was right: these checks cannot tell a store from none")
 	}
-	return f, sum.err
-}
-
-// waitUntil visits until a visit is counted, and returns it with the time that took.
-func waitUntil(ctx context.Context, v *visitor) (answer, time.Duration, error) {
-	began := time.Now()
-	tick := time.NewTicker(pollTime)
-	defer tick.Stop()
-	for {
-		a, err := v.visit(ctx)
-		if err == nil {
-			return a, time.Since(began), nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return a, 0, fmt.Errorf("no visit was counted any more: %w", err)
-		}
-	}
+	return f, sum.Err
 }

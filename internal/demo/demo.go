@@ -22,13 +22,13 @@ import (
 
 const (
 	defaultInstances = 4
-	mostInstances    = 32
+	maxInstances     = 32
 	defaultPort      = 8080
 )
 
 const aboutDemo = `Runs several instances of this program behind one address, which sends each visit to the next of them, with one Redis
-for all: redis-server if it is installed, else one embedded in this process. What ends is started again; on a terminal,
-letters break things on purpose. Ctrl-C ends everything.`
+for all: redis-server if it is installed, else one embedded in this process. An instance that exits is started again. On a
+terminal, single letters break things on purpose. Ctrl-C ends everything.`
 
 // demoOptions are what the flags of the command say.
 type demoOptions struct {
@@ -40,9 +40,6 @@ type demoOptions struct {
 // Run runs the fleet of the demo until ctx ends or somebody types q, and ends all of it before it returns. It is a
 // [cli.Func].
 func Run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
-	if len(args) == 1 && args[0] == fleet.JanitorCommand {
-		return fleet.Janitor(os.Stdin, out)
-	}
 	o, err := parseDemo(args, getenv, out)
 	if err != nil {
 		return err
@@ -52,31 +49,29 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out io.
 
 // show runs the fleet.
 func show(ctx context.Context, o demoOptions, getenv func(string) string, out io.Writer) error {
-	merged := newMerger(out, cli.Coloured(out, getenv))
+	log := &transcript{out: out, colour: cli.Coloured(out, getenv)}
 	f, err := fleet.Start(ctx, fleet.Options{
 		Instances: o.instances, Port: o.port, Memory: o.store == "memory", RedisURL: o.redis,
-		Environment: instanceEnvironment(o, getenv), Log: merged.source,
+		Environment: instanceEnvironment(o, getenv), Log: log.line,
 	})
 	if err != nil {
 		return explainStart(ctx, err)
 	}
-	say := sayer{merged.source("demo")}
-	say.line("sessions: %s", f.Redis())
-	say.line("the one address: %s (instances: %d)", f.URL(), o.instances)
+	log.say("sessions: %s", f.Store())
+	log.say("the one address: %s (instances: %d)", f.URL(), o.instances)
 	if o.open {
 		openBrowser(f.URL(), getenv)
 	}
 	var keys io.Reader
 	if cli.IsTerminal(os.Stdin) {
-		stayInBackground()
 		keys = os.Stdin
 	}
-	control(ctx, f, keys, say)
-	say.line("stopping: visits under way, then the instances, then Redis")
+	control(ctx, f, keys, log)
+	log.say("stopping: visits under way, then the instances, then Redis")
 	if err := f.Close(); err != nil {
 		return err
 	}
-	say.line("everything has ended")
+	log.say("everything has ended")
 	return nil
 }
 
@@ -117,8 +112,8 @@ func parseDemo(args []string, getenv func(string) string, out io.Writer) (o demo
 // check says which flags contradict what is possible, or each other.
 func (o demoOptions) check(flags *flag.FlagSet) error {
 	switch {
-	case o.instances < 1 || o.instances > mostInstances:
-		return cli.Mistake(flags, "--instances must be between 1 and %d", mostInstances)
+	case o.instances < 1 || o.instances > maxInstances:
+		return cli.Mistake(flags, "--instances must be between 1 and %d", maxInstances)
 	case o.port < 0 || o.port > 65535:
 		return cli.Mistake(flags, "--port must be between 0 and 65535")
 	case o.store != "redis" && o.store != "memory":

@@ -12,22 +12,51 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"visit-counter/internal/cli"
 	"visit-counter/internal/fleet"
-	"visit-counter/internal/fleet/fleettest"
 	"visit-counter/internal/redistest"
+	"visit-counter/internal/visitor"
 )
-
-func TestMain(m *testing.M) { fleettest.Main(m) }
 
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// start runs a fleet for the test, which ends it.
+func start(t *testing.T, o fleet.Options) *fleet.Fleet {
+	t.Helper()
+	o.Environment = append(o.Environment, "GORACE=atexit_sleep_ms=0")
+	f, err := fleet.Start(t.Context(), o)
+	must(t, err)
+	t.Cleanup(func() { must(t, f.Close()) })
+	return f
+}
+
+// buffer is a bytes.Buffer that is written to while a test reads it. The zero value is ready for use.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write appends p and never fails.
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// String returns what has been written so far.
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // environment returns the getenv of an environment with these variables, name and value in turn.
@@ -45,7 +74,7 @@ func environment(variables ...string) func(string) string {
 // command runs a command as the program would, and returns its exit status and what it said.
 func command(t *testing.T, run cli.Func, getenv func(string) string, args ...string) (status int, said string) {
 	t.Helper()
-	var out fleettest.Buffer
+	var out buffer
 	program := cli.Program{Commands: []cli.Command{{Name: "it", Run: run}}}
 	status = program.Run(t.Context(), append([]string{"it"}, args...), getenv, &out, &out)
 	return status, out.String()
@@ -117,26 +146,27 @@ func TestInstancesGetNothingOfTheEnvironmentButWhatTheyNeed(t *testing.T) {
 }
 
 func TestLettersBreakAndMendTheFleet(t *testing.T) {
-	var out fleettest.Buffer
-	f := fleettest.Start(t, fleet.Options{Instances: 2, Log: func(string) io.Writer { return &out }})
+	var out buffer
+	log := &transcript{out: &out}
+	f := start(t, fleet.Options{Instances: 2, Log: log.line})
 	typing, keyboard := io.Pipe()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		control(t.Context(), f, typing, sayer{&out})
+		control(t.Context(), f, typing, log)
 	}()
 	for _, step := range []struct{ key, wanted string }{
 		{"k", "web.1: the process has ended (signal: killed); starting it again now"},
 		{"k", "web.2: the process has ended (signal: killed)"},
 		{"r", "all instances have been restarted"},
-		{"s", "stopping Redis"},
+		{"s", "Redis has stopped"},
 		{"S", "Redis is back, with its data"},
 	} {
 		_, err := io.WriteString(keyboard, step.key+"\n")
 		must(t, err)
 		await(t, &out, step.wanted)
 	}
-	if !f.RedisRunning() {
+	if !f.RedisServer().Running() {
 		t.Error("Redis does not run after it was started again")
 	}
 	help := keyHelp(f)
@@ -152,30 +182,29 @@ func TestLettersBreakAndMendTheFleet(t *testing.T) {
 }
 
 // await waits until something has been written.
-func await(t *testing.T, out *fleettest.Buffer, wanted string) {
+func await(t *testing.T, out *buffer, wanted string) {
 	t.Helper()
 	redistest.Wait(t, fmt.Sprintf("%q", wanted), func() bool { return strings.Contains(out.String(), wanted) })
 }
 
 func TestLettersThatCannotWorkSayWhy(t *testing.T) {
-	var out fleettest.Buffer
-	d := desk{fleet: fleettest.Start(t, fleet.Options{Memory: true}), say: sayer{&out}}
-	d.press(t.Context(), "s")
-	if !strings.Contains(out.String(), fleet.ErrNoServer.Error()) {
+	var out buffer
+	press(t.Context(), start(t, fleet.Options{Memory: true}), "s", &transcript{out: &out})
+	if !strings.Contains(out.String(), "not a redis-server of its own") {
 		t.Errorf("s without a redis-server says %q", out.String())
 	}
 }
 
 func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
-	var out fleettest.Buffer
-	f := fleettest.Start(t, fleet.Options{Memory: true})
+	var out buffer
+	f := start(t, fleet.Options{Memory: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		control(ctx, f, strings.NewReader("?\n"), sayer{&out})
+		control(ctx, f, strings.NewReader("?\n"), &transcript{out: &out})
 	}()
-	help := keyHelp(f) + "\n"
+	help := "demo   | " + keyHelp(f) + "\n"
 	await(t, &out, help+help) // at the start, and for the letter
 	if strings.Contains(help, "Redis") {
 		t.Errorf("a demo without a redis-server offers to stop it: %q", help)
@@ -192,16 +221,16 @@ func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
 // process is a demo that runs as a process of its own.
 type process struct {
 	*exec.Cmd
-	out  fleettest.Buffer
+	out  buffer
 	port string // of the one address
 }
 
 // startDemo starts a demo with a TMPDIR of its own, and returns when a browser may come. The test may end it; what it has
-// left running then, the janitor ends.
+// left running then ends by itself.
 func startDemo(t *testing.T, temp string, flags ...string) *process {
 	t.Helper()
 	args := append([]string{"demo", "--port", "0", "--open=false"}, flags...)
-	p := &process{Cmd: exec.Command(fleettest.Program(t), args...)}
+	p := &process{Cmd: exec.Command(os.Args[0], args...)}
 	p.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + temp}
 	p.Stdout, p.Stderr = &p.out, &p.out
 	must(t, p.Start())
@@ -221,13 +250,13 @@ func startDemo(t *testing.T, temp string, flags ...string) *process {
 
 func TestTheWholeDemoIsThereForABrowser(t *testing.T) {
 	demo := startDemo(t, t.TempDir())
-	v := &visitor{client: localClient(), url: "http://localhost:" + demo.port, cookies: make(map[string]string)}
-	sum := visits(t.Context(), v, 8)
-	if err := sum.exact(8); err != nil || len(sum.per) != 4 {
-		t.Errorf("8 visits came from %v (%v), want 2 from each of 4", sum.per, err)
+	v, tally := visitor.New("http://localhost:"+demo.port, nil), new(visitor.Tally)
+	tally.Visits(t.Context(), v, 8)
+	if err := tally.CheckExact(8, noLimit); err != nil || len(tally.Sum().PerInstance) != 4 {
+		t.Errorf("8 visits came from %v (%v), want 2 from each of 4", tally.Sum().PerInstance, err)
 	}
-	if a, err := v.request(t.Context(), http.MethodPost, "/stop"); err != nil || a.status != http.StatusAccepted {
-		t.Errorf("/stop: %d %v, want 202: the controls of the demo are on", a.status, err)
+	if a, err := v.Request(t.Context(), http.MethodPost, "/stop"); err != nil || a.Status != http.StatusAccepted {
+		t.Errorf("/stop: %d %v, want 202: the controls of the demo are on", a.Status, err)
 	}
 	must(t, demo.Process.Signal(syscall.SIGTERM))
 	must(t, demo.Wait())
@@ -237,41 +266,21 @@ func TestTheWholeDemoIsThereForABrowser(t *testing.T) {
 }
 
 func TestLogsAreMergedLineByLine(t *testing.T) {
-	var out fleettest.Buffer
-	m := newMerger(&out, false)
-	first, second := m.source("web.1"), m.source("demo")
-	for _, w := range []struct {
-		to   io.Writer
-		text string
-	}{
-		{first, "half of "}, {second, "one\ntwo\nrest"}, {first, "a line\n"},
-		{first, "msg=request route=/readyz status=200\n"},
-	} {
-		_, err := io.WriteString(w.to, w.text)
-		must(t, err)
-	}
-	want := "demo   | one\ndemo   | two\nweb.1  | half of a line\n"
-	if out.String() != want {
+	var out buffer
+	log := &transcript{out: &out}
+	log.line("web.1", "a line")
+	log.line("web.1", "msg=request route=/readyz status=200")
+	log.say("%d lines", 2)
+	if want := "web.1  | a line\ndemo   | 2 lines\n"; out.String() != want {
 		t.Errorf("merged:\n%s\nwant:\n%s", out.String(), want)
 	}
 }
 
-func TestALineWithoutAnEndIsPassedOnAllTheSame(t *testing.T) {
-	var out fleettest.Buffer
-	_, err := newMerger(&out, false).source("web.1").Write(bytes.Repeat([]byte("x"), mostLine))
-	must(t, err)
-	if got := len(out.String()); got < mostLine {
-		t.Errorf("%d bytes came out, want %d and the prefix", got, mostLine)
-	}
-}
-
 func TestNeighboursHaveDifferentColours(t *testing.T) {
-	var out fleettest.Buffer
-	m := newMerger(&out, true)
-	for _, name := range []string{"web.1", "web.2"} {
-		_, err := io.WriteString(m.source(name), "hello\n")
-		must(t, err)
-	}
+	var out buffer
+	log := &transcript{out: &out, colour: true}
+	log.line("web.1", "hello")
+	log.line("web.2", "hello")
 	want := "\x1b[36mweb.1  | \x1b[0mhello\n\x1b[33mweb.2  | \x1b[0mhello\n"
 	if out.String() != want {
 		t.Errorf("coloured: %q, want %q", out.String(), want)

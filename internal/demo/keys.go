@@ -3,7 +3,6 @@ package demo
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -11,46 +10,47 @@ import (
 	"visit-counter/internal/fleet"
 )
 
-// keyTime is the most time for what a key brings about.
-const keyTime = time.Minute
+// keyTimeout is for what a key brings about.
+const keyTimeout = time.Minute
+
+// control does what is typed until ctx ends or somebody quits. Without anything to read, it waits for ctx.
+func control(ctx context.Context, f *fleet.Fleet, in io.Reader, log *transcript) {
+	if in == nil {
+		log.say("Ctrl-C ends everything")
+		<-ctx.Done()
+		return
+	}
+	log.say("%s", keyHelp(f))
+	typed := lines(in)
+	for killed := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case key, ok := <-typed:
+			switch {
+			case !ok:
+				typed = nil // nobody types any more
+			case key == "q":
+				return
+			case key == "k": // each time another one
+				in := f.Instances()[killed%len(f.Instances())]
+				killed++
+				log.say("killing %s", in.Name())
+				in.Kill()
+			default:
+				press(ctx, f, key, log)
+			}
+		}
+	}
+}
 
 // keyHelp lists the keys. Redis can be stopped only where it is the fleet's own.
 func keyHelp(f *fleet.Fleet) string {
 	stop := "   s stop or start Redis"
-	if !f.HasServer() {
+	if f.RedisServer() == nil {
 		stop = ""
 	}
 	return "type a letter and Enter:  r restart all, one by one   k kill one" + stop + "   q quit"
-}
-
-// sayer writes the demo's own lines.
-type sayer struct{ out io.Writer }
-
-func (s sayer) line(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
-
-// control does what is typed until ctx ends or somebody quits. Without anything to read, it waits for ctx.
-func control(ctx context.Context, f *fleet.Fleet, in io.Reader, say sayer) {
-	if in == nil {
-		say.line("Ctrl-C ends everything")
-		<-ctx.Done()
-		return
-	}
-	say.line("%s", keyHelp(f))
-	typed := lines(in)
-	d := desk{fleet: f, say: say}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case line, ok := <-typed:
-			switch {
-			case !ok:
-				typed = nil // nobody types any more
-			case d.press(ctx, line):
-				return
-			}
-		}
-	}
 }
 
 // lines returns what is typed, line by line. A read cannot be called off: the goroutine ends with in.
@@ -65,51 +65,28 @@ func lines(in io.Reader) <-chan string {
 	return typed
 }
 
-// desk is where the keys are.
-type desk struct {
-	fleet  *fleet.Fleet
-	say    sayer
-	killed int // how many instances so far: each time it is another's turn
-}
-
-// press does what a key stands for, and reports whether it is the one that quits.
-func (d *desk) press(ctx context.Context, key string) (quit bool) {
-	ctx, cancel := context.WithTimeout(ctx, keyTime)
+// press does what a key stands for that may take a while.
+func press(ctx context.Context, f *fleet.Fleet, key string, log *transcript) {
+	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
 	defer cancel()
+	server, done := f.RedisServer(), ""
 	var err error
-	switch key {
-	case "q":
-		return true
-	case "r":
-		d.say.line("restarting the instances one by one")
-		if err = d.fleet.Roll(ctx); err == nil {
-			d.say.line("all instances have been restarted")
-		}
-	case "k":
-		instances := d.fleet.Instances()
-		in := instances[d.killed%len(instances)]
-		d.killed++
-		d.say.line("killing %s", in.Name())
-		in.Kill()
-	case "s":
-		err = d.switchRedis(ctx)
+	switch {
+	case key == "r":
+		log.say("restarting the instances one by one")
+		done, err = "all instances have been restarted", f.Roll(ctx)
+	case key == "s" && server == nil:
+		done = "the Redis of this demo is not a redis-server of its own, which could be stopped"
+	case key == "s" && server.Running():
+		log.say("stopping Redis: visitors are told so; s starts it again")
+		done, err = "Redis has stopped", server.Stop(ctx)
+	case key == "s":
+		done, err = "Redis is back, with its data", server.Restart(ctx)
 	default:
-		d.say.line("%s", keyHelp(d.fleet))
+		done = keyHelp(f)
 	}
 	if err != nil {
-		d.say.line("that did not work: %v", err)
+		done = "that did not work: " + err.Error()
 	}
-	return false
-}
-
-func (d *desk) switchRedis(ctx context.Context) error {
-	if d.fleet.RedisRunning() {
-		d.say.line("stopping Redis: visitors are told so; s starts it again")
-		return d.fleet.StopRedis(ctx)
-	}
-	err := d.fleet.StartRedis(ctx)
-	if err == nil {
-		d.say.line("Redis is back, with its data")
-	}
-	return err
+	log.say("%s", done)
 }

@@ -27,7 +27,7 @@ func endDemo(t *testing.T, signal syscall.Signal, status int) {
 	temp := t.TempDir()
 	demo := startDemo(t, temp, "--instances", "2")
 	running, ports := processes(t, temp), portsIn(demo.out.String())
-	if len(running) != 5 { // demo, janitor, redis-server, two instances
+	if len(running) != 5 { // demo, guard, redis-server, two instances
 		t.Errorf("%d processes are running, want 5: %v", len(running), running)
 	}
 	if len(ports) != 4 { // balancer, Redis, two instances
@@ -51,6 +51,19 @@ func endDemo(t *testing.T, signal syscall.Signal, status int) {
 	for _, port := range ports { // a process that is killed is gone from /proc a moment before its sockets are
 		redistest.Wait(t, "port "+port+" to be free", func() bool { return !listening(port) })
 	}
+}
+
+func TestAProofThatIsKilledLeavesNothingBehind(t *testing.T) {
+	temp := t.TempDir()
+	var out buffer
+	proof := exec.Command(os.Args[0], "prove")
+	proof.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + temp}
+	proof.Stdout, proof.Stderr = &out, &out
+	must(t, proof.Start())
+	await(t, &out, passed)
+	must(t, proof.Process.Kill())
+	_ = proof.Wait() // says that it was killed
+	nothingIsLeft(t, temp)
 }
 
 func nothingIsLeft(t *testing.T, temp string) {

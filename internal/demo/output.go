@@ -1,35 +1,37 @@
 package demo
 
 import (
-	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 )
 
-const (
-	nameWidth = 6
-	mostLine  = 16 << 10 // bytes that are kept of a line without an end
-)
-
-// merger makes one log out of many: whole lines, each with the name of its source in front.
-type merger struct {
+// transcript makes one log of many: each line with the name of its source in front. It is safe for concurrent use.
+type transcript struct {
 	colour bool
 
 	mu  sync.Mutex
 	out io.Writer
 }
 
-func newMerger(out io.Writer, colour bool) *merger { return &merger{out: out, colour: colour} }
-
-// source returns a writer for the lines of one source. It is safe for concurrent use, and its writes never fail.
-func (m *merger) source(name string) io.Writer {
-	prefix := fmt.Sprintf("%-*s | ", nameWidth, name)
-	if m.colour {
+// line writes a line of a source, unless it is the balancer's question for an instance's health, of which there are
+// several each second.
+func (t *transcript) line(name, text string) {
+	if strings.Contains(text, "route=/readyz ") {
+		return
+	}
+	prefix := fmt.Sprintf("%-6s | ", name)
+	if t.colour {
 		prefix = fmt.Sprintf("\x1b[%dm%s\x1b[0m", colourOf(name), prefix)
 	}
-	return &source{merger: m, prefix: prefix}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _ = fmt.Fprintln(t.out, prefix+text)
 }
+
+// say writes a line of the demo itself.
+func (t *transcript) say(format string, args ...any) { t.line("demo", fmt.Sprintf(format, args...)) }
 
 // colourOf gives instances with neighbouring numbers different colours. Red is for nobody.
 func colourOf(name string) int {
@@ -40,30 +42,3 @@ func colourOf(name string) int {
 	}
 	return colours[(n-1)%len(colours)]
 }
-
-// source collects the lines of one source.
-type source struct {
-	merger *merger
-	prefix string
-	rest   []byte // of a line without an end; belongs to the merger's mutex
-}
-
-// Write passes on the lines that are complete.
-func (s *source) Write(b []byte) (int, error) {
-	s.merger.mu.Lock()
-	defer s.merger.mu.Unlock()
-	s.rest = append(s.rest, b...)
-	for {
-		line, rest, found := bytes.Cut(s.rest, []byte("\n"))
-		if !found && len(s.rest) < mostLine {
-			return len(b), nil
-		}
-		if !routine(line) {
-			fmt.Fprintf(s.merger.out, "%s%s\n", s.prefix, line)
-		}
-		s.rest = rest
-	}
-}
-
-// routine reports whether a line is the balancer's question for an instance's health, of which there are several each second.
-func routine(line []byte) bool { return bytes.Contains(line, []byte("route=/readyz ")) }

@@ -18,13 +18,13 @@ import (
 	"visit-counter/internal/cli"
 	"visit-counter/internal/fleet"
 	"visit-counter/internal/redisserver"
+	"visit-counter/internal/visitor"
 )
 
 const (
-	checkTime      = 40 * time.Second // for one check
-	politeRequests = 200              // to an app that is not ours, all checks together
-	politeAtOnce   = 10
-	localAtOnce    = 1000
+	checkTimeout   = 40 * time.Second // for one check
+	maxRequests    = 200              // to an app that is not ours, all checks together
+	maxConnections = 10               // to such an app
 )
 
 const aboutProve = `Runs what this program promises against several instances of it with a Redis of their own, and breaks them on purpose:
@@ -70,7 +70,7 @@ func parseProve(args []string, out io.Writer) (o proveOptions, err error) {
 	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances; with --url, so many must be seen")
 	flags.StringVar(&o.binary, "binary", "", "prove another build of this program, at `PATH`")
 	flags.StringVar(&o.url, "url", "", fmt.Sprintf("prove the app at this `URL` from outside, with at most %d requests, %d at once",
-		politeRequests, politeAtOnce))
+		maxRequests, maxConnections))
 	if err := cli.Parse(flags, aboutProve, args, out); err != nil {
 		return o, err
 	}
@@ -80,8 +80,8 @@ func parseProve(args []string, out io.Writer) (o proveOptions, err error) {
 		flags.Visit(func(f *flag.Flag) { o.demanded = o.demanded || f.Name == "instances" })
 	}
 	switch {
-	case o.instances < least || o.instances > mostInstances:
-		err = cli.Mistake(flags, "--instances must be between %d and %d", least, mostInstances)
+	case o.instances < least || o.instances > maxInstances:
+		err = cli.Mistake(flags, "--instances must be between %d and %d", least, maxInstances)
 	case o.url != "" && o.binary != "":
 		err = cli.Mistake(flags, "--url and --binary exclude each other")
 	case o.url != "" && !isWebAddress(o.url):
@@ -102,7 +102,7 @@ type trial struct {
 	program   string
 	instances int // of an app that is not ours: so many at least
 	url       string
-	client    *http.Client
+	transport http.RoundTripper // of its visitors; nil makes a new connection for each request
 }
 
 // goOutside prepares for an app that is not ours.
@@ -110,8 +110,8 @@ func (t *trial) goOutside(demanded bool) {
 	if !demanded {
 		t.instances = 1
 	}
-	t.client = politeClient()
-	t.line("Proving %s from outside: at most %d requests, %d at once.", t.shownURL(), politeRequests, politeAtOnce)
+	t.transport = limitedTransport()
+	t.line("Proving %s from outside: at most %d requests, %d at once.", t.shownURL(), maxRequests, maxConnections)
 }
 
 // shownURL returns the address without a password.
@@ -138,8 +138,8 @@ func (t *trial) startFleet(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	t.url, t.client = t.fleet.URL(), localClient()
-	t.line("Proving %d instances at %s, with %s.", t.instances, t.url, t.fleet.Redis())
+	t.url = t.fleet.URL()
+	t.line("Proving %d instances at %s, with %s.", t.instances, t.url, t.fleet.Store())
 	return nil
 }
 
@@ -147,59 +147,40 @@ func (t *trial) fleetOptions() fleet.Options {
 	return fleet.Options{Program: t.program, Instances: t.instances}
 }
 
-// localClient uses each connection once: over one that was used before, http.Transport may repeat a visit.
-func localClient() *http.Client {
-	return &http.Client{
-		Timeout:       requestTime,
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: stay,
-	}
-}
-
-// politeClient bounds what an app that is not ours has to bear.
-func politeClient() *http.Client {
+// limitedTransport bounds what an app that is not ours has to bear. With HTTP/2 one connection would carry any number of
+// requests at once.
+func limitedTransport() *limited {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = politeAtOnce
-	return &http.Client{
-		Timeout:       requestTime,
-		Transport:     &polite{next: transport, places: make(chan struct{}, politeAtOnce)},
-		CheckRedirect: stay,
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxConnections, maxConnections
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(true)
+	l := &limited{RoundTripper: transport}
+	l.left.Store(maxRequests)
+	return l
+}
+
+// limited lets only so many requests through.
+type limited struct {
+	http.RoundTripper
+	left atomic.Int64
+}
+
+// RoundTrip sends a request if there is one left.
+func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.left.Add(-1) < 0 {
+		return nil, fmt.Errorf("prove sends %d requests at most", maxRequests)
 	}
+	return l.RoundTripper.RoundTrip(r)
 }
 
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-// polite lets only so many requests through: at once, and all together.
-type polite struct {
-	next   http.RoundTripper
-	places chan struct{}
-	sent   atomic.Int64
-}
-
-// RoundTrip sends a request when there is a place for it.
-func (p *polite) RoundTrip(r *http.Request) (*http.Response, error) {
-	select {
-	case p.places <- struct{}{}:
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
-	}
-	defer func() { <-p.places }()
-	if p.sent.Add(1) > politeRequests {
-		return nil, fmt.Errorf("more than %d requests would not be polite", politeRequests)
-	}
-	return p.next.RoundTrip(r)
-}
-
-func (t *trial) newVisitor() *visitor {
-	return &visitor{client: t.client, url: t.url, cookies: make(map[string]string)}
-}
+func (t *trial) newVisitor() *visitor.Visitor { return visitor.New(t.url, t.transport) }
 
 // runAll runs the checks that can be run, one after the other, and writes each result.
 func (t *trial) runAll(ctx context.Context) report {
 	began := time.Now()
 	r := report{Passed: true, URL: t.shownURL()}
 	if t.fleet != nil {
-		r.Store = t.fleet.Redis()
+		r.Store = t.fleet.Store()
 	}
 	for _, c := range checks() {
 		if ctx.Err() != nil || c.inside && t.fleet == nil {
@@ -214,18 +195,18 @@ func (t *trial) runAll(ctx context.Context) report {
 	return r
 }
 
-// run runs one check, on a fleet that is whole.
+// run runs one check, on a fleet that works.
 func (t *trial) run(ctx context.Context, c check) result {
 	r := result{Name: c.name, Status: passed}
-	if c.server && !t.fleet.HasServer() {
+	if c.server && t.fleet.RedisServer() == nil {
 		r.Status, r.Reason = notRun, redisserver.ErrNotInstalled.Error()
 		return r
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	t.begin(c.name)
 	began := time.Now()
-	err := t.whole(ctx)
+	err := t.repair(ctx)
 	if err == nil {
 		r.figures, err = c.prove(ctx, t)
 	}
@@ -236,17 +217,17 @@ func (t *trial) run(ctx context.Context, c check) result {
 	return r
 }
 
-// whole makes sure that the check before has left nothing broken.
-func (t *trial) whole(ctx context.Context) error {
+// repair mends what the check before has left broken.
+func (t *trial) repair(ctx context.Context) error {
 	if t.fleet == nil {
 		return nil
 	}
-	if t.fleet.HasServer() {
-		if err := t.fleet.ResumeRedis(); err != nil {
+	if server := t.fleet.RedisServer(); server != nil {
+		if err := server.Resume(); err != nil {
 			return err
 		}
-		if !t.fleet.RedisRunning() {
-			if err := t.fleet.StartRedis(ctx); err != nil {
+		if !server.Running() {
+			if err := server.Restart(ctx); err != nil {
 				return err
 			}
 		}

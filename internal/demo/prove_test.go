@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,15 +17,13 @@ import (
 	"time"
 
 	"visit-counter/internal/fleet"
-	"visit-counter/internal/fleet/fleettest"
+	"visit-counter/internal/visitor"
 )
-
-var errUnanswered = errors.New("no answer")
 
 func TestEveryPromiseIsProven(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, fleettest.Program(t), "prove", "--json")
+	cmd := exec.CommandContext(ctx, os.Args[0], "prove", "--json")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
@@ -47,9 +44,9 @@ func TestEveryPromiseIsProven(t *testing.T) {
 
 func TestWhatCannotBeRunIsNoSuccess(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no redis-server there
-	f := fleettest.Start(t, fleet.Options{})
-	var out fleettest.Buffer
-	tr := &trial{writer: &writer{out: &out}, fleet: f, url: f.URL(), client: localClient(), instances: 1}
+	f := start(t, fleet.Options{})
+	var out buffer
+	tr := &trial{writer: &writer{out: &out}, fleet: f, url: f.URL(), instances: 1}
 	r := report{}
 	for _, c := range checks() {
 		if c.server {
@@ -118,7 +115,7 @@ func (a *imitation) visit(w http.ResponseWriter, id string) {
 	a.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: "session", Value: id, Path: "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"visits": n, "instance": "web.1", "processes": []map[string]any{{"instance": "web.1", "visits": n}},
+		"visits": n, "instance": "web.1", "processes": []map[string]any{{"instance": "web.1", "visits": n, "current": true}},
 	})
 }
 
@@ -130,23 +127,23 @@ func proveImitation(t *testing.T, a *imitation, args ...string) (status int, sai
 	return command(t, Prove, environment(), append([]string{"--url", server.URL + "/"}, args...)...)
 }
 
-func TestAnAppIsProvenFromOutsidePolitely(t *testing.T) {
+func TestAnAppIsProvenFromOutsideWithinLimits(t *testing.T) {
 	var app imitation
 	status, said := proveImitation(t, &app)
 	if status != 0 || strings.Count(said, passed) != 6 || !strings.Contains(said, "All 6 checks passed") {
 		t.Errorf("status %d, want 0 and six checks:\n%s", status, said)
 	}
-	if n := app.requests.Load(); n > politeRequests {
-		t.Errorf("%d requests, want %d at most", n, politeRequests)
+	if n := app.requests.Load(); n > maxRequests {
+		t.Errorf("%d requests, want %d at most", n, maxRequests)
 	}
-	if n := app.most.Load(); n > politeAtOnce {
-		t.Errorf("%d requests at once, want %d at most", n, politeAtOnce)
+	if n := app.most.Load(); n > maxConnections {
+		t.Errorf("%d requests at once, want %d at most", n, maxConnections)
 	}
 }
 
 func TestAStoreThatReadsAddsAndWritesIsFoundOut(t *testing.T) {
 	status, said := proveImitation(t, &imitation{lossy: true})
-	if status != 1 || !strings.Contains(said, "FAIL     visits at once are exact") || !strings.Contains(said, "100 visits were counted as") {
+	if status != 1 || !strings.Contains(said, "FAIL     visits at once are exact") || !strings.Contains(said, "100 visits were sent and 100 acknowledged, but ") {
 		t.Errorf("status %d, want 1 and where it fails:\n%s", status, said)
 	}
 	if !strings.Contains(said, "not all is proven: of 6 checks, 1 failed") {
@@ -155,19 +152,17 @@ func TestAStoreThatReadsAddsAndWritesIsFoundOut(t *testing.T) {
 }
 
 func TestAProgramThatDiesAtOnceOnSIGTERMIsFoundOut(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "rude")
-	must(t, os.WriteFile(program, []byte("#!/bin/sh\n"+fleettest.Program(t)+" & pid=$!\n"+
+	program := filepath.Join(t.TempDir(), "program")
+	must(t, os.WriteFile(program, []byte("#!/bin/sh\n"+os.Args[0]+" serve & pid=$!\n"+
 		"trap 'kill -9 $pid; exit 0' TERM\nwait $pid\n"), 0o700))
-	f, err := fleet.Start(t.Context(), fleet.Options{Program: program, Instances: 4})
-	must(t, err)
-	defer func() { must(t, f.Close()) }()
-	tr := &trial{writer: &writer{out: io.Discard}, fleet: f, url: f.URL(), client: localClient(), instances: 4}
+	f := start(t, fleet.Options{Program: program, Instances: 4})
+	tr := &trial{writer: &writer{out: io.Discard}, fleet: f, url: f.URL(), instances: 4}
 	for _, c := range checks() {
 		if c.name != "rolling restart under load" {
 			continue
 		}
-		if r := tr.run(t.Context(), c); r.Status != failed || !strings.Contains(r.Reason, "visits went wrong") {
-			t.Errorf("%s: %s %q, %v; want FAIL and how many visits went wrong", c.name, r.Status, r.Reason, r.figures)
+		if r := tr.run(t.Context(), c); r.Status != failed || !strings.Contains(r.Reason, "visits were not acknowledged") {
+			t.Errorf("%s: %s %q, %v; want FAIL and how many visits were not acknowledged", c.name, r.Status, r.Reason, r.figures)
 		}
 	}
 }
@@ -179,17 +174,17 @@ func TestInstancesThatAreDemandedMustBeSeen(t *testing.T) {
 	}
 }
 
-func TestNoMoreThanThePoliteNumberOfRequestsLeaves(t *testing.T) {
+func TestNoMoreThanTheMaximumOfRequestsLeaves(t *testing.T) {
 	var app imitation
 	server := httptest.NewServer(&app)
 	defer server.Close()
-	v := &visitor{client: politeClient(), url: server.URL, cookies: make(map[string]string)}
+	v := visitor.New(server.URL, limitedTransport())
 	var failed error
-	for range politeRequests + 1 {
-		_, failed = v.request(t.Context(), http.MethodGet, "/healthz")
+	for range maxRequests + 1 {
+		_, failed = v.Request(t.Context(), http.MethodGet, "/healthz")
 	}
-	if failed == nil || app.requests.Load() != politeRequests {
-		t.Errorf("%d requests arrived and the last one said %v, want %d and an error", app.requests.Load(), failed, politeRequests)
+	if failed == nil || app.requests.Load() != maxRequests {
+		t.Errorf("%d requests arrived and the last one said %v, want %d and an error", app.requests.Load(), failed, maxRequests)
 	}
 }
 
@@ -197,7 +192,7 @@ func TestJSONHoldsTheFiguresAndNothingElseIsWritten(t *testing.T) {
 	app := imitation{sessions: make(map[string]int)}
 	server := httptest.NewServer(&app)
 	defer server.Close()
-	var out fleettest.Buffer
+	var out buffer
 	must(t, Prove(t.Context(), []string{"--json", "--url", strings.Replace(server.URL, "//", "//user:password@", 1)}, environment(), &out))
 	var r report
 	must(t, json.Unmarshal([]byte(out.String()), &r))
@@ -212,56 +207,17 @@ func TestJSONHoldsTheFiguresAndNothingElseIsWritten(t *testing.T) {
 func TestAProofThatIsInterruptedProvesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var out fleettest.Buffer
+	var out buffer
 	if err := Prove(ctx, []string{"--url", "http://127.0.0.1:1"}, environment(), &out); err == nil || strings.Contains(out.String(), passed) {
 		t.Errorf("err = %v, said %q; want an error and no check passed", err, out.String())
 	}
 }
 
 func TestProgressIsForTerminalsOnly(t *testing.T) {
-	var file, screen fleettest.Buffer
-	(&writer{out: &file}).progress("half way")
-	(&writer{out: &screen, live: true}).progress("half way")
-	if file.String() != "" || !strings.Contains(screen.String(), "half way") {
+	var file, screen buffer
+	(&writer{out: &file}).begin("start over")
+	(&writer{out: &screen, live: true}).begin("start over")
+	if file.String() != "" || !strings.Contains(screen.String(), "start over") {
 		t.Errorf("in a file %q, on a terminal %q", file.String(), screen.String())
-	}
-}
-
-func TestVisitsThatWereLostOrDoubledAreNoticed(t *testing.T) {
-	add := func(numbers ...int) *tally {
-		sum := newTally()
-		for _, n := range numbers {
-			var err error
-			if n == 0 {
-				err = errUnanswered
-			}
-			sum.add(answer{page: page{Visits: n, Instance: "web.1"}}, err)
-		}
-		return sum
-	}
-	tests := []struct {
-		name           string
-		sum            *tally
-		counted        int
-		exact, bounded bool
-	}{
-		{"all counted", add(2, 3, 4), 3, true, true},
-		{"one lost", add(2, 3, 3), 2, false, false},
-		{"one counted twice", add(2, 4, 5), 4, false, false},
-		{"a number given twice, another one skipped", add(2, 2, 4), 3, false, false},
-		{"unanswered, not counted", add(2, 0, 3), 2, false, true},
-		{"unanswered, counted", add(2, 0, 4), 3, false, true},
-		{"unanswered, counted twice", add(2, 0, 5), 4, false, false},
-		{"more unanswered than were under way", add(make([]int, workers+1)...), 0, false, false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if err := tt.sum.exact(tt.counted); (err == nil) != tt.exact {
-				t.Errorf("exact: %v, want right = %v", err, tt.exact)
-			}
-			if err := tt.sum.bounded(tt.counted); (err == nil) != tt.bounded {
-				t.Errorf("bounded: %v, want right = %v", err, tt.bounded)
-			}
-		})
 	}
 }

@@ -7,8 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"visit-counter/internal/visitor"
 )
 
 // The outcomes of a check. What could not be run is no success.
@@ -27,6 +28,46 @@ type figures struct {
 	LongestWait float64        `json:"longest_wait_ms,omitempty"`
 	Recovery    float64        `json:"recovery_ms,omitempty"`
 	Note        string         `json:"note,omitempty"`
+}
+
+// measured returns the figures of visits of which so many were counted.
+func measured(tally *visitor.Tally, counted int) figures {
+	s := tally.Sum()
+	return figures{
+		Sent: s.Sent, Answered: s.Acknowledged, Counted: counted, PerInstance: s.PerInstance, LongestWait: milliseconds(s.Longest),
+	}
+}
+
+// milliseconds returns d with one digit after the point.
+func milliseconds(d time.Duration) float64 { return float64(d.Round(100*time.Microsecond)) / 1e6 }
+
+// String returns the figures in words.
+func (f figures) String() string {
+	var parts []string
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	if f.Sent > 0 {
+		add("%d sent, %d counted", f.Sent, f.Counted)
+		if f.Answered > 0 && f.Answered < f.Sent {
+			add("%d without a count", f.Sent-f.Answered)
+		}
+	}
+	if len(f.PerInstance) > 0 {
+		var each []string
+		for _, name := range slices.Sorted(maps.Keys(f.PerInstance)) {
+			each = append(each, fmt.Sprintf("%s %d", name, f.PerInstance[name]))
+		}
+		add("%s", strings.Join(each, ", "))
+	}
+	if f.LongestWait > 0 {
+		add("longest wait %.0f ms", f.LongestWait)
+	}
+	if f.Recovery > 0 {
+		add("back after %.0f ms", f.Recovery)
+	}
+	if f.Note != "" {
+		add("%s", f.Note)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // result is the outcome of one check.
@@ -66,85 +107,35 @@ func (r report) err() error {
 	return fmt.Errorf("not all is proven: of %d checks, %s", len(r.Checks), strings.Join(parts, " and "))
 }
 
-// String returns the figures in words.
-func (f figures) String() string {
-	var parts []string
-	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
-	if f.Sent > 0 {
-		add("%d sent, %d counted", f.Sent, f.Counted)
-		if f.Answered > 0 && f.Answered < f.Sent {
-			add("%d without a count", f.Sent-f.Answered)
-		}
-	}
-	if len(f.PerInstance) > 0 {
-		var each []string
-		for _, name := range slices.Sorted(maps.Keys(f.PerInstance)) {
-			each = append(each, fmt.Sprintf("%s %d", name, f.PerInstance[name]))
-		}
-		add("%s", strings.Join(each, ", "))
-	}
-	if f.LongestWait > 0 {
-		add("longest wait %.0f ms", f.LongestWait)
-	}
-	if f.Recovery > 0 {
-		add("back after %.0f ms", f.Recovery)
-	}
-	if f.Note != "" {
-		add("%s", f.Note)
-	}
-	return strings.Join(parts, "; ")
-}
-
-// milliseconds returns d with one digit after the point.
-func milliseconds(d time.Duration) float64 { return float64(d.Round(100*time.Microsecond)) / 1e6 }
-
-// writer says how it goes: a line for each check, or nothing until the whole as JSON. A line that shows the progress
-// of the present check is for terminals only.
+// writer says how it goes: a line for each check, or nothing until the whole as JSON. The name of the check under way is
+// for terminals only.
 type writer struct {
 	json, live, colour bool
-
-	mu    sync.Mutex
-	out   io.Writer
-	doing string    // the check under way
-	shown time.Time // when the last progress was written
+	out                io.Writer
 }
 
 const (
 	statusColumn = len(notRun)
 	nameColumn   = 38
-	showEvery    = 100 * time.Millisecond
 	clearLine    = "\r\x1b[K"
 )
 
-// begin names the check under way.
+// begin names the check under way, until the next line.
 func (w *writer) begin(name string) {
-	w.mu.Lock()
-	w.doing, w.shown = name, time.Time{}
-	w.mu.Unlock()
-	w.progress("...")
-}
-
-// progress replaces what is shown of the check under way.
-func (w *writer) progress(format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.live && !w.json && time.Since(w.shown) > showEvery {
-		w.shown = time.Now()
-		fmt.Fprintf(w.out, "%s%*s  %-*s  %s", clearLine, statusColumn, "", nameColumn, w.doing, fmt.Sprintf(format, args...))
+	if w.live && !w.json {
+		_, _ = fmt.Fprintf(w.out, "%s%*s  %s ...", clearLine, statusColumn, "", name)
 	}
 }
 
 // line writes a line for itself.
 func (w *writer) line(format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.json {
 		return
 	}
 	if w.live {
-		fmt.Fprint(w.out, clearLine)
+		_, _ = fmt.Fprint(w.out, clearLine)
 	}
-	fmt.Fprintf(w.out, format+"\n", args...)
+	_, _ = fmt.Fprintf(w.out, format+"\n", args...)
 }
 
 // result writes the line of a check that has ended.

@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	// holdTime is how long a request waits for an instance that takes it, while all of them are starting.
-	holdTime = 10 * time.Second
-	// answerTime is how long an instance may think before it answers: longer than its own limit for Redis.
-	answerTime = 15 * time.Second
-	dialTime   = time.Second
+	// holdTimeout is how long a request waits for an instance that takes it, while all of them are starting.
+	holdTimeout = 10 * time.Second
+	// answerTimeout is how long an instance may think before it answers: longer than its own limit for Redis.
+	answerTimeout = 15 * time.Second
+	dialTimeout   = time.Second
+	pollInterval  = 10 * time.Millisecond // how often a condition is looked at that somebody waits for
 )
 
 // errNobody reports that no instance took a request in time.
@@ -35,18 +36,15 @@ const (
 	ready
 )
 
-// balancer hands each request to the next instance in turn. It is safe for concurrent use.
+// balancer hands each visit to the next instance in turn. It is safe for concurrent use.
 //
 // Instances that are ready come first. If none is, those that at least answer get the request: while Redis is away
 // nobody is ready, and the visitor should see the app's own page. A visit is not idempotent, so a request is
 // tried on another instance only if no connection could be made: then nothing of it was delivered.
 type balancer struct {
-	transport http.RoundTripper
-
 	mu      sync.Mutex
 	members []*member
-	turn    map[bool]int  // who was last, for visits (true) and for everything else
-	changed chan struct{} // closed, and made anew, when a request might find an instance that was not there before
+	turn    int // of members, whose turn it is
 }
 
 // member is one place in the turn. Its fields belong to the balancer's mutex.
@@ -57,17 +55,9 @@ type member struct {
 }
 
 func newBalancer(names []string) *balancer {
-	b := &balancer{turn: map[bool]int{true: -1, false: -1}, changed: make(chan struct{})}
+	b := &balancer{}
 	for _, name := range names {
 		b.members = append(b.members, &member{name: name})
-	}
-	b.transport = &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dialTime}).DialContext,
-		ResponseHeaderTimeout: answerTime,
-		DisableCompression:    true, // bodies pass as they are
-		// Over a connection that was used before, Transport repeats a request whose answer was lost. Over a new
-		// one it never does, and an error of the dial is proof that nothing was delivered.
-		DisableKeepAlives: true,
 	}
 	return b
 }
@@ -75,79 +65,76 @@ func newBalancer(names []string) *balancer {
 // handler returns the balancer as a reverse proxy.
 func (b *balancer) handler() http.Handler {
 	return &httputil.ReverseProxy{
-		Rewrite:      rewrite,
-		Transport:    b,
+		Rewrite: rewrite,
+		Transport: &http.Transport{
+			// Over a connection that was used before, Transport repeats a request whose answer was lost. Over a new
+			// one it never does. So each request has a connection of its own, and dial chooses the instance.
+			DialContext:           b.dial,
+			DisableKeepAlives:     true,
+			ResponseHeaderTimeout: answerTimeout,
+			DisableCompression:    true, // bodies pass as they are
+		},
 		ErrorHandler: explain,
 		ErrorLog:     log.New(io.Discard, "", 0), // explain has said it
 	}
 }
 
+// The hosts that rewrite gives to requests, by which dial knows what it is for.
+const (
+	forVisit = "visit:80"
+	forRest  = "rest:80"
+)
+
 // rewrite gives the request the headers of a router. What the client sent by those names does not pass. The Host
 // stays, so that the origin of a form is still the app's own.
 func rewrite(r *httputil.ProxyRequest) {
-	r.Out.URL.Scheme = "http"
-	r.Out.URL.Host = "instance" // replaced in RoundTrip
+	r.Out.URL.Scheme, r.Out.URL.Host = "http", forRest
+	if r.In.URL.Path == "/" {
+		r.Out.URL.Host = forVisit
+	}
 	r.SetXForwarded()
 	r.Out.Header.Set("X-Request-Id", strings.ToLower(rand.Text()))
 }
 
-// RoundTrip sends a request to the next instance in turn.
-func (b *balancer) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		defer r.Body.Close()
-	}
-	patience, cancel := context.WithTimeoutCause(r.Context(), holdTime, errNobody)
+// dial connects to the instance whose turn it is, else to the next one that takes connections.
+func (b *balancer) dial(ctx context.Context, network, purpose string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, holdTimeout, errNobody)
 	defer cancel()
-	for patience.Err() == nil {
-		m, addr, changed := b.take(r.URL.Path == "/")
+	dialer := net.Dialer{Timeout: dialTimeout}
+	for ctx.Err() == nil {
+		m, addr := b.next(purpose == forVisit)
 		if m == nil {
-			select {
-			case <-changed:
-			case <-patience.Done():
-			}
+			wait(ctx, pollInterval)
 			continue
 		}
-		answer, err := b.send(r, addr)
-		if err == nil || !undelivered(err) || r.Context().Err() != nil {
-			return answer, err
+		conn, err := dialer.DialContext(ctx, network, addr)
+		if err == nil {
+			return conn, nil
 		}
-		b.report(m, addr, down)
+		if ctx.Err() == nil {
+			b.report(m, addr, down)
+		}
 	}
-	return nil, context.Cause(patience)
+	return nil, context.Cause(ctx)
 }
 
-func (b *balancer) send(r *http.Request, addr string) (*http.Response, error) {
-	out := r.Clone(r.Context())
-	out.URL.Host = addr
-	if r.Body != nil {
-		out.Body = io.NopCloser(r.Body) // a dial that fails closes it, unread
-	}
-	return b.transport.RoundTrip(out)
-}
-
-// undelivered reports whether an error is that of a connection which was never made.
-func undelivered(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
-}
-
-// take returns the next instance for a request. Visits take turns apart from the rest: otherwise a page that loads three
-// files would come from the same of four each time. With nobody to take it, the channel is closed when that may have changed.
-func (b *balancer) take(visit bool) (m *member, addr string, changed <-chan struct{}) {
+// next returns the instance whose turn it is, nil if none is up. Only visits move the turn: otherwise a page that loads
+// three files would come from the same of four instances each time.
+func (b *balancer) next(visit bool) (m *member, addr string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, wanted := range []health{ready, unready} {
-		for i := 1; i <= len(b.members); i++ {
-			next := (b.turn[visit] + i) % len(b.members)
-			m := b.members[next]
-			if m.addr == "" || m.health != wanted {
-				continue
+		for i := range b.members {
+			place := (b.turn + i) % len(b.members)
+			if m := b.members[place]; m.health == wanted {
+				if visit {
+					b.turn = place + 1
+				}
+				return m, m.addr
 			}
-			b.turn[visit] = next
-			return m, m.addr, nil
 		}
 	}
-	return nil, "", b.changed
+	return nil, ""
 }
 
 // move gives a member the address of its new process, or none. It is down until it is reported to be better.
@@ -155,18 +142,15 @@ func (b *balancer) move(m *member, addr string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m.addr, m.health = addr, down
-	b.announce()
 }
 
 // report says how the process at addr is. A report on a process that is not the member's present one is too late.
 func (b *balancer) report(m *member, addr string, h health) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if m.addr != addr || m.health == h {
-		return
+	if m.addr == addr {
+		m.health = h
 	}
-	m.health = h
-	b.announce()
 }
 
 // state returns a member's present address and health.
@@ -176,27 +160,22 @@ func (b *balancer) state(m *member) (addr string, h health) {
 	return m.addr, m.health
 }
 
-// await returns when a condition on the members is met, nil, or when ctx ends, its error.
-func (b *balancer) await(ctx context.Context, met func() bool) error {
-	for {
-		b.mu.Lock()
-		changed := b.changed
-		b.mu.Unlock()
-		if met() {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
+// await returns nil when a condition is met, or ctx's cause when that ends first.
+func await(ctx context.Context, met func() bool) error {
+	for !met() {
+		if wait(ctx, pollInterval); ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 	}
+	return nil
 }
 
-// announce wakes those who wait for a change. The caller holds the mutex.
-func (b *balancer) announce() {
-	close(b.changed)
-	b.changed = make(chan struct{})
+// wait waits for a time, or for the end of ctx.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // explain answers a request that no instance answered.
@@ -211,7 +190,7 @@ func explain(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		fmt.Fprintf(w, page, status, http.StatusText(status), text)
+		_, _ = fmt.Fprintf(w, page, status, http.StatusText(status), text)
 	}
 }
 

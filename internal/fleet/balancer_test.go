@@ -156,7 +156,7 @@ func TestVisitorsSeeTheAppsOwnPageWhenNobodyIsReady(t *testing.T) {
 	b.report(b.members[0], first.addr, unready)
 	b.report(b.members[1], second.addr, unready)
 	for range 4 {
-		if got := send(t, http.MethodGet, url); !strings.Contains(got.body, "Redis is away") {
+		if got := send(t, http.MethodGet, url+"/"); !strings.Contains(got.body, "Redis is away") {
 			t.Errorf("answer %d %q, want the app's own", got.status, got.body)
 		}
 	}
@@ -208,7 +208,7 @@ func TestRequestWaitsForAnInstanceThatIsStarting(t *testing.T) {
 	go func() { answered <- send(t, http.MethodGet, url) }() // the first process refuses, and is down from then on
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	must(t, b.await(ctx, func() bool { _, h := b.state(b.members[0]); return h == down }))
+	must(t, await(ctx, func() bool { _, h := b.state(b.members[0]); return h == down }))
 	b.move(b.members[0], instance.addr)
 	b.report(b.members[0], instance.addr, ready)
 	if got := <-answered; got.status != http.StatusOK {
@@ -234,25 +234,16 @@ func TestWithoutInstancesVisitorsAreToldSo(t *testing.T) {
 }
 
 func TestProcessesThatEndAgainAndAgainAreStartedLessAndLessOften(t *testing.T) {
-	var b backoff
-	steps := []struct{ lived, want time.Duration }{
-		{time.Hour, 0},
-		{time.Second, 0}, // once is an accident
-		{time.Second, 250 * time.Millisecond},
-		{time.Second, 500 * time.Millisecond},
-		{time.Second, time.Second},
-		{time.Minute, 0}, // it runs again
-		{time.Second, 0},
-		{time.Second, 250 * time.Millisecond},
-	}
-	for i, s := range steps {
-		if got := b.next(s.lived); got != s.want {
-			t.Errorf("step %d: after a life of %v the pause is %v, want %v", i, s.lived, got, s.want)
+	for short, want := range []time.Duration{
+		0, // it has run for a while
+		0, // once is an accident
+		250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, maxPause, maxPause,
+	} {
+		if got := pauseAfter(short); got != want {
+			t.Errorf("after %d short lives in a row the pause is %v, want %v", short, got, want)
 		}
 	}
-	for range 100 {
-		if got := b.next(0); got > mostPause {
-			t.Fatalf("the pause is %v, want %v at most", got, mostPause)
-		}
+	if got := pauseAfter(1000); got != maxPause {
+		t.Errorf("after 1000 short lives in a row the pause is %v, want %v", got, maxPause)
 	}
 }

@@ -3,22 +3,38 @@ package fleet_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"visit-counter/internal/commands"
 	"visit-counter/internal/fleet"
-	"visit-counter/internal/fleet/fleettest"
 	"visit-counter/internal/redistest"
 )
 
-func TestMain(m *testing.M) { fleettest.Main(m) }
+// TestMain makes the test binary the program where it is given a command, as a fleet does.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
+		os.Exit(commands.Main())
+	}
+	os.Exit(m.Run())
+}
+
+// start runs a fleet of the program for the test, which ends it.
+func start(t *testing.T, o fleet.Options) *fleet.Fleet {
+	t.Helper()
+	o.Environment = append(o.Environment, "GORACE=atexit_sleep_ms=0")
+	f, err := fleet.Start(t.Context(), o)
+	must(t, err)
+	t.Cleanup(func() { must(t, f.Close()) })
+	return f
+}
 
 // served is what GET / says of who answered.
 type served struct {
@@ -68,7 +84,7 @@ func soon(t *testing.T) context.Context {
 }
 
 func TestAnInstanceThatEndsIsStartedAgain(t *testing.T) {
-	f := fleettest.Start(t, fleet.Options{})
+	f := start(t, fleet.Options{})
 	ends := map[string]func(){
 		"killed": func() { f.Instances()[0].Kill() },
 		"stopped on its page": func() {
@@ -95,7 +111,7 @@ func TestAnInstanceThatEndsIsStartedAgain(t *testing.T) {
 }
 
 func TestFormsOfThePageAreTakenThroughTheBalancer(t *testing.T) {
-	f := fleettest.Start(t, fleet.Options{})
+	f := start(t, fleet.Options{})
 	if status, _ := get(t, http.MethodPost, f.URL()+"/reset", "Origin", f.URL()); status != http.StatusSeeOther {
 		t.Errorf("reset from the page itself: %d, want 303", status)
 	}
@@ -105,30 +121,28 @@ func TestFormsOfThePageAreTakenThroughTheBalancer(t *testing.T) {
 }
 
 func TestWhileRedisIsAwayTheAppItselfSaysSo(t *testing.T) {
-	f := fleettest.Start(t, fleet.Options{Instances: 2})
-	if !f.HasServer() {
+	f := start(t, fleet.Options{Instances: 2})
+	server := f.RedisServer()
+	if server == nil {
 		t.Fatal("redis-server is not installed")
 	}
-	must(t, f.StopRedis(soon(t)))
+	must(t, server.Stop(soon(t)))
 	for range 4 {
 		status, body := get(t, http.MethodGet, f.URL()+"/")
 		if status != http.StatusServiceUnavailable || !strings.Contains(body, "Redis") {
 			t.Errorf("answer %d %q, want the app's 503 page", status, body)
 		}
 	}
-	must(t, f.StartRedis(soon(t)))
+	must(t, server.Restart(soon(t)))
 	must(t, f.Ready(soon(t)))
 	visit(t, f)
 }
 
 func TestWithoutRedisServerTheParentHoldsOneThatOutlivesTheInstances(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	f := fleettest.Start(t, fleet.Options{})
-	if f.HasServer() || !strings.Contains(f.Redis(), "not installed") {
-		t.Errorf("Redis is %q, want the embedded one, and to be told so", f.Redis())
-	}
-	if err := f.StopRedis(t.Context()); !errors.Is(err, fleet.ErrNoServer) {
-		t.Errorf("stop the embedded Redis: %v, want ErrNoServer", err)
+	f := start(t, fleet.Options{})
+	if f.RedisServer() != nil || !strings.Contains(f.Store(), "not installed") {
+		t.Errorf("the store is %q, want the embedded Redis, and to be told so", f.Store())
 	}
 	if s := visit(t, f); s.Store != "redis" {
 		t.Errorf("store = %q, want redis", s.Store)
@@ -136,7 +150,7 @@ func TestWithoutRedisServerTheParentHoldsOneThatOutlivesTheInstances(t *testing.
 }
 
 func TestMemoryMeansEachInstanceForItself(t *testing.T) {
-	f := fleettest.Start(t, fleet.Options{Memory: true})
+	f := start(t, fleet.Options{Memory: true})
 	if s := visit(t, f); s.Store != "memory" {
 		t.Errorf("store = %q, want memory", s.Store)
 	}
@@ -159,15 +173,19 @@ func TestInstancesThatNeverStartAreAnErrorWithTheirLastWords(t *testing.T) {
 func TestNothingOfTheUsersEnvironmentReachesAnInstance(t *testing.T) {
 	t.Setenv("USERS_API_KEY", "users-api-key")
 	t.Setenv("SESSION_SECRET", "users-session-secret")
-	var log fleettest.Buffer
+	var mu sync.Mutex
+	var text string
 	_, err := fleet.Start(soon(t), fleet.Options{
 		Program: script(t, "env; ls -A; exit 1"), Memory: true, Environment: []string{"LOG_LEVEL=debug"},
-		Log: func(string) io.Writer { return &log },
+		Log: func(_, line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			text += line + "\n"
+		},
 	})
 	if err == nil {
 		t.Fatal("a program that ends is a fleet that started")
 	}
-	text := log.String()
 	if !strings.Contains(text, "INSTANCE=web.1") || !strings.Contains(text, "LOG_LEVEL=debug") {
 		t.Errorf("the environment of an instance lacks what it needs:\n%s", text)
 	}
@@ -185,7 +203,7 @@ func TestAPortInUseIsNamed(t *testing.T) {
 	defer l.Close()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	must(t, err)
-	_, err = fleet.Start(t.Context(), fleet.Options{Program: fleettest.Program(t), Port: l.Addr().(*net.TCPAddr).Port})
+	_, err = fleet.Start(t.Context(), fleet.Options{Port: l.Addr().(*net.TCPAddr).Port})
 	if err == nil || !strings.Contains(err.Error(), "port "+port+" cannot be listened on") {
 		t.Errorf("err = %v, want the port and what is wrong with it", err)
 	}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,127 +22,110 @@ import (
 const (
 	probeStarting = 25 * time.Millisecond  // how often a process that does not answer yet is asked
 	probeRunning  = 250 * time.Millisecond // how often one that does is asked
-	probeTime     = 2 * time.Second        // an answer may take: longer than the instance's own limit for Redis
-	mostSilent    = 3                      // answers that may be missing before an instance is down
+	probeTimeout  = 8 * time.Second        // for an answer: longer than the instance's own limit for Redis
 
-	shortLife  = 2 * time.Second // a process that ends sooner may do so for ever
-	firstPause = 250 * time.Millisecond
-	mostPause  = 8 * time.Second
-	lastHope   = 3 // short lives without an answer before the start of the fleet fails
+	shortLife       = 2 * time.Second // a process that ends sooner may do so for ever
+	firstPause      = 250 * time.Millisecond
+	maxPause        = 8 * time.Second
+	maxFailedStarts = 3 // processes that end without an answer before the start of the fleet fails
+
+	maxLine   = 16 << 10 // bytes; a longer line of an instance becomes several
+	lastLines = 12       // of an instance's log, for the error if it does not start
 )
 
 // Instance is one place in the fleet, and the process that fills it at present.
 type Instance struct {
 	fleet  *Fleet
 	member *member
-	out    io.Writer
 
 	mu       sync.Mutex
-	process  *child.Process // the present or the last one, nil before the first
-	answered bool           // some process here has answered
+	process  *os.Process // the present or the last one, nil before the first
+	answered bool        // some process here has answered
 }
 
 // Name returns the name that the instance shows to visitors, such as "web.2".
 func (in *Instance) Name() string { return in.member.name }
 
 // Kill ends the present process at once (SIGKILL). It is started again by itself.
-func (in *Instance) Kill() {
-	if p := in.current(); p != nil {
-		p.Kill()
-	}
-}
+func (in *Instance) Kill() { _ = in.signal((*os.Process).Kill) }
 
 // Restart stops the present process with SIGTERM and returns when the next one answers; if the present one is ready, when
 // the next one is, too. The balancer goes on sending requests meanwhile: to finish those it has taken is up to the program.
 func (in *Instance) Restart(ctx context.Context) error {
 	b := in.fleet.balancer
 	before, wanted := b.state(in.member)
-	if p := in.current(); p != nil {
-		if err := p.Terminate(); err != nil {
-			return fmt.Errorf("restart %s: %w", in.Name(), err)
-		}
+	if err := in.signal(child.Terminate); err != nil {
+		return fmt.Errorf("restart %s: %w", in.Name(), err)
 	}
 	back := func() bool {
 		addr, h := b.state(in.member)
 		return addr != before && h >= max(wanted, unready)
 	}
-	if err := b.await(ctx, back); err != nil {
+	if err := await(ctx, back); err != nil {
 		return fmt.Errorf("restart %s: it is not back: %w", in.Name(), err)
 	}
 	return nil
 }
 
-func (in *Instance) current() *child.Process {
+// signal sends something to the present process. It is no error if that has ended.
+func (in *Instance) signal(send func(*os.Process) error) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.process
+	if in.process == nil {
+		return nil
+	}
+	if err := send(in.process); !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
 }
 
 // supervise keeps the instance running until ctx ends, and then stops it.
 func (in *Instance) supervise(ctx context.Context) {
-	var pauses backoff
+	short := 0 // lives in a row
 	for {
 		began := time.Now()
-		err := in.run(ctx)
+		log, err := in.run(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		pause := pauses.next(time.Since(began))
-		in.fleet.say("%s: %s", in.Name(), epitaph(err, pause))
-		if pauses.short >= lastHope && !in.hasAnswered() {
-			in.giveUp(err)
+		if short++; time.Since(began) >= shortLife {
+			short = 0
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return
+		pause := pauseAfter(short)
+		in.fleet.say("%s: %s; starting it again %s", in.Name(), exitReason(err), inWords(pause))
+		if short >= maxFailedStarts && !in.hasAnswered() {
+			in.fleet.startFailed(fmt.Errorf("%s: %w; the end of its log:\n%s", in.Name(), err, log))
 		}
+		wait(ctx, pause)
 	}
 }
 
-// backoff decides how long to wait before a process that has ended is started again.
-type backoff struct {
-	short int // short lives in a row
-}
-
-// next returns the pause after a process that lived that long: none, unless several short lives came in a row.
-func (b *backoff) next(lived time.Duration) time.Duration {
-	if lived >= shortLife {
-		b.short = 0
+// pauseAfter returns how long to wait before a process is started again after so many short lives in a row: the first one
+// may be an accident.
+func pauseAfter(short int) time.Duration {
+	if short < 2 {
 		return 0
 	}
-	b.short++
-	if b.short == 1 {
-		return 0
-	}
-	return min(firstPause<<min(b.short-2, 10), mostPause)
+	return min(firstPause<<min(short-2, 10), maxPause)
 }
 
-func epitaph(err error, pause time.Duration) string {
-	how, when := "the process has stopped", "now"
+func inWords(pause time.Duration) string {
+	if pause == 0 {
+		return "now"
+	}
+	return "in " + pause.String()
+}
+
+func exitReason(err error) string {
 	var exit *exec.ExitError
 	switch {
+	case err == nil:
+		return "the process has stopped"
 	case errors.As(err, &exit):
-		how = "the process has ended (" + exit.Error() + ")"
-	case err != nil:
-		how = "the process could not be run (" + err.Error() + ")"
+		return "the process has ended (" + exit.Error() + ")"
 	}
-	if pause > 0 {
-		when = "in " + pause.String()
-	}
-	return how + "; starting it again " + when
-}
-
-// giveUp reports why the instance does not start, if somebody still waits for that.
-func (in *Instance) giveUp(err error) {
-	var log string
-	if p := in.current(); p != nil {
-		log = p.Log()
-	}
-	select {
-	case in.fleet.hopeless <- fmt.Errorf("%s: %w; the end of its log:\n%s", in.Name(), err, log):
-	default:
-	}
+	return "the process could not be run (" + err.Error() + ")"
 }
 
 func (in *Instance) hasAnswered() bool {
@@ -149,116 +134,112 @@ func (in *Instance) hasAnswered() bool {
 	return in.answered
 }
 
-// run starts a process and waits for its end, which it brings about when ctx ends.
-func (in *Instance) run(ctx context.Context) error {
+// run runs a process to its end, which comes at the latest when ctx ends, and returns the last lines of its log.
+func (in *Instance) run(ctx context.Context) (log string, err error) {
 	port, err := redisserver.ReservePort()
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer port.Release()
-	process, err := child.Start(in.command(port.Number), in.out)
+	out, writer := io.Pipe()
+	cmd, err := in.start(ctx, port.Number, writer)
 	if err != nil {
-		return err
+		return "", err
 	}
-	f := in.fleet
-	f.janitor.tell(started, process.PID())
-	defer f.janitor.tell(ended, process.PID())
-	in.mu.Lock()
-	in.process = process
-	in.mu.Unlock()
-
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number))
-	f.balancer.move(in.member, addr)
-	defer f.balancer.move(in.member, "")
-	var probing sync.WaitGroup
-	defer probing.Wait()
+	in.fleet.balancer.move(in.member, addr)
+	defer in.fleet.balancer.move(in.member, "")
+
 	probes, stopProbes := context.WithCancel(ctx)
-	defer stopProbes()
-	probing.Go(func() { in.probe(probes, addr) })
-
-	select {
-	case <-process.Done():
-	case <-ctx.Done():
-		end(process)
-	}
-	return process.Err()
+	var background sync.WaitGroup
+	background.Go(func() { in.probe(probes, addr) })
+	background.Go(func() { log = in.passOn(out) })
+	err = cmd.Wait()
+	stopProbes()
+	_ = writer.Close() // the end of the log
+	background.Wait()
+	return log, err
 }
 
-// end stops a process in order if it can be done.
-func end(p *child.Process) {
-	if p.Terminate() == nil {
-		select {
-		case <-p.Done():
-			return
-		case <-time.After(stopTime):
+// start starts a process that writes to out.
+func (in *Instance) start(ctx context.Context, port int, out io.Writer) (*exec.Cmd, error) {
+	cmd, err := child.Command(ctx, stopTimeout, in.fleet.opts.Program, "serve")
+	if err != nil {
+		return nil, err
+	}
+	cmd.Dir, cmd.Env = in.fleet.workDir, in.environment(port)
+	cmd.Stdout, cmd.Stderr = out, out
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	in.process = cmd.Process
+	return cmd, nil
+}
+
+// passOn passes a log on, line by line, and returns the last of them.
+func (in *Instance) passOn(log io.Reader) string {
+	var last []string
+	for r := bufio.NewReaderSize(log, maxLine); ; {
+		line, _, err := r.ReadLine()
+		if err != nil {
+			return strings.Join(last, "\n")
 		}
+		in.fleet.opts.Log(in.Name(), string(line))
+		last = append(last, string(line))
+		last = last[max(0, len(last)-lastLines):]
 	}
-	p.Kill()
 }
 
-// command is the program with the environment of one instance, and nothing else of this process's environment.
-func (in *Instance) command(port int) *exec.Cmd {
+// environment is that of one instance, and nothing else of this process's environment than what the system needs.
+func (in *Instance) environment(port int) []string {
 	f := in.fleet
-	cmd := exec.Command(f.opts.Program)
-	cmd.Dir = f.workDir
-	cmd.Env = append([]string{
+	env := append([]string{
 		"PORT=" + strconv.Itoa(port),
 		"INSTANCE=" + in.Name(),
 		"DEMO_CONTROLS=true",
 		"TRUSTED_PROXIES=127.0.0.0/8",
-	}, f.redis.variables()...)
-	cmd.Env = append(cmd.Env, f.opts.Environment...)
-	for _, name := range []string{"SYSTEMROOT", "TMPDIR", "TZ"} { // what the system itself needs
+	}, f.store.env...)
+	env = append(env, f.opts.Environment...)
+	for _, name := range []string{"SYSTEMROOT", "TMPDIR", "TZ"} {
 		if value, ok := os.LookupEnv(name); ok {
-			cmd.Env = append(cmd.Env, name+"="+value)
+			env = append(env, name+"="+value)
 		}
 	}
-	return cmd
+	return env
 }
 
 // probe asks the process how it is, and tells the balancer, until ctx ends.
 func (in *Instance) probe(ctx context.Context, addr string) {
-	client := &http.Client{Timeout: probeTime, Transport: &http.Transport{DisableKeepAlives: true}}
-	timer := time.NewTimer(probeStarting)
-	defer timer.Stop()
-	silent := 0
-	for {
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return
-		}
-		h, err := ask(ctx, client, addr)
-		if silent++; err == nil {
-			silent = 0
-			in.mu.Lock()
-			in.answered = true
-			in.mu.Unlock()
-		}
-		if err == nil || undelivered(err) || silent >= mostSilent {
-			in.fleet.balancer.report(in.member, addr, h)
-		}
+	client := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	for ctx.Err() == nil {
+		h := ask(ctx, client, addr)
+		in.fleet.balancer.report(in.member, addr, h)
 		if h == down {
-			timer.Reset(probeStarting)
-		} else {
-			timer.Reset(probeRunning)
+			wait(ctx, probeStarting)
+			continue
 		}
+		in.mu.Lock()
+		in.answered = true
+		in.mu.Unlock()
+		wait(ctx, probeRunning)
 	}
 }
 
 // ask returns an instance's health by its own words.
-func ask(ctx context.Context, client *http.Client, addr string) (health, error) {
+func ask(ctx context.Context, client *http.Client, addr string) health {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
 	if err != nil {
-		return down, err
+		return down
 	}
 	answer, err := client.Do(r)
 	if err != nil {
-		return down, err
+		return down
 	}
-	defer answer.Body.Close()
+	_ = answer.Body.Close()
 	if answer.StatusCode == http.StatusOK {
-		return ready, nil
+		return ready
 	}
-	return unready, nil
+	return unready
 }

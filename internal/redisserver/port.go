@@ -28,7 +28,7 @@ type Port struct {
 func ReservePort() (Port, error) {
 	var reason error
 	for range 100 {
-		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // a port is no secret
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		held, err := net.ListenPacket("udp", addr)
 		if err != nil {
@@ -52,12 +52,4 @@ func (p Port) Release() {
 	if p.held != nil {
 		_ = p.held.Close() // it has been closed, or is
 	}
-}
-
-// choosePort returns the port wanted or, if that is 0, a free one.
-func choosePort(wanted int) (Port, error) {
-	if wanted != 0 {
-		return Port{Number: wanted}, nil
-	}
-	return ReservePort()
 }

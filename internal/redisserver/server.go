@@ -6,10 +6,10 @@
 package redisserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"os"
@@ -33,21 +33,22 @@ var errPortTaken = errors.New("the port is taken")
 
 const (
 	portAttempts = 10              // how many free ports Start tries before it gives up
-	closeGrace   = 5 * time.Second // how long Close lets a server with a Dir write its data
+	stopTimeout  = 5 * time.Second // for a server that was asked to stop; then it is killed
+	quotedLog    = 2000            // bytes of the log at most in an error
 )
 
-// Options say how the server runs. The zero value is a server with a free port, no password and no
-// persistence, in a temporary directory.
+// Options say how the server runs. The zero value is a server without a password and without persistence, in a
+// temporary directory.
 type Options struct {
-	// Dir is where the data and the generated server.conf lie. It is created if needed, kept by Close, and
-	// a server.conf in it is overwritten. Empty means a temporary directory that Close removes.
+	// Dir is where the data, the log and the generated server.conf lie. It is created if needed, and kept by Close.
+	// Empty means a temporary directory that Close removes.
 	Dir string
-	// Port on 127.0.0.1. 0 means a free one, and another one if that is taken in the meantime.
-	Port int
-	// AppendOnly keeps every write in a file in Dir, so that data survives Kill and Restart. Without it the
-	// server is empty after each start; it never writes snapshots.
+	// AppendOnly keeps writes in a file in Dir, which survives Kill and Restart. Without it the server is empty after
+	// each start; it never writes snapshots.
 	AppendOnly bool
-	// Fsync is the appendfsync policy: "always", "everysec" or "no". Empty means "everysec".
+	// Fsync is the appendfsync policy. With "always" and "no", a write is in the file before it is answered, so that
+	// Kill loses none. With "everysec", which is the default, Redis holds writes back while an fsync is under way, for up
+	// to two seconds, and Kill loses them.
 	Fsync string
 	// Password of the default user. It is written to server.conf (mode 0600), never to a command line.
 	Password string
@@ -57,8 +58,6 @@ type Options struct {
 	Config []string
 	// Args are command-line arguments after the configuration file, such as "--sentinel".
 	Args []string
-	// Stdout receives the server's log. Nil discards it; errors carry its last lines either way.
-	Stdout io.Writer
 }
 
 // TLS names the PEM files of a server that speaks TLS. Clients need no certificate.
@@ -67,42 +66,69 @@ type TLS struct {
 	CAFile            string // may be empty
 }
 
-// find returns the path of redis-server, else of valkey-server, and whether there is one on PATH.
-func find() (path string, ok bool) {
+// Program returns the path of redis-server, else of valkey-server, or [ErrNotInstalled] if neither is on PATH.
+func Program() (path string, err error) {
 	for _, name := range []string{"redis-server", "valkey-server"} {
 		if path, err := exec.LookPath(name); err == nil {
-			return path, true
+			return path, nil
 		}
 	}
-	return "", false
+	return "", ErrNotInstalled
 }
 
-// Server is a redis-server that this process started. Its methods are safe for concurrent use. On Linux
-// it ends when this process does, however that happens; elsewhere it needs Close.
+// Server is a redis-server that this process started. Its methods are safe for concurrent use. On Linux and macOS it ends
+// when this process does, however that happens; elsewhere it needs Close.
 type Server struct {
 	opts    Options
-	bin     string
+	program string
 	dir     string
-	tempDir bool
 	port    Port
 
-	mu     sync.Mutex
-	child  *child.Process
-	closed bool
+	mu      sync.Mutex
+	process *process
+	closed  bool
+}
+
+// process is one run of redis-server.
+type process struct {
+	cmd  *exec.Cmd
+	stop context.CancelFunc // asks it to end, and kills it after stopTimeout
+	done chan struct{}      // closed when it has ended
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // Start runs a server and returns when it answers. ctx bounds the start only: the server runs until Stop,
 // Kill or Close. The caller closes it. A server that cannot start is an error with the last lines of its log.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	bin, ok := find()
-	if !ok {
-		return nil, ErrNotInstalled
+	program, err := Program()
+	if err != nil {
+		return nil, err
 	}
-	s := &Server{opts: opts, bin: bin, dir: opts.Dir}
+	s := &Server{opts: opts, program: program}
 	if err := s.makeDir(); err != nil {
 		return nil, err
 	}
-	if err := s.startOnPort(ctx); err != nil {
+	for range portAttempts {
+		if s.port, err = ReservePort(); err != nil {
+			break
+		}
+		if err = s.writeConfig(); err == nil {
+			err = s.launch(ctx)
+		}
+		if !errors.Is(err, errPortTaken) {
+			break
+		}
+		s.port.Release()
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -110,67 +136,73 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 
 // makeDir creates the directory of the data and makes its path absolute.
 func (s *Server) makeDir() (err error) {
-	if s.dir == "" {
-		s.tempDir = true
-		s.dir, err = os.MkdirTemp("", "redisserver-")
+	if s.opts.Dir == "" {
+		s.dir, err = child.TempDir()
 		return err
 	}
-	if s.dir, err = filepath.Abs(s.dir); err != nil {
+	if s.dir, err = filepath.Abs(s.opts.Dir); err != nil {
 		return err
 	}
 	return os.MkdirAll(s.dir, 0o700)
 }
 
-// startOnPort starts the server on the port asked for, or on the first free one that is still free when
-// the server binds it.
-func (s *Server) startOnPort(ctx context.Context) (err error) {
-	for range portAttempts {
-		if s.port, err = choosePort(s.opts.Port); err != nil {
-			return err
-		}
-		if err = s.writeConfig(); err != nil {
-			return err
-		}
-		err = s.launch(ctx)
-		if s.opts.Port != 0 || !errors.Is(err, errPortTaken) {
-			return err
-		}
-		s.port.Release()
-	}
-	return err
-}
-
 // launch starts the process and waits until it answers; a process that does not is killed.
 func (s *Server) launch(ctx context.Context) error {
-	process, err := s.spawn()
+	p, err := s.spawn()
 	if err != nil {
 		return err
 	}
-	if err := s.awaitReady(ctx, process); err != nil {
-		process.Kill()
-		return fmt.Errorf("%s on %s: %w; the end of its log:\n%s", filepath.Base(s.bin), s.Addr(), err, s.redact(process.Log()))
+	if err := s.awaitReady(ctx, p); err != nil {
+		kill(p)
+		return fmt.Errorf("%s on %s: %w; the end of its log:\n%s", filepath.Base(s.program), s.Addr(), err, s.log())
 	}
 	return nil
 }
 
 // spawn starts the process unless there is one.
-func (s *Server) spawn() (*child.Process, error) {
+func (s *Server) spawn() (*process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.child != nil && s.child.Running() {
+	if s.process != nil && s.process.running() {
 		return nil, errors.New("redis-server is running already")
 	}
-	cmd := exec.Command(s.bin, append([]string{s.configFile()}, s.opts.Args...)...)
-	cmd.Dir = s.dir
-	process, err := child.Start(cmd, s.opts.Stdout)
+	log, err := os.Create(s.logFile())
 	if err != nil {
 		return nil, err
 	}
-	s.child = process
-	return process, nil
+	defer func() { _ = log.Close() }() // the server has a copy
+	ctx, stop := context.WithCancel(context.Background())
+	cmd, err := child.Command(ctx, stopTimeout, s.program, append([]string{s.configFile()}, s.opts.Args...)...)
+	if err == nil {
+		cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
+		err = cmd.Start()
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	p := &process{cmd: cmd, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		_ = cmd.Wait() // how it ended is in its log
+	}()
+	s.process = p
+	return p, nil
+}
+
+func (s *Server) logFile() string { return filepath.Join(s.dir, "redis.log") }
+
+// log returns the end of what the present or last process has logged, without the password.
+func (s *Server) log() string {
+	text, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return ""
+	}
+	text = bytes.TrimSpace(text)
+	return s.redact(string(text[max(0, len(text)-quotedLog):]))
 }
 
 // Addr returns the server's host and port. It stays the same over Restart.
@@ -192,30 +224,29 @@ func (s *Server) URL() string {
 func (s *Server) Dir() string { return s.dir }
 
 // PID returns the process id of the present or, if none runs, of the last process.
-func (s *Server) PID() int { return s.current().PID() }
+func (s *Server) PID() int { return s.current().cmd.Process.Pid }
 
 // Running reports whether the process exists. A paused one does.
-func (s *Server) Running() bool { return s.current().Running() }
+func (s *Server) Running() bool { return s.current().running() }
 
 // current returns the present or the last process.
-func (s *Server) current() *child.Process {
+func (s *Server) current() *process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.child
+	return s.process
 }
 
 // Stop asks the server to shut down (SIGTERM), which makes it write what it has to, and waits until it is
-// gone or ctx ends. A paused server is resumed. Stopping a server that is not running is no error.
+// gone or ctx ends; one that is not gone after 5 seconds is killed. A paused server is resumed. Stopping a server that is
+// not running is no error.
 func (s *Server) Stop(ctx context.Context) error {
-	process := s.current()
-	if err := process.Terminate(); err != nil {
-		return fmt.Errorf("stop redis-server: %w", err)
-	}
-	if err := process.Resume(); err != nil {
+	p := s.current()
+	p.stop()
+	if err := signal(p, child.Resume); err != nil {
 		return fmt.Errorf("stop redis-server: %w", err)
 	}
 	select {
-	case <-process.Done():
+	case <-p.done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("stop redis-server: %w", ctx.Err())
@@ -223,17 +254,30 @@ func (s *Server) Stop(ctx context.Context) error {
 }
 
 // Kill ends the server at once (SIGKILL), paused or not, and returns when it is gone.
-func (s *Server) Kill() { s.current().Kill() }
+func (s *Server) Kill() { kill(s.current()) }
+
+func kill(p *process) {
+	_ = p.cmd.Process.Kill() // fails only if it has ended
+	<-p.done
+	p.stop() // there is nothing to stop: this frees the context
+}
 
 // Pause freezes the server (SIGSTOP): connections stay open and new ones are accepted by the kernel, but
 // nothing is answered. Pausing a server that is not running is no error. Windows cannot do it.
-func (s *Server) Pause() error { return s.current().Suspend() }
+func (s *Server) Pause() error { return signal(s.current(), child.Suspend) }
 
 // Resume undoes Pause (SIGCONT).
-func (s *Server) Resume() error { return s.current().Resume() }
+func (s *Server) Resume() error { return signal(s.current(), child.Resume) }
+
+func signal(p *process, send func(*os.Process) error) error {
+	if err := send(p.cmd.Process); !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
+}
 
 // Restart stops the server if it runs and starts it again on the same port, with the same directory and
-// with its server.conf as it is now. It returns when the server answers, its data loaded; ctx bounds that.
+// server.conf as it is now. It returns when the server answers, its data loaded; ctx bounds that.
 func (s *Server) Restart(ctx context.Context) error {
 	if err := s.Stop(ctx); err != nil {
 		return err
@@ -246,18 +290,16 @@ func (s *Server) Restart(ctx context.Context) error {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
-	process := s.child
+	p := s.process
 	s.mu.Unlock()
 	defer s.port.Release()
-	if process != nil {
-		if !s.tempDir {
-			ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
-			defer cancel()
-			_ = s.Stop(ctx) // what does not stop is killed
+	if p != nil {
+		if s.opts.Dir != "" {
+			_ = s.Stop(context.Background()) // what does not stop is killed
 		}
-		process.Kill()
+		kill(p)
 	}
-	if s.tempDir {
+	if s.opts.Dir == "" {
 		return os.RemoveAll(s.dir)
 	}
 	return nil

@@ -3,10 +3,8 @@ package redisserver_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -133,25 +131,6 @@ func TestErrorsQuoteTheEndOfTheLog(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no-such-directive") {
 		t.Errorf("error = %v, want the server's own words", err)
 	}
-}
-
-func TestTakenPortIsAnErrorAndNeverSomebodyElsesServer(t *testing.T) {
-	other := start(t, redisserver.Options{})
-	_, text, err := net.SplitHostPort(other.Addr())
-	must(t, err)
-	port, err := strconv.Atoi(text)
-	must(t, err)
-	free, err := redisserver.ReservePort()
-	must(t, err)
-	defer free.Release()
-	// With its own port line the child runs happily elsewhere, while the other server answers for it.
-	for _, config := range [][]string{nil, {fmt.Sprintf("port %d", free.Number)}} {
-		_, err := redisserver.Start(deadline(t), redisserver.Options{Port: port, Config: config})
-		if err == nil || !strings.Contains(err.Error(), "port is taken") {
-			t.Errorf("config %q: error = %v, want that the port is taken", config, err)
-		}
-	}
-	must(t, client(t, other).Ping(deadline(t)).Err())
 }
 
 func TestPortOfAServerThatIsDownIsNobodyElses(t *testing.T) {

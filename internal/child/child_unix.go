@@ -1,0 +1,69 @@
+//go:build linux || darwin
+
+package child
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+)
+
+// guard is a shell that waits for the end of this process, which closes the pipe that it reads from. Then it removes the
+// folder and kills the process group that it leads and all children join. A stopped child makes the system send SIGHUP to
+// the group first, which the shell must survive.
+type guard struct {
+	dir   string
+	group int
+	pipe  io.Closer // kept open until the end of this process
+}
+
+const guardScript = `trap "" HUP; read -r end; rm -rf "$0"; kill -9 0`
+
+// startGuard starts the guard of this process, once.
+var startGuard = sync.OnceValues(func() (*guard, error) {
+	dir, err := os.MkdirTemp("", "visit-counter-")
+	if err != nil {
+		return nil, err
+	}
+	shell := exec.Command("/bin/sh", "-c", guardScript, dir)
+	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	pipe, err := shell.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := shell.Start(); err != nil {
+		_ = os.Remove(dir)
+		return nil, err
+	}
+	return &guard{dir: dir, group: shell.Process.Pid, pipe: pipe}, nil
+})
+
+// TempDir returns a new, empty folder, which is removed when this process ends, however it ends.
+func TempDir() (string, error) {
+	g, err := startGuard()
+	if err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(g.dir, "")
+}
+
+// join makes a command a member of the group.
+func join(cmd *exec.Cmd) error {
+	g, err := startGuard()
+	if err != nil {
+		return err
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: g.group}
+	return nil
+}
+
+// Terminate asks a process to end (SIGTERM).
+func Terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
+
+// Suspend freezes a process (SIGSTOP).
+func Suspend(p *os.Process) error { return p.Signal(syscall.SIGSTOP) }
+
+// Resume undoes [Suspend] (SIGCONT).
+func Resume(p *os.Process) error { return p.Signal(syscall.SIGCONT) }
