@@ -141,10 +141,14 @@ func (o demoOptions) checkRedis(getenv func(string) string) error {
 	return err
 }
 
-// instanceEnvironment returns what the instances get of this process's environment: how to log and, with a Redis
-// that was given, how to reach it.
+// cookieName is the demo's own. Cookies have no port: under the app's own name, the demo would take the place of the
+// session that the browser has with "make run".
+const cookieName = "demo-session"
+
+// instanceEnvironment returns how the instances differ from an app that runs alone, and what they get of this process's
+// environment: how to log and, with a Redis that was given, how to reach it.
 func instanceEnvironment(o demoOptions, getenv func(string) string) []string {
-	environment := []string{"LOG_FORMAT=text"}
+	environment := []string{"LOG_FORMAT=text", "COOKIE_NAME=" + cookieName}
 	if level := getenv("LOG_LEVEL"); level != "" {
 		environment = append(environment, "LOG_LEVEL="+level)
 	}

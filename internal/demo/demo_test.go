@@ -133,7 +133,7 @@ func TestAPortInUseIsNotLeftSilently(t *testing.T) {
 
 func TestInstancesGetNothingOfTheEnvironmentButWhatTheyNeed(t *testing.T) {
 	getenv := environment("SESSION_SECRET", "secret", "LOG_LEVEL", "debug", "REDIS_TLS_CA", "ca.pem", "AWS_KEY", "key")
-	if got := strings.Join(instanceEnvironment(demoOptions{}, getenv), " "); got != "LOG_FORMAT=text LOG_LEVEL=debug" {
+	if got := strings.Join(instanceEnvironment(demoOptions{}, getenv), " "); got != "LOG_FORMAT=text COOKIE_NAME=demo-session LOG_LEVEL=debug" {
 		t.Errorf("with a Redis of its own: %q", got)
 	}
 	got := strings.Join(instanceEnvironment(demoOptions{redis: "redis://localhost"}, getenv), " ")
@@ -254,6 +254,9 @@ func TestTheWholeDemoIsThereForABrowser(t *testing.T) {
 	tally.Visits(t.Context(), v, 8)
 	if err := tally.CheckExact(8, noLimit); err != nil || len(tally.Sum().PerInstance) != 4 {
 		t.Errorf("8 visits came from %v (%v), want 2 from each of 4", tally.Sum().PerInstance, err)
+	}
+	if cookies := v.Cookies(); len(cookies) != 1 || cookies[0].Name == "session" {
+		t.Errorf("the demo's cookies are %v, want one that does not take the place of the app's: cookies have no port", cookies)
 	}
 	if a, err := v.Request(t.Context(), http.MethodPost, "/stop"); err != nil || a.Status != http.StatusAccepted {
 		t.Errorf("/stop: %d %v, want 202: the controls of the demo are on", a.Status, err)
