@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"visit-counter/internal/redisfault"
 	"visit-counter/redisstore"
 	"visit-counter/templates"
 )
@@ -14,8 +15,12 @@ import (
 func (a *App) reset() gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if err := redisstore.Destroy(c); err != nil {
-			a.logFailure(c, err)
-			a.problem(c, templates.ResetFailed())
+			fault := redisfault.Explain(err)
+			a.logFailure(c, fault)
+			problem := templates.ResetFailed()
+			problem.Wrong += " " + fault.Wrong
+			problem.Todo = fault.Todo
+			a.problem(c, problem)
 			return
 		}
 		c.Redirect(http.StatusSeeOther, "/")

@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+
+	"visit-counter/internal/redisfault"
 )
 
 // healthz says that the process serves. It never touches Redis: an app that is restarted because its Redis is away
@@ -29,8 +31,8 @@ func (a *App) readyz() gin.HandlerFunc {
 			refuse(c, errNoRedis.Error(), "open / to see how to add one")
 		default:
 			if err := a.Ping(c.Request.Context()); err != nil {
-				wrong, todo := reason(err)
-				refuse(c, wrong, todo)
+				fault := redisfault.Explain(err)
+				refuse(c, fault.Wrong, fault.Todo)
 				return
 			}
 			c.JSON(http.StatusOK, gin.H{"status": "ready", "instance": a.Instance})

@@ -1,0 +1,73 @@
+// Package redisfault says what keeps Redis from doing its work and what to do about it. It is the one place that knows
+// what an error of the Redis client means: for the page, JSON, /readyz, the log, the doctor command and repetitions.
+package redisfault
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Rights is what a user of Redis needs for the store, in the words of ACL SETUSER; its keys start with KEY_PREFIX.
+const Rights = "+evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +set +get +ping"
+
+// ask is what to do when only Redis knows.
+const ask = "Look at the log of Redis, and run the doctor command, which checks all that this app needs."
+
+// Fault is a reason why Redis cannot be used. All its words are ours: an answer of Redis may repeat what it was sent,
+// a key or a password, and an error of a library may hold an address with its password.
+type Fault struct {
+	// Code is short and the same for all faults of a kind: the code of Redis' answer ("NOPERM") if it has one.
+	Code string
+	// Wrong and Todo are sentences for everybody.
+	Wrong, Todo string
+	// Closes is true if Redis says it to a new connection and closes it.
+	Closes bool
+	// Passes is true if the fault may be over in a moment without anybody's doing, so that another try is worth it.
+	Passes bool
+}
+
+// Error returns what is wrong: a Fault can take the place of the error that it explains.
+func (f Fault) Error() string { return f.Wrong }
+
+// Explain says what an error of the Redis client means, or one that wraps it, as those of the store do. It must not be nil.
+func Explain(err error) Fault {
+	var known Fault
+	if errors.As(err, &known) {
+		return known
+	}
+	var reply redis.Error
+	text := ""
+	if errors.As(err, &reply) {
+		text = strings.TrimPrefix(reply.Error(), "ERR ")
+	}
+	for _, row := range faults {
+		if row.is(err, text) {
+			return row.Fault
+		}
+	}
+	if text != "" {
+		return unknownReply(text)
+	}
+	return Fault{
+		Code:   "unknown",
+		Wrong:  "Redis cannot be used, for a reason that this app does not know.",
+		Todo:   ask,
+		Passes: true,
+	}
+}
+
+// unknownReply explains an answer of which only the code can be told, if it has one.
+func unknownReply(text string) Fault {
+	const longest = 16
+	code, _, _ := strings.Cut(text, " ")
+	if code == "" || len(code) > longest || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		code = "ERR"
+	}
+	return Fault{
+		Code:  code,
+		Wrong: "Redis refuses a command of this app (" + code + ").",
+		Todo:  ask,
+	}
+}

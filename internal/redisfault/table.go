@@ -1,0 +1,351 @@
+package redisfault
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/redisstore"
+)
+
+// is tells whether an error is of a kind. reply is Redis' answer, without "ERR"; "" if the error is none.
+type is func(err error, reply string) bool
+
+const (
+	wait = "Try again in a moment."
+	// look is what to do when nothing is known but that Redis is not where it is looked for.
+	look = wait + " If it stays so, check that Redis runs where this app looks for it, " +
+		"and whether it wants TLS (rediss://) or not (redis://)."
+	restart = " and restart the app."
+)
+
+// WantsTLS is the fault of a Redis that is addressed without TLS and wants it. Most servers then only close the
+// connection, and it takes another look to know.
+var WantsTLS = Fault{
+	Code:  "TLS wanted",
+	Wrong: "What answers at the address of Redis speaks TLS, and the address does not say so.",
+	Todo:  "Write rediss:// instead of redis:// in the address of Redis" + restart,
+}
+
+// faults are the kinds, what is more special first.
+var faults = []struct {
+	is
+	Fault
+}{
+	// What Redis answers. Unknown commands come first: that answer repeats what it was sent.
+	{says("unknown command", "unknown redis command", "unknown subcommand"), Fault{
+		Code:  "unknown command",
+		Wrong: "Redis does not know a command that this app needs: it is too old, or the command has been renamed.",
+		Todo:  "Use Redis 5 or later, or Valkey, and rename none of the commands that this app needs.",
+	}},
+	{either(code("NOPERM"), says("no permission", "can't run this command", "can't access at least one of the keys")), Fault{
+		Code:  "NOPERM",
+		Wrong: "The user of this app may not do in Redis what the app needs (NOPERM).",
+		Todo:  "Give the user the rights: ACL SETUSER NAME ~visits:* " + Rights + " (visits: is KEY_PREFIX; a Cluster needs +cluster|slots +asking too).",
+	}},
+	{code("NOAUTH"), Fault{
+		Code:  "NOAUTH",
+		Wrong: "Redis wants a password, and this app has none (NOAUTH).",
+		Todo:  "Put it into the address of Redis (redis://:PASSWORD@HOST:PORT)" + restart,
+	}},
+	{either(code("WRONGPASS"), says("invalid password")), Fault{
+		Code:  "WRONGPASS",
+		Wrong: "Redis refuses the password of this app (WRONGPASS).",
+		Todo:  "Put the present password into the address of Redis" + restart,
+	}},
+	{says("without any password configured", "but no password is set"), Fault{
+		Code:  "no password",
+		Wrong: "This app sends a password, and this Redis has none.",
+		Todo:  "Remove the password from the address of Redis" + restart + " Better: give Redis this password (requirepass).",
+	}},
+	{either(code("DENIED"), says("protected mode")), Fault{
+		Code:   "DENIED",
+		Wrong:  "Redis refuses other machines, because it has no password (protected mode).",
+		Todo:   "Set requirepass in redis.conf, put the password into the address of Redis" + restart,
+		Closes: true,
+	}},
+	{either(code("OOM"), target(redisstore.ErrFull)), Fault{
+		Code:  "OOM",
+		Wrong: "Redis is out of memory and takes no new data (OOM).",
+		Todo:  "Give it more memory (maxmemory, a larger plan), remove other data, or let sessions end earlier (SESSION_TTL).",
+	}},
+	{code("READONLY"), Fault{
+		Code:   "READONLY",
+		Wrong:  "This Redis is a replica and takes no writes (READONLY).",
+		Todo:   wait + " If it stays so, use the master's address, or Sentinel's (master_name=...).",
+		Passes: true,
+	}},
+	{code("MISCONF"), Fault{
+		Code:  "MISCONF",
+		Wrong: "Redis takes no writes, because it could not save its data to disk (MISCONF).",
+		Todo:  "Look at the log of Redis: its disk is probably full.",
+	}},
+	{code("NOREPLICAS"), Fault{
+		Code:   "NOREPLICAS",
+		Wrong:  "Redis takes no writes, because too few of its replicas are connected (NOREPLICAS).",
+		Todo:   wait + " If it stays so, bring the replicas back, or lower min-replicas-to-write.",
+		Passes: true,
+	}},
+	{code("MASTERDOWN"), Fault{
+		Code:   "MASTERDOWN",
+		Wrong:  "This Redis is a replica that has lost its master (MASTERDOWN).",
+		Todo:   wait + " If it stays so, bring the master back, or use its address.",
+		Passes: true,
+	}},
+	{code("CLUSTERDOWN"), Fault{
+		Code:   "CLUSTERDOWN",
+		Wrong:  "A part of the Redis Cluster is down and has not been replaced yet (CLUSTERDOWN).",
+		Todo:   wait + " If it stays so, look with redis-cli --cluster check.",
+		Passes: true,
+	}},
+	{code("TRYAGAIN"), Fault{
+		Code:   "TRYAGAIN",
+		Wrong:  "The Redis Cluster is moving the session to another node (TRYAGAIN).",
+		Todo:   wait,
+		Passes: true,
+	}},
+	{either(code("MOVED"), code("ASK")), Fault{
+		Code:  "MOVED",
+		Wrong: "This Redis is a node of a Cluster, and is used as if it were alone (MOVED).",
+		Todo:  "Set REDIS_CLUSTER=true" + restart,
+	}},
+	{says("cluster support disabled"), Fault{
+		Code:  "no Cluster",
+		Wrong: "This Redis is used as a Cluster, and it is none.",
+		Todo:  "Remove REDIS_CLUSTER, or all addresses but one," + restart,
+	}},
+	{code("LOADING"), Fault{
+		Code:   "LOADING",
+		Wrong:  "Redis has just started and is still loading its data (LOADING).",
+		Todo:   wait,
+		Passes: true,
+	}},
+	{code("BUSY"), Fault{
+		Code:   "BUSY",
+		Wrong:  "Redis is busy with a script that takes very long (BUSY).",
+		Todo:   wait + " If it stays so, end the script with SCRIPT KILL.",
+		Passes: true,
+	}},
+	{code("UNKILLABLE"), Fault{
+		Code:   "UNKILLABLE",
+		Wrong:  "Redis is busy with a script that cannot be ended, because it has written (UNKILLABLE).",
+		Todo:   "Wait until it ends. SHUTDOWN NOSAVE ends Redis with it, and loses what is not on its disk.",
+		Passes: true,
+	}},
+	{says("max number of clients", "max number of connections"), Fault{
+		Code:   "max clients",
+		Wrong:  "Redis has no connection left for this app.",
+		Todo:   wait + " If it stays so, raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or end what else is connected (CLIENT LIST).",
+		Closes: true,
+		Passes: true,
+	}},
+	{says("db index is out of range", "invalid db index", "select is not allowed in cluster mode"), Fault{
+		Code:  "DB index",
+		Wrong: "This Redis has no database of that number.",
+		Todo:  "Correct the number at the end of its address (/0)" + restart,
+	}},
+	{code("WRONGTYPE"), Fault{
+		Code:  "WRONGTYPE",
+		Wrong: "A key of this app holds what another program has put there (WRONGTYPE).",
+		Todo:  "Set KEY_PREFIX to a prefix that no other program uses" + restart,
+	}},
+	{code("NOSCRIPT"), Fault{
+		Code:  "NOSCRIPT",
+		Wrong: "Redis forgets the scripts of this app (NOSCRIPT).",
+		Todo:  "Connect to Redis itself, not through a proxy that does not pass EVAL and EVALSHA on.",
+	}},
+	{code("EXECABORT"), Fault{
+		Code:  "EXECABORT",
+		Wrong: "Redis refuses a part of a transaction of this app (EXECABORT).",
+		Todo:  "Run the doctor command, which checks all that this app needs.",
+	}},
+
+	// What is no answer of Redis.
+	{unparsed(`"HTTP/`), Fault{
+		Code:  "HTTP",
+		Wrong: "What answers at the address of Redis speaks HTTP.",
+		Todo:  "Correct the address of Redis: this is the port of a web server.",
+	}},
+	{unparsed(`"\x15\x03`), WantsTLS},
+	{unparsed(""), Fault{
+		Code:  "no Redis",
+		Wrong: "What answers at the address of Redis is no Redis.",
+		Todo:  "Correct the address of Redis: this is the port of another service. " + look,
+	}},
+	{expired, Fault{
+		Code:  "certificate expired",
+		Wrong: "The certificate of Redis is not trusted: it has expired or is not valid yet.",
+		Todo:  "Renew the certificate on the server. If it is valid, set the clock of this machine.",
+	}},
+	{as[x509.HostnameError], Fault{
+		Code:  "certificate of another host",
+		Wrong: "The certificate of Redis is for another host.",
+		Todo:  "Use the host name that the certificate is for, or renew the certificate with the name that is used.",
+	}},
+	{either(as[*tls.CertificateVerificationError], as[x509.UnknownAuthorityError]), Fault{
+		Code:  "certificate not trusted",
+		Wrong: "The certificate of Redis is not trusted.",
+		Todo:  "Set REDIS_TLS_CA to the certificate of the authority that has signed it; REDIS_TLS_VERIFY=false trusts everybody.",
+	}},
+	{as[tls.RecordHeaderError], Fault{
+		Code:  "no TLS",
+		Wrong: "What answers at the address of Redis does not speak TLS.",
+		Todo:  "Use the port on which Redis speaks TLS, or redis:// in its address. " + look,
+	}},
+	{operation("remote error", "local error"), Fault{
+		Code:  "TLS refused",
+		Wrong: "Redis and this app do not agree on TLS.",
+		Todo:  "Redis may want a certificate of its clients (tls-auth-clients), which this app has not, or speak an old version of TLS.",
+	}},
+	{text("redis: all sentinels"), Fault{
+		Code:   "no master",
+		Wrong:  "No Sentinel says where the master of Redis is.",
+		Todo:   wait + " If it stays so, check the addresses of the Sentinels and master_name.",
+		Passes: true,
+	}},
+	{target(redis.ErrPoolTimeout, redis.ErrPoolExhausted), Fault{
+		Code:   "pool",
+		Wrong:  "All connections of this app to Redis are in use.",
+		Todo:   wait + " If it stays so, raise REDIS_POOL_SIZE, or start more instances.",
+		Passes: true,
+	}},
+	{target(redis.ErrClosed), Fault{
+		Code:  "closed",
+		Wrong: "This app has closed its connections to Redis, because it is stopping.",
+		Todo:  wait,
+	}},
+	{target(context.Canceled), Fault{
+		Code:  "canceled",
+		Wrong: "Nobody waits for Redis' answer any more.",
+		Todo:  wait,
+	}},
+	{as[*net.DNSError], Fault{
+		Code:   "DNS",
+		Wrong:  "Redis cannot be reached. The name of its host cannot be resolved.",
+		Todo:   "Correct the address of Redis, or wait: the name of a new service may take minutes to appear.",
+		Passes: true,
+	}},
+	{unanswered, Fault{
+		Code:   "connect timeout",
+		Wrong:  "Redis did not answer in time. Nothing accepts a connection at its address.",
+		Todo:   "A firewall, a security group or a wrong address swallows the connection. " + look,
+		Passes: true,
+	}},
+	{timeout, Fault{
+		Code:   "timeout",
+		Wrong:  "Redis did not answer in time.",
+		Todo:   look,
+		Passes: true,
+	}},
+	{target(syscall.ECONNREFUSED, fs.ErrNotExist), Fault{
+		Code:   "refused",
+		Wrong:  "Redis cannot be reached. Nothing listens at its address.",
+		Todo:   "Start Redis there. " + look,
+		Passes: true,
+	}},
+	{target(fs.ErrPermission), Fault{
+		Code:   "permission",
+		Wrong:  "Redis cannot be reached. This program may not open its socket.",
+		Todo:   "Set unixsocketperm in redis.conf, or add the user of this program to the group of the socket.",
+		Passes: true,
+	}},
+	{either(target(io.EOF, io.ErrUnexpectedEOF, net.ErrClosed), operation("read", "write")), Fault{
+		Code:   "connection closed",
+		Wrong:  "Redis cannot be reached. It closes the connection.",
+		Todo:   look,
+		Passes: true,
+	}},
+	{either(text("the shared secret is shorter"), text("lies under the key of the shared secret")), Fault{
+		Code:  "shared secret",
+		Wrong: "The shared secret in Redis, which signs the cookies, is damaged: it is too short, or of another type.",
+		Todo:  "Delete its key, which ends in \"secret\": the app makes a new one, and all sessions start anew. Or set SESSION_SECRET.",
+	}},
+	{either(as[net.Error], as[*os.SyscallError]), Fault{
+		Code:   "network",
+		Wrong:  "Redis cannot be reached.",
+		Todo:   look,
+		Passes: true,
+	}},
+}
+
+// code matches an answer that begins with the code, or in which an older Redis quotes that of a script's command.
+func code(code string) is {
+	return func(_ error, reply string) bool {
+		return reply == code || strings.HasPrefix(reply, code+" ") || strings.Contains(reply, "-"+code+" ")
+	}
+}
+
+// says matches an answer by a part of its text, in lower case.
+func says(parts ...string) is {
+	return func(_ error, reply string) bool {
+		reply = strings.ToLower(reply)
+		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(reply, part) })
+	}
+}
+
+// text matches an error of go-redis that has no type, by a part of its text. An error that wraps it may have words of
+// its own.
+func text(part string) is {
+	var holds is
+	holds = func(err error, _ string) bool {
+		switch e := err.(type) {
+		case nil:
+			return false
+		case interface{ Unwrap() []error }:
+			return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return holds(err, "") })
+		}
+		return strings.Contains(err.Error(), part) || holds(errors.Unwrap(err), "")
+	}
+	return holds
+}
+
+// unparsed matches an answer that is not in the protocol of Redis, by a part of what go-redis quotes of it.
+func unparsed(part string) is {
+	parse, reply, quoted := text("redis: can't parse"), text("redis: invalid reply"), text(part)
+	return func(err error, _ string) bool { return (parse(err, "") || reply(err, "")) && quoted(err, "") }
+}
+
+func target(targets ...error) is {
+	return func(err error, _ string) bool {
+		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+	}
+}
+
+func as[E error](err error, _ string) bool { return errors.As(err, new(E)) }
+
+// operation matches an error of the network by what was tried.
+func operation(names ...string) is {
+	return func(err error, _ string) bool {
+		var op *net.OpError
+		return errors.As(err, &op) && slices.Contains(names, op.Op)
+	}
+}
+
+func either(kinds ...is) is {
+	return func(err error, reply string) bool {
+		return slices.ContainsFunc(kinds, func(kind is) bool { return kind(err, reply) })
+	}
+}
+
+func expired(err error, _ string) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
+}
+
+func timeout(err error, _ string) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+}
+
+// unanswered matches a connection that nobody accepted or refused.
+func unanswered(err error, _ string) bool { return timeout(err, "") && operation("dial")(err, "") }
