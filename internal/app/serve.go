@@ -118,10 +118,10 @@ func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started tim
 	}
 	app := &handlers.App{
 		Log: log, Pages: pages, Ping: b.Ping, Timeout: cfg.RedisTimeout,
-		Instance: cfg.Instance, Started: started, StoreName: storeName(b), CookieName: cfg.Cookie(),
+		Instance: cfg.Instance, Started: started, StoreName: string(b.Kind), CookieName: cfg.Cookie(),
 		HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies,
 	}
-	if b.Client == nil {
+	if b.Kind == backend.None {
 		missing := templates.NoRedis(platform(cfg.Platform), cfg.AppName)
 		log.Error("no Redis is configured: every visit is refused until there is one",
 			slog.String("commands", strings.Join(missing.Commands, "; ")))
@@ -150,7 +150,7 @@ func newStore(cfg config.Config, b *backend.Backend) (*redisstore.Store, error) 
 // settings says on the page what does not change while the process runs.
 func settings(cfg config.Config, b *backend.Backend, started time.Time) templates.Settings {
 	return templates.Settings{
-		Instance: cfg.Instance, Started: started, Store: templates.Store(storeName(b)),
+		Instance: cfg.Instance, Started: started, Store: templates.Store(b.Kind),
 		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address, Unverified: b.Redis.TLS && !b.Redis.Verified,
 		RedisCLI: redisCLI(b), KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
 		DemoControls: cfg.DemoControls,
@@ -159,20 +159,10 @@ func settings(cfg config.Config, b *backend.Backend, started time.Time) template
 
 // redisCLI returns how the page tells people to look at Redis; an embedded one is nobody else's to look at.
 func redisCLI(b *backend.Backend) string {
-	if b.Memory {
+	if b.Kind == backend.Memory {
 		return ""
 	}
 	return b.Redis.CLI()
-}
-
-func storeName(b *backend.Backend) string {
-	switch {
-	case b.Client == nil:
-		return string(templates.None)
-	case b.Memory:
-		return string(templates.Memory)
-	}
-	return string(templates.Redis)
 }
 
 func platform(p config.Platform) templates.Platform {

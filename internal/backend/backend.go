@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"visit-counter/internal/config"
+	"visit-counter/internal/redisfault"
 )
 
 const (
@@ -20,14 +22,23 @@ const (
 	localTimeout = 250 * time.Millisecond
 )
 
+// Kind says where sessions are kept.
+type Kind string
+
+// The kinds.
+const (
+	Redis  Kind = "redis"
+	Memory Kind = "memory" // a Redis embedded in this process, which ends with it, data and all
+	None   Kind = "none"   // no Redis is configured on a platform that needs one
+)
+
 // Backend is an open Redis. It is safe for concurrent use.
 type Backend struct {
-	// Client may be used until Close. It is nil if no Redis is configured on a platform that needs one.
+	Kind Kind
+	// Client may be used until Close. It is nil if Kind is None.
 	Client redis.UniversalClient
 	// Redis says where it is. For an embedded one, only Source is set.
 	Redis config.Redis
-	// Memory is true for a Redis embedded in this process, which ends with it, data and all.
-	Memory bool
 
 	probeKey string
 	close    []func()
@@ -35,51 +46,76 @@ type Backend struct {
 
 // Open returns the Redis that the configuration asks for. It does not wait for it: a Redis that is down is found out
 // by the first command, and logged. Only Store "auto" takes a look at the network, for a quarter of a second at most.
-// go-redis' own messages go to log from then on, those of all clients in this process. The caller closes the Backend.
+// go-redis' own messages are not printed from then on, those of all clients in this process: they may quote what was
+// sent, and whatever matters of them comes back as an error too. The caller closes the Backend.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, error) {
-	redis.SetLogger(libraryLog{log})
+	logging.Disable()
 	switch {
 	case cfg.Store == config.StoreMemory:
 		return openEmbedded(cfg, log)
 	case cfg.Store == config.StoreAuto:
 		local := cfg.RedisAt(localAddress, "the Redis on this machine")
-		if answers(ctx, local) {
+		if speaksRedis(ctx, local) {
 			return open(cfg, local, log), nil
 		}
 		return openEmbedded(cfg, log)
 	case cfg.Redis.Options == nil:
-		return &Backend{}, nil
+		return &Backend{Kind: None}, nil
 	}
 	return open(cfg, cfg.Redis, log), nil
 }
 
 func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
-	b := &Backend{Client: r.Client(), Redis: r, probeKey: cfg.KeyPrefix + "probe"}
-	w := &watcher{
-		probe: b.Ping, patience: cfg.RedisTimeout,
-		log:       log.With(slog.String("source", r.Source), slog.String("address", r.Address)),
-		suspicion: make(chan struct{}, 1),
-	}
-	b.Client.AddHook(w)
-	switch client := b.Client.(type) {
-	case *redis.ClusterClient:
-		// Without the others: nodes are tried in turn, and one that is away would hold up a batch.
-		client.OnNewNode(func(node *redis.Client) { node.AddHook(tracer{}) })
-	case *redis.Client:
-		client.AddHook(tracer{})
-		client.AddHook(dialer{})
-		client.AddHook(newBatcher(client))
-	}
+	log = log.With(slog.String("source", r.Source), slog.String("address", r.Address))
+	b := &Backend{Kind: Redis, Redis: r, probeKey: cfg.KeyPrefix + "probe"}
+	w := newWatcher(b.Ping, cfg.RedisTimeout, log)
+	client, closeClient := connect(r, log, w)
+	b.Client = client
 	ctx, stop := context.WithCancel(context.Background())
 	go w.run(ctx)
-	b.close = []func(){stop, func() { _ = b.Client.Close() }} // nothing is left to do about an error
+	b.close = []func(){stop, closeClient}
 	return b
+}
+
+// Connect returns a client like that of a [Backend], but one that repeats nothing: its errors are those that Redis
+// gives at once. It does no I/O. The caller closes the client by the function.
+func Connect(r config.Redis) (client redis.UniversalClient, closeClient func()) {
+	return connect(r, slog.New(slog.DiscardHandler))
+}
+
+// connect returns a client whose commands go through the hooks and then through those that every client has.
+func connect(r config.Redis, log *slog.Logger, hooks ...redis.Hook) (client redis.UniversalClient, closeClient func()) {
+	closeClient = func() { _ = client.Close() } // nothing is left to do about an error
+	client = r.Client()
+	for _, hook := range hooks {
+		client.AddHook(hook)
+	}
+	switch client := client.(type) {
+	case *redis.ClusterClient:
+		// Without the others: nodes are tried in turn, and one that is away would hold up a batch.
+		client.OnNewNode(func(node *redis.Client) {
+			node.AddHook(tracer{})
+			node.AddHook(greeter{})
+		})
+	case *redis.Client:
+		alone := &switcher{redis: r, log: log}
+		client.AddHook(alone)
+		client.AddHook(tracer{})
+		client.AddHook(newDialer(client.Options()))
+		client.AddHook(greeter{})
+		client.AddHook(newBatcher(client))
+		closeClient = func() {
+			alone.close()
+			_ = client.Close()
+		}
+	}
+	return client, closeClient
 }
 
 // Ping reports whether Redis can keep sessions now: it answers, all masters of a Cluster do, and it takes writes. It
 // asks with a write that finds nothing to change, because a replica and a full Redis answer everything else.
 func (b *Backend) Ping(ctx context.Context) error {
-	if b.Client == nil {
+	if b.Kind == None {
 		return errors.New("no Redis is configured")
 	}
 	if cluster, ok := b.Client.(*redis.ClusterClient); ok {
@@ -102,10 +138,13 @@ func (b *Backend) Close() {
 	}
 }
 
-func answers(ctx context.Context, r config.Redis) bool {
+// speaksRedis reports whether anything answers there as Redis does. One that is loading its data or wants a password
+// is a Redis too: it is waited for, or its refusal explained.
+func speaksRedis(ctx context.Context, r config.Redis) bool {
 	ctx, cancel := context.WithTimeout(ctx, localTimeout)
 	defer cancel()
-	client := r.Client()
-	defer func() { _ = client.Close() }()
-	return client.Ping(ctx).Err() == nil
+	client, closeClient := Connect(r)
+	defer closeClient()
+	err := client.Ping(ctx).Err()
+	return err == nil || errors.As(err, new(redis.Error)) || errors.As(err, new(redisfault.Fault))
 }

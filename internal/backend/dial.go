@@ -7,20 +7,32 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redisfault"
 )
 
-// dialer keeps go-redis dialling. After as many failed dials as a pool has places, go-redis fails every command without a
-// try and looks only once a second whether the server is back, so that a visitor would be told of a trouble that is
-// over. A connection that could not be made is therefore given to it as one that is broken: its first use fails with
-// the error of the dial.
-type dialer struct{}
+// dialer makes connections. It tries all addresses of a name, and keeps go-redis dialling.
+type dialer struct {
+	passThrough
+	timeout time.Duration // for one connection
+	lookup  func(ctx context.Context, host string) ([]string, error)
+}
 
-var _ redis.Hook = dialer{}
+func newDialer(o *redis.Options) dialer {
+	d := dialer{timeout: o.DialTimeout, lookup: net.DefaultResolver.LookupHost}
+	if o.TLSConfig != nil && o.TLSConfig.ServerName == "" {
+		d.lookup = nil // the certificate is checked by the name that is dialled
+	}
+	return d
+}
 
-// DialHook never fails.
-func (dialer) DialHook(next redis.DialHook) redis.DialHook {
+// DialHook never fails. After as many failed dials as a pool has places, go-redis fails every command without a try and
+// looks only once a second whether the server is back, so that a visitor would be told of a trouble that is over. There
+// is no option for it (v9.23.0, internal/pool/pool.go, dialConn). A connection that could not be made is therefore given
+// to it as one that is broken: its first use fails with the error of the dial.
+func (d dialer) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := next(ctx, network, addr)
+		conn, err := d.dial(ctx, next, network, addr)
 		if err != nil {
 			return broken{fmt.Errorf("%w", noConnection{err})}, nil // go-redis takes one layer off
 		}
@@ -28,12 +40,30 @@ func (dialer) DialHook(next redis.DialHook) redis.DialHook {
 	}
 }
 
-// ProcessHook changes nothing.
-func (dialer) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-// ProcessPipelineHook changes nothing.
-func (dialer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+// dial tries one address of a name after the other, each with its share of the time: one that swallows the connection
+// leaves time for the others. net.Dialer does the same, but gives each 2 seconds at least.
+func (d dialer) dial(ctx context.Context, next redis.DialHook, network, addr string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || d.lookup == nil { // a socket, or the master, whom go-redis asks the Sentinels for
+		return next(ctx, network, addr)
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	ips, err := d.lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	for i, ip := range ips {
+		share, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(len(ips)-i))
+		var conn net.Conn
+		conn, err = next(share, network, net.JoinHostPort(ip, port))
+		cancel()
+		if err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
 }
 
 // noConnection is the error of a command that was not sent.
@@ -52,3 +82,22 @@ func (broken) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
 func (broken) SetDeadline(time.Time) error      { return nil }
 func (broken) SetReadDeadline(time.Time) error  { return nil }
 func (broken) SetWriteDeadline(time.Time) error { return nil }
+
+// greeter keeps the reason of a Redis that answers a new connection with an error and closes it, because it has too
+// many or because it is protected. go-redis takes such an answer for that of an old server that has no HELLO, goes on,
+// and meets a closed connection. It stops at an error that is no answer.
+type greeter struct{ passThrough }
+
+// ProcessHook looks at the first command of a connection.
+func (greeter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if err == nil || cmd.Name() != "hello" {
+			return err
+		}
+		if fault := redisfault.Explain(err); fault.Closes {
+			return fault
+		}
+		return err
+	}
+}

@@ -33,7 +33,7 @@ func TestAScriptThatWasNotSentIsAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := redis.NewClient(&redis.Options{Addr: target.Addr(), Password: test.password, MaxRetries: -1})
 			defer func() { _ = client.Close() }()
-			b := &batcher{client: client, most: 1, onWire: 1}
+			b := &batcher{client: client, places: 1, onWire: 1}
 			send := b.ProcessHook(func(context.Context, redis.Cmder) error { panic("there was no place on the wire") })
 			cmd := redis.NewCmd(test.ctx, "evalsha", "0123", 0)
 			answered := make(chan error)
@@ -52,7 +52,7 @@ func TestAScriptThatWasNotSentIsAnError(t *testing.T) {
 }
 
 func TestAScriptThatPanicsGivesItsPlaceBack(t *testing.T) {
-	b := &batcher{most: 1}
+	b := &batcher{places: 1}
 	send := b.ProcessHook(func(context.Context, redis.Cmder) error { panic("a hook's mistake") })
 	func() {
 		defer func() { _ = recover() }()

@@ -121,12 +121,7 @@ func Mask(secret string) string {
 }
 
 // tracer notes what is sent where [Trace] has asked for it.
-type tracer struct{}
-
-var _ redis.Hook = tracer{}
-
-// DialHook changes nothing.
-func (tracer) DialHook(next redis.DialHook) redis.DialHook { return next }
+type tracer struct{ passThrough }
 
 // ProcessHook notes a command.
 func (tracer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
@@ -154,13 +149,4 @@ func (tracer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 		sent.note(start, cmds, err)
 		return err
 	}
-}
-
-// isGreeting reports whether a command is one with which go-redis prepares a new connection.
-func isGreeting(cmd redis.Cmder) bool {
-	switch cmd.Name() {
-	case "hello", "auth", "select", "readonly":
-		return true
-	}
-	return false
 }

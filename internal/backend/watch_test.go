@@ -36,6 +36,7 @@ func (l *told) Write(b []byte) (int, error) {
 type line struct {
 	Msg      string
 	Err      string
+	Hint     string
 	After    string
 	Failures int
 }
@@ -68,16 +69,14 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 		var away atomic.Bool
 		var probes atomic.Int64
 		refused := errors.New("connection refused")
-		w := &watcher{
-			probe: func(context.Context) error {
-				probes.Add(1)
-				if away.Load() {
-					return refused
-				}
-				return nil
-			},
-			patience: time.Second, log: slog.New(slog.NewJSONHandler(&log, nil)), suspicion: make(chan struct{}, 1),
+		probe := func(context.Context) error {
+			probes.Add(1)
+			if away.Load() {
+				return refused
+			}
+			return nil
 		}
+		w := newWatcher(probe, time.Second, slog.New(slog.NewJSONHandler(&log, nil)))
 		ctx, stop := context.WithCancel(t.Context())
 		go w.run(ctx)
 		expect := func(when, messages string) {
@@ -89,7 +88,7 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 		}
 		expect("at the start", "redis connected")
 		for range 100 {
-			w.note(errors.New("one bad moment"))
+			w.observe(errors.New("one bad moment"))
 		}
 		expect("after errors of a Redis that is there", "redis connected")
 		before := probes.Load()
@@ -100,7 +99,7 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 
 		away.Store(true)
 		for range 1000 {
-			w.note(refused)
+			w.observe(refused)
 		}
 		expect("when Redis is away", "redis connected, redis lost")
 		<-time.After(10*time.Second - probeEvery/2)
@@ -114,7 +113,7 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 		}
 
 		away.Store(true)
-		w.note(refused)
+		w.observe(refused)
 		expect("when it is away again", "redis connected, redis lost, redis back, redis lost")
 		away.Store(false)
 		<-time.After(probeEvery)
@@ -133,13 +132,13 @@ func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
 func TestAnAnswerOfRedisIsNoReasonToLook(t *testing.T) {
-	w := &watcher{suspicion: make(chan struct{}, 1)}
+	w := newWatcher(nil, 0, nil)
 	for _, err := range []error{
 		nil, redis.Nil, context.Canceled, fmt.Errorf("get: %w", redis.Nil),
 		reply("NOSCRIPT No matching script. Please use EVAL."), // as a Redis that was restarted says
 	} {
-		w.note(err)
-		if len(w.suspicion) > 0 || w.failures.Load() > 0 {
+		w.observe(err)
+		if len(w.check) > 0 || w.failures.Load() > 0 {
 			t.Errorf("%v is taken for a failure", err)
 		}
 	}

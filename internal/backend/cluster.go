@@ -1,0 +1,64 @@
+package backend
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/config"
+	"visit-counter/internal/redisfault"
+)
+
+// switcher uses a Redis as a Cluster once it has said that it is a node of one (MOVED), although nobody has configured
+// it so. Otherwise each node would serve its own part of the sessions and refuse all others.
+type switcher struct {
+	passThrough
+	redis config.Redis
+	log   *slog.Logger
+
+	mu      sync.Mutex // held to set cluster
+	cluster atomic.Pointer[redis.ClusterClient]
+}
+
+// ProcessHook sends commands to where they belong. The greeting belongs to the connection.
+func (s *switcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if isGreeting(cmd) {
+			return next(ctx, cmd)
+		}
+		if cluster := s.cluster.Load(); cluster != nil {
+			return cluster.Process(ctx, cmd)
+		}
+		err := next(ctx, cmd)
+		if err != nil && redisfault.Explain(err).Code == "MOVED" {
+			return s.join().Process(ctx, cmd)
+		}
+		return err
+	}
+}
+
+// join returns the Cluster.
+func (s *switcher) join() *redis.ClusterClient {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cluster := s.cluster.Load(); cluster != nil {
+		return cluster
+	}
+	s.log.Warn("this Redis is a node of a Cluster, and is used as a Cluster from now on",
+		slog.String("hint", "Set REDIS_CLUSTER=true."))
+	options := *s.redis.Options
+	options.IsClusterMode = true
+	client, _ := connect(config.Redis{Options: &options}, s.log)
+	cluster := client.(*redis.ClusterClient)
+	s.cluster.Store(cluster)
+	return cluster
+}
+
+func (s *switcher) close() {
+	if cluster := s.cluster.Load(); cluster != nil {
+		_ = cluster.Close() // nothing is left to do about an error
+	}
+}

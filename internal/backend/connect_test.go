@@ -1,0 +1,182 @@
+package backend
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"visit-counter/internal/config"
+	"visit-counter/internal/redisfault"
+	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
+)
+
+func TestAnAddressThatSwallowsConnectionsLeavesTimeForTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 400 * time.Millisecond
+		d := dialer{timeout: timeout, lookup: func(context.Context, string) ([]string, error) {
+			return []string{"192.0.2.1", "192.0.2.2", "2001:db8::3"}, nil
+		}}
+		works := "[2001:db8::3]:6379"
+		next := func(ctx context.Context, _, addr string) (net.Conn, error) {
+			if addr == works {
+				<-time.After(timeout / 4) // a slow one
+				conn, _ := net.Pipe()
+				return conn, ctx.Err()
+			}
+			<-ctx.Done()
+			return nil, &net.OpError{Op: "dial", Err: ctx.Err()}
+		}
+		conn, err := d.dial(t.Context(), next, "tcp", "redis.example.com:6379")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		works = "none"
+		began := time.Now()
+		conn, err = d.DialHook(next)(t.Context(), "tcp", "redis.example.com:6379")
+		if err != nil || time.Since(began) != timeout {
+			t.Errorf("no address works: %v after %v", err, time.Since(began))
+		}
+		_, err = conn.Read(nil)
+		if fault := redisfault.Explain(err); fault.Code != "connect timeout" {
+			t.Errorf("no address works: %v", err)
+		}
+		d.lookup = func(context.Context, string) ([]string, error) { return nil, &net.DNSError{IsNotFound: true} }
+		if _, err := d.dial(t.Context(), next, "tcp", "redis.invalid:6379"); redisfault.Explain(err).Code != "DNS" {
+			t.Errorf("a name that does not exist: %v", err)
+		}
+	})
+}
+
+// openAt returns the open Redis at an address, and its log.
+func openAt(t *testing.T, env ...string) (*Backend, *told) {
+	t.Helper()
+	vars := make(map[string]string)
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		vars[name] = value
+	}
+	cfg, err := config.Load(func(name string) string { return vars[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(told)
+	b, err := Open(t.Context(), cfg, slog.New(slog.NewJSONHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b, log
+}
+
+func TestANameWithSeveralAddressesIsReachedAtTheOneThatListens(t *testing.T) {
+	server := redistest.Start(t)
+	b, _ := openAt(t, "REDIS_URL="+strings.Replace(server.URL(), "127.0.0.1", "localhost", 1))
+	if err := b.Client.Ping(t.Context()).Err(); err != nil {
+		t.Error(err)
+	}
+}
+
+// rejecting returns the address of a server that says a line to each connection and closes it.
+func rejecting(t *testing.T, line string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte(line + "\r\n"))
+			_, _ = conn.Read(make([]byte, 1)) // so that closing it does not overtake the line
+			_ = conn.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func TestARedisThatClosesTheConnectionWithAReasonIsQuoted(t *testing.T) {
+	const denied = "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set"
+	for line, code := range map[string]string{denied: "DENIED", redistest.MaxClients: "max clients"} {
+		b, log := openAt(t, "REDIS_URL=redis://"+rejecting(t, line), "REDIS_TIMEOUT=300ms")
+		fault := redisfault.Explain(b.Client.Get(t.Context(), "x").Err())
+		if fault.Code != code {
+			t.Errorf("%s is explained as %+v", line, fault)
+		}
+		redistest.Wait(t, "redis lost", func() bool { return log.messages(t) == "redis lost" })
+		if lost := log.lines(t)[0]; lost.Err != fault.Wrong || lost.Hint != fault.Todo {
+			t.Errorf("the log says %+v", lost)
+		}
+	}
+}
+
+func TestANodeOfAClusterIsUsedAsACluster(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3, 0)
+	b, log := openAt(t, "REDIS_URL=redis://"+cluster.Addrs()[0])
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	ctx, sent := Trace(ctx)
+	const keys = 50
+	for n := range keys {
+		key := "visits:session:" + strconv.Itoa(n)
+		if err := b.Client.Set(ctx, key, n, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := b.Client.Get(ctx, key).Int(); got != n || err != nil {
+			t.Errorf("%s is %d, %v", key, got, err)
+		}
+	}
+	if trips := sent.RoundTrips(); trips <= 2*keys || trips > 3*keys {
+		t.Errorf("%d round trips for %d commands", trips, 2*keys)
+	}
+	if err := b.Ping(ctx); err != nil {
+		t.Error(err)
+	}
+	redistest.Wait(t, "the log to say so", func() bool {
+		return strings.Count(log.messages(t), "is used as a Cluster") == 1 && strings.Contains(log.messages(t), "redis connected")
+	})
+	if strings.Contains(log.messages(t), "redis lost") {
+		t.Errorf("the log says %s", log.messages(t))
+	}
+}
+
+func TestWhateverAnswersAsRedisDoesIsARedis(t *testing.T) {
+	server, hung := redistest.Start(t), redistest.Start(t)
+	loading := redistest.NewProxy(t, server)
+	loading.All(redistest.Any, redistest.Fate{Answer: redistest.Loading})
+	if err := hung.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	nothing := redistest.Start(t)
+	nothing.Kill()
+	for name, test := range map[string]struct {
+		addr string
+		want bool
+	}{
+		"Redis":                {server.Addr(), true},
+		"it wants a password":  {redistest.StartWith(t, redisserver.Options{Password: "a-p4ssword"}).Addr(), true},
+		"it is loading":        {loading.Addr(), true},
+		"it has no connection": {rejecting(t, redistest.MaxClients), true},
+		"it hangs":             {hung.Addr(), false},
+		"a web server":         {strings.TrimPrefix(web.URL, "http://"), false},
+		"nothing":              {nothing.Addr(), false},
+	} {
+		if got := speaksRedis(t.Context(), config.Config{RedisTimeout: time.Second, RedisPoolSize: 1}.RedisAt(test.addr, "a test")); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
+		}
+	}
+}
