@@ -14,8 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
+	"visit-counter/internal/backend"
 	"visit-counter/internal/cli"
 	"visit-counter/internal/config"
 )
@@ -56,7 +57,7 @@ func (c Command) Run(ctx context.Context, args []string, getenv func(string) str
 	if *asJSON {
 		p = printer{out: io.Discard}
 	}
-	redis.SetLogger(silent{}) // what the library would print is told in our words
+	logging.Disable() // what the library would print is told in our words
 	report := new(Report)
 	tell := func(l Line) {
 		if ctx.Err() == nil { // what fails after Ctrl-C fails because of it
@@ -75,12 +76,6 @@ func (c Command) Run(ctx context.Context, args []string, getenv func(string) str
 	}
 	return report.finish(out, *asJSON, p.err)
 }
-
-// silent is a log of the Redis library that says nothing.
-type silent struct{}
-
-// Printf does nothing.
-func (silent) Printf(context.Context, string, ...any) {}
 
 // mistakes tells what is wrong with the configuration, without which there is nothing to look at.
 func mistakes(err error, tell func(Line)) {
@@ -115,8 +110,8 @@ func (d *doctor) examine(ctx context.Context) {
 	if !d.findRedis(ctx) || !d.reachable(ctx) || !d.encrypted(ctx) {
 		return
 	}
-	client := d.redis.Client()
-	defer func() { _ = client.Close() }() // nothing is left to do about an error
+	client, closeClient := backend.Connect(d.redis)
+	defer closeClient()
 	nodes, ok := d.login(ctx, client)
 	if !ok {
 		return

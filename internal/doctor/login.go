@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -11,9 +10,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redisfault"
 )
 
 // node is one server that sessions are kept in.
@@ -35,13 +35,16 @@ func (d *doctor) login(ctx context.Context, client redis.UniversalClient) ([]*no
 	err := client.Ping(pinging).Err()
 	cancel()
 	if err != nil {
-		message, fix := d.refusal(ctx, err)
+		if d.speaksTLS(ctx) {
+			err = redisfault.WantsTLS
+		}
+		message, fix := explain(err)
 		d.fail(check, "", message, fix)
 		return nil, false
 	}
 	nodes, err := d.nodes(ctx, client)
 	if err != nil {
-		message, fix := d.explain(err)
+		message, fix := explain(err)
 		d.fail(check, "", message, fix)
 		return nil, false
 	}
@@ -51,35 +54,6 @@ func (d *doctor) login(ctx context.Context, client redis.UniversalClient) ([]*no
 	}
 	d.pass(check, "", "it asks for no password")
 	return nodes, true
-}
-
-// refusal says in words why the first command failed.
-func (d *doctor) refusal(ctx context.Context, err error) (message, fix string) {
-	if closed(err) {
-		if last := d.farewell(ctx); last != "" {
-			return d.explain(errors.New(last))
-		}
-	}
-	if d.speaksTLS(ctx) {
-		return "it speaks TLS, and the address does not say so", "write rediss:// instead of redis:// in " + d.redis.Source
-	}
-	return d.explain(err)
-}
-
-// farewell returns what the server says before it closes a connection on which nothing was asked: that it has too many
-// of them, for example. A client that asks at once often sees only the closing. It returns "" if there is none.
-func (d *doctor) farewell(ctx context.Context) string {
-	conn, err := d.dial(ctx, d.redis.Options.Addrs[0])
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetReadDeadline(time.Now().Add(d.limit())) // fails only on a closed connection
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil {
-		return ""
-	}
-	return line
 }
 
 // speaksTLS reports whether a server that was addressed without TLS completes a TLS handshake.
@@ -117,7 +91,7 @@ func (d *doctor) nodes(ctx context.Context, client redis.UniversalClient) ([]*no
 		})
 		slices.SortFunc(nodes, func(a, b *node) int { return strings.Compare(a.addr, b.addr) })
 		if err == nil && len(nodes) == 0 {
-			err = errors.New("CLUSTERDOWN no master")
+			err = errors.New("no master")
 		}
 		return nodes, err
 	case *redis.Client:
@@ -138,7 +112,7 @@ func (d *doctor) sentinels(ctx context.Context) bool {
 	for _, addr := range d.redis.Options.Addrs {
 		master, err := d.askSentinel(ctx, addr)
 		if err != nil {
-			message, fix := d.explain(err)
+			message, fix := explain(err)
 			if errors.Is(err, redis.Nil) {
 				message, fix = "it watches no master of this name", "correct master_name in "+d.redis.Source
 			}

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"visit-counter/internal/config"
+	"visit-counter/internal/redisfault"
 )
 
 // soon is how many days before a certificate's end there is a warning.
@@ -198,7 +198,7 @@ func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) bo
 	settings.InsecureSkipVerify = true // it is verified below, to tell what is wrong
 	secured := tls.Client(conn, settings)
 	if err := secured.HandshakeContext(ctx); err != nil {
-		d.fail(check, d.name(addr), "the server does not complete a TLS handshake"+because(err),
+		d.fail(check, d.name(addr), "the server does not complete a TLS handshake: "+redisfault.Explain(err).Wrong,
 			"use the port on which it speaks TLS, or, if it does not, redis:// in "+d.redis.Source)
 		return false
 	}
@@ -245,7 +245,7 @@ func untrusted(err error, leaf *x509.Certificate, source string) (message, fix s
 		return "the certificate is signed by an authority that is not trusted here: " + leaf.Issuer.String(),
 			"set REDIS_TLS_CA to that authority's certificate, as PEM text or as the name of a file"
 	}
-	return "the certificate is refused" + because(err), "renew it on the server"
+	return explain(&tls.CertificateVerificationError{UnverifiedCertificates: []*x509.Certificate{leaf}, Err: err})
 }
 
 // trusted tells about a certificate that is accepted, though perhaps only because nobody checks it.
@@ -280,15 +280,4 @@ func timeLeft(left time.Duration) string {
 
 func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
-}
-
-// because returns the end of a sentence with the cause.
-func because(err error) string {
-	switch {
-	case errors.Is(err, io.EOF):
-		return ": it closes the connection"
-	case errors.Is(err, context.DeadlineExceeded):
-		return ": no answer in time"
-	}
-	return ": " + err.Error()
 }

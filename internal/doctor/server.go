@@ -98,7 +98,7 @@ func (d *doctor) server(n *node) {
 		d.fail(check, n.name, fmt.Sprintf("Redis %s is too old for the store's scripts", version),
 			fmt.Sprintf("use Redis %d or later, or Valkey", leastRedis))
 	case n.facts["redis_mode"] == "cluster" && n.name == "":
-		d.fail(check, n.name, fmt.Sprintf("%s %s is a node of a Cluster, and is used as if it were alone", product, version), "set REDIS_CLUSTER=true")
+		d.warn(check, n.name, fmt.Sprintf("%s %s is a node of a Cluster, and nothing says so: the app finds it out", product, version), "set REDIS_CLUSTER=true")
 	default:
 		d.pass(check, n.name, "%s %s, %s", product, version, cmp.Or(n.facts["redis_mode"], "standalone"))
 	}

@@ -37,7 +37,7 @@ func (d *doctor) sharedSecret(ctx context.Context, client redis.UniversalClient)
 	case errors.Is(err, redis.Nil):
 		d.pass(check, "", "none yet: the first instance makes one and shares it with the others through Redis")
 	case err != nil:
-		message, fix := d.explain(err)
+		message, fix := explain(err)
 		d.fail(check, "", message, fix+"; or set SESSION_SECRET")
 	case len(secret) < redisstore.MinKeyBytes:
 		d.fail(check, "", "the shared secret in Redis is too short to be ours", "DEL "+d.cfg.KeyPrefix+"secret, or set SESSION_SECRET")
@@ -56,7 +56,7 @@ func (d *doctor) roundTrip(ctx context.Context, client redis.UniversalClient, no
 		return
 	}
 	if err := d.shares(ctx, client); err != nil {
-		message, fix := d.explain(err)
+		message, fix := explain(err)
 		d.fail(check, "", message, fix)
 		return
 	}
@@ -65,7 +65,7 @@ func (d *doctor) roundTrip(ctx context.Context, client redis.UniversalClient, no
 		v := &visitor{store: store, client: client, prefix: d.cfg.KeyPrefix}
 		elapsed, err := v.counts(ctx, d)
 		if err != nil {
-			message, fix := d.explain(err)
+			message, fix := explain(err)
 			d.fail(check, "", message, fix)
 			return
 		}
@@ -83,13 +83,11 @@ func (d *doctor) roundTrip(ctx context.Context, client redis.UniversalClient, no
 func (d *doctor) shares(ctx context.Context, client redis.UniversalClient) error {
 	key := d.cfg.KeyPrefix + "session:doctor-" + rand.Text()
 	_, err := ask(ctx, d, func(ctx context.Context) (any, error) {
-		_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			p.SetNX(ctx, key, "doctor", lifetime)
-			p.Get(ctx, key)
-			p.Del(ctx, key)
-			return nil
-		})
-		return nil, err
+		return nil, errors.Join(
+			client.SetNX(ctx, key, "doctor", lifetime).Err(),
+			client.Get(ctx, key).Err(),
+			client.Del(ctx, key).Err(),
+		)
 	})
 	return err
 }
