@@ -197,7 +197,8 @@ func (p *Proxy) connect(client net.Conn) {
 	replies := make(chan string)
 	p.running.Go(func() {
 		defer close(replies)
-		defer l.close() // so that the client sees at once that the server is gone
+		// The client is to see at once that the server is gone, but not before it has got the last reply.
+		defer func() { _ = l.client.SetReadDeadline(time.Unix(1, 0)) }()
 		l.readReplies(replies)
 	})
 	p.serve(l, replies)
@@ -245,9 +246,7 @@ func (p *Proxy) serve(l *link, replies <-chan string) {
 		}
 		reply := fate.Answer + "\r\n"
 		if fate.Answer == "" {
-			if _, err := io.WriteString(l.server, request); err != nil {
-				return
-			}
+			_, _ = io.WriteString(l.server, request) // fails if the server is gone: there may be a last reply of it
 			if fate.Cut {
 				_, _ = io.CopyN(l.server, requests, int64(requests.Buffered())) // fails if the server is gone
 			}
