@@ -1,8 +1,10 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -33,12 +35,37 @@ func (s *switcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return cluster.Process(ctx, cmd)
 		}
 		err := next(ctx, cmd)
-		if err != nil && redisfault.Explain(err).Code == "MOVED" {
+		if moved(err) {
 			return s.join().Process(ctx, cmd)
 		}
 		return err
 	}
 }
+
+// ProcessPipelineHook does the same for commands that are sent together, but for transactions.
+func (s *switcher) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if isGreeting(cmds[0]) || cmds[0].Name() == "multi" {
+			return next(ctx, cmds)
+		}
+		joined := s.cluster.Load() != nil
+		if !joined {
+			if err := next(ctx, cmds); !slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return moved(cmd.Err()) }) {
+				return err
+			}
+		}
+		var first error
+		for _, cmd := range cmds {
+			if joined || moved(cmd.Err()) {
+				_ = s.join().Process(ctx, cmd) // the error is the command's too
+			}
+			first = cmp.Or(first, cmd.Err())
+		}
+		return first
+	}
+}
+
+func moved(err error) bool { return err != nil && redisfault.Explain(err).Code == "MOVED" }
 
 // join returns the Cluster.
 func (s *switcher) join() *redis.ClusterClient {

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"visit-counter/internal/config"
 	"visit-counter/internal/redisfault"
 	"visit-counter/internal/redisserver"
@@ -122,6 +124,26 @@ func TestARedisThatClosesTheConnectionWithAReasonIsQuoted(t *testing.T) {
 	}
 }
 
+func TestCommandsTogetherFindOutThatANodeIsOneOfACluster(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3, 0)
+	b, _ := openAt(t, "REDIS_URL=redis://"+cluster.Addrs()[0])
+	const keys = 16
+	answers, err := b.Client.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+		for n := range keys {
+			p.Incr(t.Context(), "visits:session:"+strconv.Itoa(n))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for n, answer := range answers {
+		if got, err := answer.(*redis.IntCmd).Result(); got != 1 || err != nil {
+			t.Errorf("key %d is %d, %v", n, got, err)
+		}
+	}
+}
+
 func TestANodeOfAClusterIsUsedAsACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0)
 	b, log := openAt(t, "REDIS_URL=redis://"+cluster.Addrs()[0])
@@ -137,6 +159,20 @@ func TestANodeOfAClusterIsUsedAsACluster(t *testing.T) {
 		if got, err := b.Client.Get(ctx, key).Int(); got != n || err != nil {
 			t.Errorf("%s is %d, %v", key, got, err)
 		}
+	}
+	answers, err := b.Client.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+		for n := range keys {
+			p.Get(ctx, "visits:session:"+strconv.Itoa(n))
+		}
+		return nil
+	})
+	for n, answer := range answers {
+		if got, err := answer.(*redis.StringCmd).Int(); got != n || err != nil {
+			t.Errorf("together with others, key %d is %d, %v", n, got, err)
+		}
+	}
+	if err != nil {
+		t.Error(err)
 	}
 	if trips := sent.RoundTrips(); trips <= 2*keys || trips > 3*keys {
 		t.Errorf("%d round trips for %d commands", trips, 2*keys)
