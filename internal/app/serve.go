@@ -129,6 +129,7 @@ func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started tim
 		return app, nil
 	}
 	app.Store, err = newStore(cfg, b)
+	b.Watch(b.Ping)
 	return app, err
 }
 

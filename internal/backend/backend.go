@@ -40,12 +40,13 @@ type Backend struct {
 	// Redis says where it is. For an embedded one, only Source is set.
 	Redis config.Redis
 
+	watcher  *watcher // nil without anything to watch
 	probeKey string
 	close    []func()
 }
 
 // Open returns the Redis that the configuration asks for. It does not wait for it: a Redis that is down is found out
-// by the first command, and logged. Only Store "auto" takes a look at the network, for a quarter of a second at most.
+// by the first command, see [Backend.Watch]. Only Store "auto" takes a look at the network, for a quarter of a second at most.
 // go-redis' own messages are not printed from then on, those of all clients in this process: they may quote what was
 // sent, and whatever matters of them comes back as an error too. The caller closes the Backend.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, error) {
@@ -67,14 +68,23 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, e
 
 func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 	log = log.With(slog.String("source", r.Source), slog.String("address", r.Address))
-	b := &Backend{Kind: Redis, Redis: r, probeKey: cfg.KeyPrefix + "probe"}
-	w := newWatcher(b.Ping, cfg.RedisTimeout, log)
+	w := newWatcher(cfg.RedisTimeout, log)
 	client, closeClient := connect(r, log, w)
-	b.Client = client
+	return &Backend{
+		Kind: Redis, Client: client, Redis: r,
+		watcher: w, probeKey: cfg.KeyPrefix + "probe", close: []func(){closeClient},
+	}
+}
+
+// Watch says in the log when Redis comes and goes, until Close. What it says is what check finds, which is to ask Redis
+// what a visit asks: it is called at once, after a command that has failed, and every 250 ms while Redis is away.
+func (b *Backend) Watch(check func(context.Context) error) {
+	if b.watcher == nil {
+		return
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	go w.run(ctx)
-	b.close = []func(){stop, closeClient}
-	return b
+	b.close = append([]func(){stop}, b.close...)
+	go b.watcher.run(ctx, check)
 }
 
 // Connect returns a client like that of a [Backend], but one that repeats nothing: its errors are those that Redis

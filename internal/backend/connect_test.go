@@ -76,6 +76,7 @@ func openAt(t *testing.T, env ...string) (*Backend, *told) {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
+	b.Watch(b.Ping)
 	return b, log
 }
 

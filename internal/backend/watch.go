@@ -12,24 +12,23 @@ import (
 	"visit-counter/internal/redisfault"
 )
 
-// probeEvery is how often a Redis that is away is asked whether it is back.
-const probeEvery = 250 * time.Millisecond
+// checkEvery is how often a Redis that is away is asked whether it is back.
+const checkEvery = 250 * time.Millisecond
 
 // watcher repeats commands, and says in the log when Redis comes and goes: once per change, however many requests
-// notice. What it says is what probe has found; a command that fails only makes it ask, so that one bad moment of many
+// notice. What it says is what a check has found; a command that fails only makes it ask, so that one bad moment of many
 // requests, or of one node among several, is not told as a coming and going.
 type watcher struct {
 	passThrough
-	probe   func(context.Context) error
-	timeout time.Duration // for one probe
+	timeout time.Duration // of one check
 	log     *slog.Logger
 
-	check    chan struct{} // holds at most one: ask Redis now
+	doubt    chan struct{} // holds at most one: check now
 	failures atomic.Int64  // commands that failed since the last change
 }
 
-func newWatcher(probe func(context.Context) error, timeout time.Duration, log *slog.Logger) *watcher {
-	return &watcher{probe: probe, timeout: timeout, log: log, check: make(chan struct{}, 1)}
+func newWatcher(timeout time.Duration, log *slog.Logger) *watcher {
+	return &watcher{timeout: timeout, log: log, doubt: make(chan struct{}, 1)}
 }
 
 type state int
@@ -40,13 +39,15 @@ const (
 	lost
 )
 
-// run asks Redis at once, whenever a command has failed, and at intervals while Redis is away, until ctx ends.
-func (w *watcher) run(ctx context.Context) {
+// run checks at once, whenever a command has failed, and at intervals while Redis is away, until ctx ends.
+func (w *watcher) run(ctx context.Context, check func(context.Context) error) {
 	state := unknown
 	var since time.Time // when it was lost
 	for {
 		began := time.Now()
-		err := w.ask(ctx)
+		limited, cancel := context.WithTimeout(ctx, w.timeout)
+		err := check(limited)
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -62,24 +63,18 @@ func (w *watcher) run(ctx context.Context) {
 			w.log.Info("redis back", slog.String("after", time.Since(since).Round(time.Millisecond).String()),
 				slog.Int64("failures", w.failures.Load()))
 		}
-		check, again := w.check, (<-chan time.Time)(nil)
+		doubt, again := w.doubt, (<-chan time.Time)(nil)
 		if state == lost {
-			check, again = nil, time.After(probeEvery)
+			doubt, again = nil, time.After(checkEvery)
 		} else {
 			w.failures.Store(0)
 		}
 		select {
 		case <-ctx.Done():
 		case <-again:
-		case <-check:
+		case <-doubt:
 		}
 	}
-}
-
-func (w *watcher) ask(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, w.timeout)
-	defer cancel()
-	return w.probe(ctx)
 }
 
 // ProcessHook repeats each command where that may help, and observes its outcome.
@@ -101,7 +96,7 @@ func (w *watcher) observe(err error) {
 	}
 	w.failures.Add(1)
 	select {
-	case w.check <- struct{}{}:
+	case w.doubt <- struct{}{}:
 	default:
 	}
 }

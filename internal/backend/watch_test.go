@@ -67,18 +67,18 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log told
 		var away atomic.Bool
-		var probes atomic.Int64
+		var checks atomic.Int64
 		refused := errors.New("connection refused")
-		probe := func(context.Context) error {
-			probes.Add(1)
+		check := func(context.Context) error {
+			checks.Add(1)
 			if away.Load() {
 				return refused
 			}
 			return nil
 		}
-		w := newWatcher(probe, time.Second, slog.New(slog.NewJSONHandler(&log, nil)))
+		w := newWatcher(time.Second, slog.New(slog.NewJSONHandler(&log, nil)))
 		ctx, stop := context.WithCancel(t.Context())
-		go w.run(ctx)
+		go w.run(ctx, check)
 		expect := func(when, messages string) {
 			t.Helper()
 			synctest.Wait()
@@ -91,9 +91,9 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 			w.observe(errors.New("one bad moment"))
 		}
 		expect("after errors of a Redis that is there", "redis connected")
-		before := probes.Load()
+		before := checks.Load()
 		<-time.After(time.Hour)
-		if asked := probes.Load() - before; asked != 0 {
+		if asked := checks.Load() - before; asked != 0 {
 			t.Errorf("a Redis that is there was asked %d times for no reason", asked)
 		}
 
@@ -102,10 +102,10 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 			w.observe(refused)
 		}
 		expect("when Redis is away", "redis connected, redis lost")
-		<-time.After(10*time.Second - probeEvery/2)
+		<-time.After(10*time.Second - checkEvery/2)
 		expect("while it stays away", "redis connected, redis lost")
 		away.Store(false)
-		<-time.After(probeEvery)
+		<-time.After(checkEvery)
 		expect("when it comes back", "redis connected, redis lost, redis back")
 		back := log.lines(t)[2]
 		if back.After != "10s" || back.Failures != 1000 {
@@ -116,10 +116,10 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 		w.observe(refused)
 		expect("when it is away again", "redis connected, redis lost, redis back, redis lost")
 		away.Store(false)
-		<-time.After(probeEvery)
+		<-time.After(checkEvery)
 		expect("when it is back again", "redis connected, redis lost, redis back, redis lost, redis back")
-		if again := log.lines(t)[4]; again.After != probeEvery.String() || again.Failures != 1 {
-			t.Errorf("away for %v with %d failures, want %v and 1", again.After, again.Failures, probeEvery)
+		if again := log.lines(t)[4]; again.After != checkEvery.String() || again.Failures != 1 {
+			t.Errorf("away for %v with %d failures, want %v and 1", again.After, again.Failures, checkEvery)
 		}
 		stop()
 	})
@@ -132,13 +132,13 @@ func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
 func TestAnAnswerOfRedisIsNoReasonToLook(t *testing.T) {
-	w := newWatcher(nil, 0, nil)
+	w := newWatcher(0, nil)
 	for _, err := range []error{
 		nil, redis.Nil, context.Canceled, fmt.Errorf("get: %w", redis.Nil),
 		reply("NOSCRIPT No matching script. Please use EVAL."), // as a Redis that was restarted says
 	} {
 		w.observe(err)
-		if len(w.check) > 0 || w.failures.Load() > 0 {
+		if len(w.doubt) > 0 || w.failures.Load() > 0 {
 			t.Errorf("%v is taken for a failure", err)
 		}
 	}
@@ -159,6 +159,7 @@ func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
+	b.Watch(b.Ping)
 	ask := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), cfg.RedisTimeout)
 		defer cancel()
