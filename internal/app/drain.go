@@ -2,34 +2,28 @@ package app
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"visit-counter/internal/config"
 )
 
-const (
-	// lingerTime is the part of [config.DrainTimeout] in which connections are kept open for a request that may already be on its way.
-	lingerTime = time.Second
-	// acceptTimeout is how long the server may take to accept the connections that the kernel has already made.
-	acceptTimeout = 50 * time.Millisecond
-)
+// lingerTime is the part of [config.DrainTimeout] in which connections are kept open for a request that may already be on its
+// way.
+const lingerTime = time.Second
 
 // serveUntil serves until ctx ends, and then finishes the requests under way.
 func serveUntil(ctx context.Context, l *net.TCPListener, routes http.Handler, draining *atomic.Bool, log *slog.Logger) error {
 	var open connections
 	server := newServer(routes, log)
 	server.ConnState = open.note
-	listener := gentleListener{l}
 	ended := make(chan struct{})
 	var err error
 	go func() {
-		err = server.Serve(listener)
+		err = server.Serve(l)
 		close(ended)
 	}()
 	select {
@@ -37,7 +31,9 @@ func serveUntil(ctx context.Context, l *net.TCPListener, routes http.Handler, dr
 		return err
 	case <-ctx.Done():
 	}
-	listener.stop(ended) // from now on a router is refused, and asks another instance
+	waiting := closeListener(l) // from now on a router is refused, and asks another instance
+	<-ended
+	_ = server.Serve(&accepted{addr: l.Addr(), waiting: waiting}) // it returns after the last of them
 	draining.Store(true)
 	log.Info("stopping", slog.String("at_most", config.DrainTimeout.String()))
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.DrainTimeout)
@@ -64,27 +60,27 @@ func newServer(routes http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// gentleListener resets no connection when it is closed. The kernel completes connections before the program accepts
-// them, and resets those that wait when a listener is just closed: in 1 of 4 rolling restarts a client saw that.
-type gentleListener struct{ *net.TCPListener }
+// accepted is a listener of connections that have been made.
+type accepted struct {
+	addr    net.Addr
+	waiting []net.Conn
+}
 
-// Accept reports the deadline that stop sets as the end: the server would take it for a passing fault, and go on.
-func (l gentleListener) Accept() (net.Conn, error) {
-	conn, err := l.TCPListener.Accept()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+// Accept returns the next connection, and [net.ErrClosed] after the last.
+func (a *accepted) Accept() (net.Conn, error) {
+	if len(a.waiting) == 0 {
 		return nil, net.ErrClosed
 	}
-	return conn, err
+	conn := a.waiting[0]
+	a.waiting = a.waiting[1:]
+	return conn, nil
 }
 
-// stop closes the listener once the server has accepted the connections that were made before the call. ended is closed
-// when the server no longer accepts any.
-func (l gentleListener) stop(ended <-chan struct{}) {
-	if l.SetDeadline(time.Now().Add(acceptTimeout)) == nil {
-		<-ended
-	}
-	_ = l.Close()
-}
+// Addr returns where the connections came in.
+func (a *accepted) Addr() net.Addr { return a.addr }
+
+// Close has nothing to close.
+func (a *accepted) Close() error { return nil }
 
 // connections counts a server's open connections. It is safe for concurrent use.
 type connections struct{ open atomic.Int64 }
