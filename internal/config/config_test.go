@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -193,6 +194,42 @@ func TestAllMistakesAreToldTogetherByNameAndWithoutValues(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a value is quoted:\n%v", err)
+	}
+}
+
+// TestNothingThatIsSaidHoldsAValue feeds every variable values that are wrong in many ways, and a .env of the same.
+func TestNothingThatIsSaidHoldsAValue(t *testing.T) {
+	forms := []string{
+		"hunter2", "/nowhere/hunter2", "hunter2\x00", "hunter2,hunter2", `"hunter2`, "%hunter2", "redis://u:hunter2@host:x", "redis://u:hunter2@host:1/hunter2",
+		"rediss://u:%hunter2@host", "redis://u:p@host?hunter2=hunter2", "redis://u:p@host?db=hunter2", "unix://hunter2", "http://hunter2", "redis://u:hunter2#@a,b",
+		"redis://u:p@host?addr=hunter2", "redis://u:p@host?master_name=m&addr=hunter2", "-----BEGIN hunter2", `{"hunter2`, `{"redis":"hunter2"}`,
+		`{"redis":[{"credentials":{"uri":"redis://:hunter2#@h"}}]}`, `{"redis":[{"credentials":{"host":"h","password":"hunter2","tls":true,"ca":"hunter2"}}]}`,
+		`{"redis":[{"credentials":{"password":"hunter2"}}]}`, `{"redis":[{"credentials":"hunter2"}]}`,
+	}
+	said := func(name, form string, c Config, err error) {
+		texts := c.Warnings
+		for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+			texts = append(texts, cause.Error())
+		}
+		for _, text := range texts {
+			if strings.Contains(text, "hunter2") {
+				t.Errorf("%s=%q: %s", name, form, text)
+			}
+		}
+	}
+	listed := listedVariables(t)
+	t.Chdir(t.TempDir())
+	for name := range listed {
+		for _, form := range forms {
+			for _, platform := range []string{"", "DYNO", "VCAP_APPLICATION"} {
+				c, err := environment(map[string]string{platform: "{}", name: form}, nil).load()
+				said(name, form, c, err)
+			}
+			writeFile(t, ".env", name+"="+form+"\n")
+			c, err := Load(func(string) string { return "" })
+			said(name+" in .env", form, c, err)
+			writeFile(t, ".env", "")
+		}
 	}
 }
 

@@ -28,15 +28,7 @@ func TestEnvExampleListsExactlyTheVariablesThatAreRead(t *testing.T) {
 		}
 	}
 
-	text, err := os.ReadFile("../../.env.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listed := make(map[string]bool)
-	explained := regexp.MustCompile(`(?m)^# \S+ [^\n]+\n(?:# )?([A-Z][A-Z0-9_]*)=`)
-	for _, match := range explained.FindAllStringSubmatch(string(text), -1) {
-		listed[match[1]] = true
-	}
+	listed := listedVariables(t)
 	for name := range asked {
 		if !listed[name] {
 			t.Errorf("%s is read but .env.example does not list it with an explanation above it", name)
@@ -50,6 +42,21 @@ func TestEnvExampleListsExactlyTheVariablesThatAreRead(t *testing.T) {
 	if len(listed) < 35 {
 		t.Errorf("found only %v", slices.Sorted(maps.Keys(listed)))
 	}
+}
+
+// listedVariables returns the variables that .env.example explains.
+func listedVariables(t *testing.T) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := make(map[string]bool)
+	explained := regexp.MustCompile(`(?m)^# \S+ [^\n]+\n(?:# )?([A-Z][A-Z0-9_]*)=`)
+	for _, match := range explained.FindAllStringSubmatch(string(text), -1) {
+		listed[match[1]] = true
+	}
+	return listed
 }
 
 func TestEnvExampleCopiedToDotenvMeansTheDefaults(t *testing.T) {

@@ -331,7 +331,7 @@ func rollingRestartLosesNothing(t *testing.T, c *cloud) {
 
 func requestInFlightIsAnswered(t *testing.T, c *cloud) {
 	server, bound := c.redis(t)
-	i := c.start(t, 0, bound, "REDIS_TIMEOUT=10s")
+	i := c.start(t, 0, bound, "REDIS_TIMEOUT=7s")
 	r := newCloudRouter(t, c, i)
 	visitor := r.newBrowser(t)
 	visitor.visit(t, "https://"+site)
