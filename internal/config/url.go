@@ -68,7 +68,7 @@ func splitURL(raw string) (*url.URL, error) {
 }
 
 // severalHosts splits a URL around the second and further hosts, which url.Parse does not know.
-var severalHosts = regexp.MustCompile(`^([^/]*//(?:[^/?#]*@)?[^/?#@,]*),([^/?#@]*)([^?#]*)\??(.*)$`)
+var severalHosts = regexp.MustCompile(`^([^/]*//(?:[^/?#]*@)?[^/?#@,]*),([^/?#@]*)(/[^?#]*)?(?:\?(.*))?$`)
 
 // moveHosts writes the second and further hosts of a URL as addr parameters.
 func moveHosts(raw string) string {

@@ -27,6 +27,7 @@ func TestTheFormsOfRedisURLAreUnderstood(t *testing.T) {
 		"a Cluster":                     {url: "redis://one:1?addr=two:2", want: redis.UniversalOptions{Addrs: []string{"one:1", "two:2"}, IsClusterMode: true}},
 		"a Cluster of one host, TLS":    {url: "rediss://one:1/0?addr=one:2", want: redis.UniversalOptions{Addrs: []string{"one:1", "one:2"}, IsClusterMode: true}, tls: true},
 		"a Cluster of two hosts, TLS":   {url: "rediss://one:1?addr=two:2", want: redis.UniversalOptions{Addrs: []string{"one:1", "two:2"}, IsClusterMode: true}, tls: true},
+		"a comma in the password":       {url: "redis://ann:p,w@one:1/3", want: redis.UniversalOptions{Addrs: []string{"one:1"}, Username: "ann", Password: "p,w", DB: 3}},
 		"several hosts":                 {url: "redis://ann:p,w@one:1,two:2,three", want: redis.UniversalOptions{Addrs: []string{"one:1", "two:2", "three:6379"}, Username: "ann", Password: "p,w", IsClusterMode: true}},
 		"several hosts, and options":    {url: "rediss://one,[::1]:2/0?client_name=c", want: redis.UniversalOptions{Addrs: []string{"one:6379", "[::1]:2"}, IsClusterMode: true}, tls: true},
 		"several Sentinels": {url: "redis://:spw@one:1,two:2/4?master_name=m&password=pw",
