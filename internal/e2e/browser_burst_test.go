@@ -52,12 +52,12 @@ func TestTwentyFiveVisitsAtOnceCountTwentyFive(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
-	site := listen(t, inTurn(t,
+	r := newRouter(t, routerOptions{},
 		start(t, "REDIS_URL="+proxy.URL(), "INSTANCE=web.1"),
 		start(t, "REDIS_URL="+proxy.URL(), "INSTANCE=web.2"),
-	))
+	)
 	b := newTab(t)
-	b.open(t, site)
+	b.open(t, r.url)
 	b.reload(t)
 	b.count(t, 2)
 	proxy.All(redistest.Any, redistest.Fate{Delay: 200 * time.Millisecond})
@@ -73,10 +73,10 @@ func TestTwentyFiveVisitsAtOnceCountTwentyFive(t *testing.T) {
 	if served["web.1"] < 10 || served["web.2"] < 10 {
 		t.Errorf("the instances served %v: they did not take turns", served)
 	}
-	b.says(t, "#burst", "At once 25", "Before 2", "After 27", "Lost 0", "The count rose by exactly 25.", "Answered by web.1 (", "web.2 (")
+	b.wantText(t, "#burst", "At once 25", "Before 2", "After 27", "Lost 0", "The count rose by exactly 25.", "Answered by web.1 (", "web.2 (")
 	b.burst(t)
 	b.count(t, 52)
-	b.says(t, "#burst", "Before 27", "After 52", "Lost 0")
+	b.wantText(t, "#burst", "Before 27", "After 52", "Lost 0")
 	b.reload(t)
 	b.count(t, 53)
 }
@@ -95,21 +95,20 @@ func TestTwentyFiveAtOnceSayWhenRedisIsGone(t *testing.T) {
 	proxy.All(func(args []string) bool { return visits(args) && asked.Add(1) > counted }, redistest.Fate{Answer: redistest.Loading})
 	b.burst(t)
 	b.count(t, 1+counted)
-	b.says(t, "#burst", fmt.Sprintf("At once %d", counted), "Lost 0", fmt.Sprintf("The count rose by exactly %d.", counted),
+	b.wantText(t, "#burst", fmt.Sprintf("At once %d", counted), "Lost 0", fmt.Sprintf("The count rose by exactly %d.", counted),
 		"15 of 25 visits failed.", "still loading its data", "Your count is safe.")
 
 	proxy.Refuse()
 	proxy.Cut()
 	b.burst(t)
 	b.count(t, 1+counted) // nothing better is known
-	b.says(t, "#burst", "25 of 25 visits failed.", "Redis cannot be reached.", "Your count is safe.")
+	b.wantText(t, "#burst", "25 of 25 visits failed.", "Redis cannot be reached.", "Your count is safe.")
 
 	proxy.Heal()
-	visitor := newBrowser(t)
-	redistest.Wait(t, "Redis to be back", func() bool { return visitor.do(t, http.MethodGet, i.url+"/readyz").status == http.StatusOK })
+	redistest.Wait(t, "Redis to be back", func() bool { return i.get(t, "/readyz").Status == http.StatusOK })
 	b.burst(t)
 	b.count(t, 1+counted+25)
-	b.says(t, "#burst", "The count rose by exactly 25.")
+	b.wantText(t, "#burst", "The count rose by exactly 25.")
 }
 
 func TestTwentyFiveAtOnceSayWhenTheAppIsGone(t *testing.T) {
@@ -121,5 +120,5 @@ func TestTwentyFiveAtOnceSayWhenTheAppIsGone(t *testing.T) {
 	i.end(t, syscall.SIGKILL)
 	b.burst(t)
 	b.count(t, 1)
-	b.says(t, "#burst", "25 of 25 visits failed.", "The app could not be reached.")
+	b.wantText(t, "#burst", "25 of 25 visits failed.", "The app could not be reached.")
 }

@@ -23,11 +23,11 @@ import (
 //go:embed testdata/layout.js
 var faultsOfLayout string
 
-// past gives the visitor's session a past in Redis: these processes, with about this many visits in each. Of many, the
+// addHistory gives the visitor's session a past in Redis: these processes, with about this many visits in each. Of many, the
 // oldest are folded, as the app would have done.
-func (b *tab) past(t testing.TB, server *redisserver.Server, visits int, instances ...string) {
+func (b *tab) addHistory(t testing.TB, server *redisserver.Server, visits int, instances ...string) {
 	t.Helper()
-	const mostRows = 32 // one of them is that of the process that runs
+	const maxRows = 32 // one of them is that of the process that runs
 	fields := make(map[string]any)
 	began := time.Now().Add(-time.Duration(len(instances)+1) * time.Hour).UTC()
 	total, folded, processes := 0, 0, 0
@@ -35,7 +35,7 @@ func (b *tab) past(t testing.TB, server *redisserver.Server, visits int, instanc
 		began = began.Add(time.Hour)
 		more := visits + 7*n%5
 		total += more
-		if len(instances)-n >= mostRows {
+		if len(instances)-n >= maxRows {
 			folded, processes = folded+more, processes+1
 			fields["earlier"], fields["earlier_processes"] = folded, processes
 			continue
@@ -64,10 +64,10 @@ func longLife() []string {
 func screens() map[string]func(testing.TB) *tab {
 	return map[string]func(testing.TB) *tab{
 		"first visit":   func(t testing.TB) *tab { return opened(t, "/", "REDIS_URL="+redistest.Start(t).URL()) },
-		"long life":     func(t testing.TB) *tab { return lived(t, "web.2", 170, longLife()...) },
-		"many restarts": func(t testing.TB) *tab { return lived(t, "web.2", 9_999, slices.Repeat(longLife(), 6)...) },
+		"long life":     func(t testing.TB) *tab { return withHistory(t, "web.2", 170, longLife()...) },
+		"many restarts": func(t testing.TB) *tab { return withHistory(t, "web.2", 9_999, slices.Repeat(longLife(), 6)...) },
 		"long names": func(t testing.TB) *tab {
-			return lived(t, "counter-7d9f8b6c5d-x2x4q.production.svc.cluster.local:8080", 12, "anotherverylonghostnamewithoutanydotinit-0123456789:65535")
+			return withHistory(t, "counter-7d9f8b6c5d-x2x4q.production.svc.cluster.local:8080", 12, "anotherverylonghostnamewithoutanydotinit-0123456789:65535")
 		},
 		"memory":         func(t testing.TB) *tab { return opened(t, "/", "SESSION_STORE=memory") },
 		"Redis away":     func(t testing.TB) *tab { return opened(t, "/", "REDIS_URL=redis://127.0.0.1:1") },
@@ -79,7 +79,7 @@ func screens() map[string]func(testing.TB) *tab {
 			return b
 		},
 		"25 at once": func(t testing.TB) *tab {
-			b := lived(t, "web.2", 170, longLife()...)
+			b := withHistory(t, "web.2", 170, longLife()...)
 			b.burst(t)
 			return b
 		},
@@ -95,16 +95,16 @@ func opened(t testing.TB, path string, env ...string) *tab {
 	return b
 }
 
-// lived opens the page of a visitor with a past.
-func lived(t testing.TB, instance string, visits int, past ...string) *tab {
+// withHistory opens the page of a visitor with a past.
+func withHistory(t testing.TB, instance string, visits int, past ...string) *tab {
 	t.Helper()
 	server := redistest.Start(t)
-	site := listen(t, inTurn(t, start(t, "REDIS_URL="+server.URL(), "INSTANCE="+instance, "DEMO_CONTROLS=true")))
+	r := newRouter(t, routerOptions{}, start(t, "REDIS_URL="+server.URL(), "INSTANCE="+instance, "DEMO_CONTROLS=true"))
 	b := newTab(t)
-	b.open(t, site)
-	b.past(t, server, visits, past...)
+	b.open(t, r.url)
+	b.addHistory(t, server, visits, past...)
 	b.reload(t)
-	b.look(t)
+	b.read(t)
 	return b
 }
 
@@ -150,7 +150,7 @@ func TestEveryPageFitsEveryScreen(t *testing.T) {
 
 func TestThePictureStandsAboveItsWords(t *testing.T) {
 	t.Parallel()
-	b := lived(t, "web.2", 170, longLife()...)
+	b := withHistory(t, "web.2", 170, longLife()...)
 	// How far each box begins from what is said of it, in pixels: the browser, the router, the instance, Redis.
 	const apart = `(() => {
 		const left = (e) => e.getBoundingClientRect().left;
@@ -173,7 +173,7 @@ func TestThePictureStandsAboveItsWords(t *testing.T) {
 
 func TestTheFirstScreenShowsWhatMatters(t *testing.T) {
 	t.Parallel()
-	b := lived(t, "web.2", 170, longLife()...)
+	b := withHistory(t, "web.2", 170, longLife()...)
 	b.do(t, chromedp.EmulateViewport(1366, 768))
 	for _, selector := range []string{"#visits", ".served", ".contrast", "button.main", "#ledger h2", "#ledger .sentence", "#ledger tbody tr"} {
 		if bottom := ask[float64](t, b, fmt.Sprintf("document.querySelector(%q).getBoundingClientRect().bottom", selector)); bottom > 768 {
@@ -206,7 +206,7 @@ func brightness(t testing.TB, colour string) float64 {
 
 func TestColoursFollowTheReader(t *testing.T) {
 	t.Parallel()
-	b := lived(t, "web.2", 170, longLife()...)
+	b := withHistory(t, "web.2", 170, longLife()...)
 	for _, c := range []struct {
 		name, medium, feature, value string
 		paper, ink                   func(float64) bool
@@ -232,7 +232,7 @@ func dim(v float64) bool    { return v < 0.25 }
 
 func TestForcedColoursKeepTheMarks(t *testing.T) {
 	t.Parallel()
-	b := lived(t, "web.2", 170, longLife()...)
+	b := withHistory(t, "web.2", 170, longLife()...)
 	for _, scheme := range []string{"light", "dark"} {
 		b.media(t, "", "forced-colors", "active", "prefers-color-scheme", scheme)
 		if !ask[bool](t, b, "matchMedia('(forced-colors: active)').matches") {
@@ -296,20 +296,20 @@ func TestPrintsOnThreePages(t *testing.T) {
 
 func TestThePageIsLightToLoad(t *testing.T) {
 	t.Parallel()
-	b := lived(t, "web.2", 170, longLife()...)
+	b := withHistory(t, "web.2", 170, longLife()...)
 	total := ask[int](t, b, `[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
 		.reduce((sum, entry) => sum + entry.decodedBodySize, 0)`)
 	if total == 0 || total > 30_000 {
 		t.Errorf("all requests together are %d bytes, want at most 30000", total)
 	}
-	visitor := newBrowser(t)
+	v := newVisitor(t, "")
 	addresses := ask[[]string](t, b, `performance.getEntriesByType("resource").map((entry) => entry.name)`)
 	if len(addresses) < 2 {
 		t.Errorf("beside the page the browser loads only %q", addresses)
 	}
 	for _, address := range addresses {
-		if answer := visitor.do(t, http.MethodGet, address); answer.header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
-			t.Errorf("%s: %d, Cache-Control %q", address, answer.status, answer.header.Get("Cache-Control"))
+		if answer := request(t, v, http.MethodGet, address); answer.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
+			t.Errorf("%s: %d, Cache-Control %q", address, answer.Status, answer.Header.Get("Cache-Control"))
 		}
 	}
 }

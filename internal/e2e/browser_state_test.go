@@ -21,8 +21,8 @@ func TestRedisAwayIsSaidAndTheCountGoesOn(t *testing.T) {
 	if status := b.reload(t); status != http.StatusServiceUnavailable {
 		t.Fatalf("without Redis the status is %d, want 503", status)
 	}
-	b.says(t, "h1", "Redis does not answer", "503")
-	b.says(t, "main", "Redis cannot be reached.", "Your count is safe.", "What to do", "check that Redis runs")
+	b.wantText(t, "h1", "Redis does not answer", "503")
+	b.wantText(t, "main", "Redis cannot be reached.", "Your count is safe.", "What to do", "check that Redis runs")
 	if b.cookie(t) != cookie {
 		t.Error("the cookie has changed")
 	}
@@ -43,8 +43,8 @@ func TestTheStopPageComesBackByItself(t *testing.T) {
 	if status := b.press(t, "Stop this instance"); status != http.StatusAccepted {
 		t.Fatalf("the stop is answered with %d, want 202", status)
 	}
-	b.says(t, "h1", "Stopping web.1")
-	b.says(t, "main", "Your count is safe.", "This page goes back to the counter by itself")
+	b.wantText(t, "h1", "Stopping web.1")
+	b.wantText(t, "main", "Your count is safe.", "This page goes back to the counter by itself")
 	if status := i.await(t); status != 0 {
 		t.Errorf("the process ended with status %d", status)
 	}
@@ -61,13 +61,13 @@ func TestMemoryIsSaidLoudly(t *testing.T) {
 	b := newTab(t)
 	b.open(t, i.url)
 	b.reload(t)
-	s := b.look(t)
+	s := b.read(t)
 	if s.Visits != 2 {
 		t.Errorf("the page says %d visits, want 2", s.Visits)
 	}
-	b.says(t, ".banner", "Sessions are in memory only", "every count is lost", "redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 SESSION_STORE=redis make run")
-	b.says(t, "header", "sessions in memory")
-	b.says(t, ".sentence", "that this process knows of")
+	b.wantText(t, ".banner", "Sessions are in memory only", "every count is lost", "redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 SESSION_STORE=redis make run")
+	b.wantText(t, "header", "sessions in memory")
+	b.wantText(t, ".sentence", "that this process knows of")
 }
 
 func TestNoRedisBoundIsSaidWithTheCommands(t *testing.T) {
@@ -78,5 +78,5 @@ func TestNoRedisBoundIsSaidWithTheCommands(t *testing.T) {
 	if status := b.open(t, i.url); status != http.StatusServiceUnavailable {
 		t.Errorf("status %d, want 503", status)
 	}
-	b.says(t, "main", "No Redis is bound to this app", "heroku addons:create heroku-redis")
+	b.wantText(t, "main", "No Redis is bound to this app", "heroku addons:create heroku-redis")
 }

@@ -3,10 +3,10 @@ package e2e
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -46,9 +46,7 @@ func TestTheLedgerShowsARestart(t *testing.T) {
 	b.open(t, i.url)
 	b.reload(t)
 	before := b.count(t, 2)
-	if status, _ := i.end(t, syscall.SIGTERM); status != 0 {
-		t.Errorf("SIGTERM: status %d", status)
-	}
+	i.stop(t)
 	i.restart(t)
 	b.reload(t)
 	after := b.count(t, 3)
@@ -94,8 +92,8 @@ func TestTwoTabsShareOneCount(t *testing.T) {
 		wg.Go(func() { b.reload(t) })
 	}
 	wg.Wait()
-	if got := one.look(t).Visits + two.look(t).Visits; got != 3+4 {
-		t.Errorf("two visits at once say %d and %d", one.look(t).Visits, two.look(t).Visits)
+	if got := one.read(t).Visits + two.read(t).Visits; got != 3+4 {
+		t.Errorf("two visits at once say %d and %d", one.read(t).Visits, two.read(t).Visits)
 	}
 	one.press(t, "Start over")
 	one.count(t, 1)
@@ -126,9 +124,9 @@ func TestBackNeverShowsAnOldCount(t *testing.T) {
 
 func TestWhatTheBrowserLoadsAheadIsNoVisit(t *testing.T) {
 	t.Parallel()
-	app := inTurn(t, start(t, "REDIS_URL="+redistest.Start(t).URL()))
+	app := newRouter(t, routerOptions{}, start(t, "REDIS_URL="+redistest.Start(t).URL()))
 	var ahead atomic.Int64
-	site := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/links":
 			w.Header().Set("Content-Type", "text/html")
@@ -141,11 +139,12 @@ func TestWhatTheBrowserLoadsAheadIsNoVisit(t *testing.T) {
 		}
 		app.ServeHTTP(w, r)
 	}))
+	t.Cleanup(site.Close)
 	b := newTab(t)
 	b.tolerate("503") // the answer to what is loaded ahead
-	b.open(t, site)
+	b.open(t, site.URL)
 	b.count(t, 1)
-	b.open(t, site+"/links")
+	b.open(t, site.URL+"/links")
 	redistest.Wait(t, "the browser to load the counter ahead", func() bool { return ahead.Load() > 0 })
 	b.do(t, chromedp.Click(chromedp.CSS("a")))
 	b.await(t, "document.getElementById('visits')?.textContent === '2'")
@@ -166,7 +165,7 @@ func TestHostileNamesAreOnlyText(t *testing.T) {
 	if got := b.count(t, 26).Rows[0].Instance; got != name {
 		t.Errorf("after 25 at once the row says %q", got)
 	}
-	b.says(t, "#burst", name+" (25)")
+	b.wantText(t, "#burst", name+" (25)")
 	if n := ask[int](t, b, "document.querySelectorAll('img, script').length"); n != 2 {
 		t.Errorf("%d images and scripts, want one of each", n)
 	}

@@ -12,54 +12,22 @@ import (
 
 func TestOnlyATrustedRedisIsTalkedTo(t *testing.T) {
 	t.Parallel()
-	var (
-		ca      = redistest.NewCA(t)
-		valid   = ca.Issue(t)
-		expired = ca.IssueExpired(t)
-		own     = redistest.SelfSigned(t)
-		other   = redistest.NewCA(t).Issue(t, "redis.invalid")
-	)
-	plain := redistest.Start(t)
-	for _, test := range []struct {
-		name   string
-		server redistest.Target
-		scheme string
-		env    string
-		says   string // "" if it works
-	}{
-		{"CA in a file", redistest.StartWith(t, redisserver.Options{TLS: valid}), "rediss", "REDIS_TLS_CA=" + valid.CAFile, ""},
-		{"CA as text", redistest.StartWith(t, redisserver.Options{TLS: valid}), "rediss", "REDIS_TLS_CA=" + readFile(t, valid.CAFile), ""},
-		{"unknown CA", redistest.StartWith(t, redisserver.Options{TLS: valid}), "rediss", "", "is not trusted"},
-		{"another CA", redistest.StartWith(t, redisserver.Options{TLS: valid}), "rediss", "REDIS_TLS_CA=" + other.CAFile, "is not trusted"},
-		{"another host", redistest.StartWith(t, redisserver.Options{TLS: other}), "rediss", "REDIS_TLS_CA=" + other.CAFile, "is for another host"},
-		{"expired", redistest.StartWith(t, redisserver.Options{TLS: expired}), "rediss", "REDIS_TLS_CA=" + expired.CAFile, "is not trusted"},
-		{"self-signed", redistest.StartWith(t, redisserver.Options{TLS: own}), "rediss", "", "is not trusted"},
-		{"self-signed, not verified", redistest.StartWith(t, redisserver.Options{TLS: own}), "rediss", "REDIS_TLS_VERIFY=false", ""},
-		{"plain text to TLS", redistest.StartWith(t, redisserver.Options{TLS: valid}), "redis", "", "whether it wants TLS"},
-		{"TLS to plain text", plain, "rediss", "", "whether it wants TLS"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			i := start(t, "REDIS_URL="+test.scheme+"://"+test.server.Addr(), test.env)
-			visitor := newBrowser(t)
-			if test.says == "" {
-				if got := visitor.visit(t, i.url).Visits + visitor.visit(t, i.url).Visits; got != 1+2 {
-					t.Error("two visits are not number 1 and 2")
-				}
-				return
-			}
-			for _, path := range []string{"/", "/readyz"} {
-				redistest.Wait(t, path+" to say that Redis "+test.says, func() bool {
-					answer := visitor.do(t, http.MethodGet, i.url+path)
-					refused(t, answer)
-					return strings.Contains(answer.body, test.says)
-				})
-			}
-			if keys := redistest.Client(t, test.server).DBSize(t.Context()).Val(); keys != 0 {
-				t.Errorf("%d keys were written", keys)
-			}
+	ca := redistest.NewCA(t)
+	server := redistest.StartWith(t, redisserver.Options{TLS: ca.Issue(t)})
+	trusting := start(t, "REDIS_URL="+server.URL(), "REDIS_TLS_CA="+ca.PEM)
+	tally := newTally(t, trusting.url)
+	tally.visit()
+	tally.checkExact("a Redis of a known authority")
+
+	wary := start(t, "REDIS_URL="+server.URL())
+	for _, path := range []string{"/", "/readyz"} {
+		redistest.Wait(t, path+" to say why this Redis is not trusted", func() bool {
+			answer := wary.get(t, path)
+			wantRefusal(t, answer)
+			return strings.Contains(answer.Body, "is not trusted")
 		})
 	}
+	newTally(t, wary.url).agree()
 }
 
 func TestPasswordMayHaveEveryCharacter(t *testing.T) {
@@ -73,16 +41,72 @@ func TestPasswordMayHaveEveryCharacter(t *testing.T) {
 		{"a:b@c/d%e", "user@host:6379/0"},
 	} {
 		t.Run(test.password, func(t *testing.T) {
-			everything.secret("a password", test.password)
+			keepSecret(t, "a password", test.password)
 			if err := admin.Do(t.Context(), "ACL", "SETUSER", test.user, "reset", "on", ">"+test.password, "~visits:*", "+@all").Err(); err != nil {
 				t.Fatal(err)
 			}
 			address := url.URL{Scheme: "redis", Host: server.Addr(), User: url.UserPassword(test.user, test.password)}
 			i := start(t, "REDIS_URL="+address.String())
-			visitor := newBrowser(t)
-			if got := visitor.visit(t, i.url).Visits; got != 1 {
-				t.Errorf("the first visit is number %d", got)
-			}
+			count(t, newVisitor(t, i.url), 1, 1, i)
 		})
+	}
+}
+
+func TestPasswordMayBeCorrectedWithoutARestart(t *testing.T) {
+	t.Parallel()
+	keepSecret(t, "a password", "right-p4ssword")
+	keepSecret(t, "a password", "wrong-p4ssword")
+	server := redistest.StartWith(t, redisserver.Options{Password: "right-p4ssword"})
+	i := start(t, "REDIS_URL="+strings.Replace(server.URL(), "right", "wrong", 1))
+	tally := newTally(t, i.url)
+	if got := tally.storm(atOnce); got != 0 {
+		t.Errorf("with a wrong password %d visits were counted", got)
+	}
+	if body := i.get(t, "/readyz").Body; !strings.Contains(body, "refuses the password") {
+		t.Errorf("/readyz: %s", body)
+	}
+	redistest.Client(t, server).Do(t.Context(), "ACL", "SETUSER", "default", ">wrong-p4ssword")
+	back := tally.recover()
+	tally.check("wrong password at the start", back)
+}
+
+// aclRules is what Redis must allow the app's user, as ACL SETUSER takes it.
+const aclRules = "~visits:* +evalsha +eval +hgetall +hset +hdel +pexpire +pttl +time +del +get +set"
+
+func TestUserNeedsOnlyTheseCommands(t *testing.T) {
+	t.Parallel()
+	const password = "p4ss-of-the-user"
+	keepSecret(t, "a password", password)
+	server := redistest.Start(t)
+	admin := redistest.Client(t, server)
+	setUser := func(rules string) {
+		args := []any{"ACL", "SETUSER", "visits"}
+		for rule := range strings.FieldsSeq(rules) {
+			args = append(args, rule)
+		}
+		if err := admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setUser("on >" + password + " " + aclRules)
+	i := start(t, "REDIS_URL=redis://visits:"+password+"@"+server.Addr())
+	tally := newTally(t, i.url)
+	tally.visit()
+	tally.checkExact("a user with few rights")
+	v := tally.visitor
+	admin.HSet(t.Context(), sessionKey(v), "visits", "damaged")
+	count(t, v, 1, 1, i)
+	if answer := request(t, v, http.MethodPost, "/reset"); answer.Status != http.StatusSeeOther {
+		t.Errorf("reset: %d %s", answer.Status, answer.Body)
+	}
+	count(t, v, 1, 1, i)
+	if log := admin.ACLLog(t.Context(), 10).Val(); len(log) != 0 {
+		t.Errorf("Redis denied %v", log)
+	}
+	setUser("-evalsha")
+	answer := request(t, v, http.MethodGet, "/")
+	wantRefusal(t, answer)
+	if !strings.Contains(answer.Body, "does not permit") {
+		t.Errorf("a user with less is told: %s", answer.Body)
 	}
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"strconv"
@@ -10,182 +9,136 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
+	"visit-counter/internal/visitor"
 )
 
-// rig is one instance with a Redis that can be broken in every way.
-type rig struct {
-	server *redisserver.Server
-	proxy  *redistest.Proxy // between the instance and the server
-	admin  *redis.Client    // past the proxy
-	app    *instance
-}
-
-const rigPassword = "p4ss-of-the-rig"
-
-// newRig starts a Redis that keeps its data over a kill, and an instance.
-func newRig(t testing.TB) *rig {
-	t.Helper()
-	everything.secret("a password", rigPassword)
-	r := &rig{server: redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Password: rigPassword})}
-	r.proxy = redistest.NewProxy(t, r.server)
-	r.admin = redistest.Client(t, r.server)
-	r.app = start(t, "REDIS_URL="+r.proxy.URL())
-	r.app.awaitLine(t, "redis connected")
-	return r
-}
-
-// do runs commands on the server, each given as words with blanks between.
-func (r *rig) do(t testing.TB, commands ...string) {
-	t.Helper()
-	for _, command := range commands {
-		var args []any
-		for word := range strings.FieldsSeq(command) {
-			args = append(args, word)
-		}
-		if err := r.admin.Do(t.Context(), args...).Err(); err != nil {
-			t.Fatalf("%s: %v", args[0], err)
-		}
-	}
-}
-
-// dropClients makes the server close all connections but the test's own.
-func (r *rig) dropClients(t testing.TB) {
-	t.Helper()
-	r.do(t, "CLIENT KILL TYPE normal SKIPME yes")
-}
-
-// absence is a way in which Redis can be away.
-type absence struct {
+// outage is a way in which Redis can be away.
+type outage struct {
 	name    string
-	begin   func(*testing.T, *rig)
-	end     func(*testing.T, *rig)
-	says    string // the reason on the page
+	begin   func(*testing.T, *setup)
+	end     func(*testing.T, *setup)
+	reason  string // on the page
 	deletes bool   // Redis still takes a DEL, so that a reset works
 }
 
-func heal(_ *testing.T, r *rig) { r.proxy.Heal() }
+func heal(_ *testing.T, s *setup) { s.proxy.Heal() }
 
 func notHello(args []string) bool { return !strings.EqualFold(args[0], "hello") }
 
-func absences() []absence {
-	return []absence{
+func outages() []outage {
+	return []outage{
 		{
-			name:  "killed",
-			begin: func(_ *testing.T, r *rig) { r.server.Kill() },
-			end:   func(t *testing.T, r *rig) { redistest.Restart(t, r.server) },
-			says:  "cannot be reached",
+			name:   "killed",
+			begin:  func(_ *testing.T, s *setup) { s.server.Kill() },
+			end:    func(t *testing.T, s *setup) { redistest.Restart(t, s.server) },
+			reason: "cannot be reached",
 		}, {
 			name:  "connections refused",
-			begin: func(_ *testing.T, r *rig) { r.proxy.Refuse(); r.proxy.Cut() },
-			end:   heal, says: "cannot be reached",
+			begin: func(_ *testing.T, s *setup) { s.proxy.Refuse(); s.proxy.Cut() },
+			end:   heal, reason: "cannot be reached",
 		}, {
 			name:  "hung",
-			begin: func(t *testing.T, r *rig) { pause(t, r.server) },
-			end: func(t *testing.T, r *rig) {
-				if err := r.server.Resume(); err != nil {
+			begin: func(t *testing.T, s *setup) { pause(t, s.server) },
+			end: func(t *testing.T, s *setup) {
+				if err := s.server.Resume(); err != nil {
 					t.Fatal(err)
 				}
 			},
-			says: "did not answer in time",
+			reason: "did not answer in time",
 		}, {
 			name:  "requests vanish",
-			begin: func(_ *testing.T, r *rig) { r.proxy.All(redistest.Any, redistest.Fate{Lose: true}) },
-			end:   heal, says: "did not answer in time",
+			begin: func(_ *testing.T, s *setup) { s.proxy.All(redistest.Any, redistest.Fate{Lose: true}) },
+			end:   heal, reason: "did not answer in time",
 		}, {
 			name:  "answers vanish",
-			begin: func(_ *testing.T, r *rig) { r.proxy.All(redistest.Any, redistest.Fate{Mute: true}) },
-			end:   heal, says: "did not answer in time",
+			begin: func(_ *testing.T, s *setup) { s.proxy.All(redistest.Any, redistest.Fate{Mute: true}) },
+			end:   heal, reason: "did not answer in time",
 		}, {
 			name:  "loading its data",
-			begin: func(_ *testing.T, r *rig) { r.proxy.All(notHello, redistest.Fate{Answer: redistest.Loading}) },
-			end:   heal, says: "still loading",
+			begin: func(_ *testing.T, s *setup) { s.proxy.All(notHello, redistest.Fate{Answer: redistest.Loading}) },
+			end:   heal, reason: "still loading",
 		}, {
-			name:  "no connection left",
-			begin: func(t *testing.T, r *rig) { r.do(t, "CONFIG SET maxclients 1"); r.dropClients(t) },
-			end:   func(t *testing.T, r *rig) { r.do(t, "CONFIG SET maxclients 1000") },
-			says:  "no connection left",
+			name:   "no connection left",
+			begin:  func(t *testing.T, s *setup) { s.do(t, "CONFIG SET maxclients 1"); s.dropClients(t) },
+			end:    func(t *testing.T, s *setup) { s.do(t, "CONFIG SET maxclients 1000") },
+			reason: "no connection left",
 		}, {
 			name:    "out of memory",
-			begin:   func(t *testing.T, r *rig) { r.do(t, "CONFIG SET maxmemory 1kb") },
-			end:     func(t *testing.T, r *rig) { r.do(t, "CONFIG SET maxmemory 0") },
-			says:    "out of memory",
+			begin:   func(t *testing.T, s *setup) { s.do(t, "CONFIG SET maxmemory 1kb") },
+			end:     func(t *testing.T, s *setup) { s.do(t, "CONFIG SET maxmemory 0") },
+			reason:  "out of memory",
 			deletes: true,
 		}, {
-			name:  "a replica",
-			begin: func(t *testing.T, r *rig) { r.do(t, "REPLICAOF 127.0.0.1 1") },
-			end:   func(t *testing.T, r *rig) { r.do(t, "REPLICAOF NO ONE") },
-			says:  "is a replica",
+			name:   "a replica",
+			begin:  func(t *testing.T, s *setup) { s.do(t, "REPLICAOF 127.0.0.1 1") },
+			end:    func(t *testing.T, s *setup) { s.do(t, "REPLICAOF NO ONE") },
+			reason: "is a replica",
 		}, {
 			name: "another password",
-			begin: func(t *testing.T, r *rig) {
-				r.do(t, "ACL SETUSER default resetpass >another-password")
-				r.dropClients(t)
+			begin: func(t *testing.T, s *setup) {
+				s.do(t, "ACL SETUSER default resetpass >another-password")
+				s.dropClients(t)
 			},
-			end:  func(t *testing.T, r *rig) { r.do(t, "ACL SETUSER default resetpass >"+rigPassword) },
-			says: "refuses the password",
+			end:    func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default resetpass >"+setupPassword) },
+			reason: "refuses the password",
 		},
 	}
 }
 
 func TestVisitsAreRefusedAndNoneIsLostWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
-	for _, a := range absences() {
-		t.Run(a.name, func(t *testing.T) {
+	for _, o := range outages() {
+		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			y := newTally(t, r.app.url)
-			y.visit()
-			if got := y.storm(20); got != 20 {
+			s := newSetup(t)
+			if got := s.tally.storm(20); got != 20 {
 				t.Fatalf("before the fault %d of 20 visits were counted", got)
 			}
-			id := y.id()
-			a.begin(t, r)
-			r.refusesAll(t, a, y)
-			a.end(t, r)
-			back := y.recover(id)
-			r.saidOnce(t)
-			y.prove(a.name, back)
+			o.begin(t, s)
+			s.refusesAll(t, o)
+			o.end(t, s)
+			back := s.tally.recover()
+			s.toldOnce(t)
+			s.tally.check(o.name, back)
 		})
 	}
 }
 
 // refusesAll proves what is promised while Redis is away, all of it at the same time.
-func (r *rig) refusesAll(t *testing.T, a absence, y *tally) {
+func (s *setup) refusesAll(t *testing.T, o outage) {
 	t.Helper()
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if got := y.storm(atOnce); got != 0 {
+	var all sync.WaitGroup
+	all.Go(func() {
+		if got := s.tally.storm(atOnce); got != 0 {
 			t.Errorf("%d visits were counted", got)
 		}
 	})
-	wg.Go(func() {
-		if took := r.app.fastestHealth(t); took > patience/5 {
+	all.Go(func() {
+		if took := s.app.fastestHealth(t); took > maxWait/5 {
 			t.Errorf("/healthz takes %v", took)
 		}
 	})
-	wg.Wait()
-	answer := y.visitor.do(t, http.MethodGet, r.app.url+"/")
-	refused(t, answer)
-	if !strings.Contains(answer.body, a.says) {
-		t.Errorf("the page does not say %q:\n%s", a.says, answer.body)
+	all.Wait()
+	answer := request(t, s.tally.visitor, http.MethodGet, "/", "Accept", "text/html")
+	s.tally.Add(answer, visitor.ErrRefused)
+	wantRefusal(t, answer)
+	if !strings.Contains(answer.Body, o.reason) {
+		t.Errorf("the page does not say %q:\n%s", o.reason, answer.Body)
 	}
-	y.sent++
-	answer = newBrowser(t).do(t, http.MethodGet, r.app.url+"/readyz")
-	refused(t, answer)
-	if !strings.Contains(answer.body, a.says) || answer.took > patience {
-		t.Errorf("/readyz after %v: %s, want %q", answer.took, answer.body, a.says)
+	answer = s.app.get(t, "/readyz")
+	wantRefusal(t, answer)
+	if !strings.Contains(answer.Body, o.reason) || answer.Took > maxWait {
+		t.Errorf("/readyz after %v: %s, want %q", answer.Took, answer.Body, o.reason)
 	}
-	if a.deletes {
+	if o.deletes {
 		return
 	}
-	answer = y.visitor.do(t, http.MethodPost, r.app.url+"/reset")
-	refused(t, answer)
-	if answer.took > patience {
-		t.Errorf("the reset took %v", answer.took)
+	answer = request(t, s.tally.visitor, http.MethodPost, "/reset")
+	wantRefusal(t, answer)
+	if answer.Took > maxWait {
+		t.Errorf("the reset took %v", answer.Took)
 	}
 }
 
@@ -193,28 +146,28 @@ func (r *rig) refusesAll(t *testing.T, a absence, y *tally) {
 // that is short, and what waits for the test's other requests has.
 func (i *instance) fastestHealth(t *testing.T) time.Duration {
 	t.Helper()
-	fastest := patience
+	fastest := maxWait
 	for range 5 {
-		answer := newBrowser(t).do(t, http.MethodGet, i.url+"/healthz")
-		if answer.status != http.StatusOK {
-			t.Errorf("/healthz: %d", answer.status)
+		answer := i.get(t, "/healthz")
+		if answer.Status != http.StatusOK {
+			t.Errorf("/healthz: %d", answer.Status)
 		}
-		fastest = min(fastest, answer.took)
+		fastest = min(fastest, answer.Took)
 	}
 	return fastest
 }
 
-// saidOnce proves that the log tells the fault once, and its end.
-func (r *rig) saidOnce(t *testing.T) {
+// toldOnce proves that the log tells the fault once, and its end.
+func (s *setup) toldOnce(t *testing.T) {
 	t.Helper()
-	r.app.awaitLine(t, "redis back")
+	s.app.awaitLine(t, "redis back")
 	for message, want := range map[string]int{"redis connected": 1, "redis lost": 1, "redis back": 1} {
-		if got := r.app.output.count(message); got != want {
-			t.Errorf("the log says %q %d times, want %d:\n%s", message, got, want, r.app.said())
+		if got := s.app.output.count(message); got != want {
+			t.Errorf("the log says %q %d times, want %d:\n%s", message, got, want, s.app.output.withoutRequests())
 		}
 	}
 	for _, attribute := range []string{`"after":`, `"failures":`} {
-		if !strings.Contains(r.app.output.String(), attribute) {
+		if !strings.Contains(s.app.output.String(), attribute) {
 			t.Errorf("the log does not say %s", attribute)
 		}
 	}
@@ -222,21 +175,19 @@ func (r *rig) saidOnce(t *testing.T) {
 
 func TestCountIsExactOverAKillOfRedisUnderLoad(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	y := newTally(t, r.app.url)
-	y.visit()
-	id := y.id()
+	s := newSetup(t)
 	var back time.Duration
-	y.during(func() {
-		y.acknowledged(100)
-		r.server.Kill()
-		r.app.awaitLine(t, "redis lost")
-		redistest.Restart(t, r.server)
-		back = y.recover(id)
-		y.acknowledged(100)
+	s.tally.during(func() {
+		s.tally.await(100)
+		s.server.Kill()
+		s.app.awaitLine(t, "redis lost")
+		s.tally.agree()
+		redistest.Restart(t, s.server)
+		back = s.tally.recover()
+		s.tally.await(100)
 	})
-	r.saidOnce(t)
-	y.prove("killed and restarted under load", back)
+	s.toldOnce(t)
+	s.tally.check("killed and restarted under load", back)
 }
 
 func TestStartsWithoutRedisAndCountsWhenItComes(t *testing.T) {
@@ -244,156 +195,115 @@ func TestStartsWithoutRedisAndCountsWhenItComes(t *testing.T) {
 	server := redistest.Start(t)
 	server.Kill()
 	i := start(t, "REDIS_URL="+server.URL())
-	y := newTally(t, i.url)
-	if got := y.storm(atOnce); got != 0 {
+	tally := newTally(t, i.url)
+	if got := tally.storm(atOnce); got != 0 {
 		t.Errorf("without Redis %d visits were counted", got)
 	}
-	refused(t, newBrowser(t).do(t, http.MethodGet, i.url+"/readyz"))
 	i.awaitLine(t, "redis lost")
 	redistest.Restart(t, server)
-	began := time.Now()
-	redistest.Wait(t, "a visit to be counted", y.visit)
-	y.prove("down at the start", time.Since(began))
+	back := tally.recover()
+	tally.check("down at the start", back)
 	i.awaitLine(t, "redis back")
 }
 
 // Short troubles are waited out: whoever visits meanwhile notices nothing.
 func TestShortTroubleIsNotNoticed(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	s := newSetup(t)
 	visits := redistest.Named("evalsha", "eval")
 	for _, test := range []struct {
 		name  string
 		begin func(*testing.T)
 	}{
-		{"loading", func(*testing.T) { r.proxy.Next(4, visits, redistest.Fate{Answer: redistest.Loading}) }},
-		{"a replica", func(*testing.T) { r.proxy.Next(4, visits, redistest.Fate{Answer: redistest.ReadOnly}) }},
-		{"a master away", func(*testing.T) { r.proxy.Next(4, visits, redistest.Fate{Answer: redistest.MasterDown}) }},
-		{"a script forgotten", func(t *testing.T) { r.do(t, "SCRIPT FLUSH") }},
-		{"answers lost", func(*testing.T) { r.proxy.Next(4, visits, redistest.Fate{Cut: true}) }},
-		{"an answer vanished", func(*testing.T) { r.proxy.Next(1, visits, redistest.Fate{Mute: true}) }},
-		{"all connections cut", func(*testing.T) { r.proxy.Cut() }},
-		{"half a second of silence", func(t *testing.T) { r.do(t, "CLIENT PAUSE 500 ALL") }},
+		{"loading", func(*testing.T) { s.proxy.Next(4, visits, redistest.Fate{Answer: redistest.Loading}) }},
+		{"a replica", func(*testing.T) { s.proxy.Next(4, visits, redistest.Fate{Answer: redistest.ReadOnly}) }},
+		{"a master away", func(*testing.T) { s.proxy.Next(4, visits, redistest.Fate{Answer: redistest.MasterDown}) }},
+		{"a script forgotten", func(t *testing.T) { s.do(t, "SCRIPT FLUSH") }},
+		{"answers lost", func(*testing.T) { s.proxy.Next(4, visits, redistest.Fate{Cut: true}) }},
+		{"an answer vanished", func(*testing.T) { s.proxy.Next(1, visits, redistest.Fate{Mute: true}) }},
+		{"all connections cut", func(*testing.T) { s.proxy.Cut() }},
+		{"half a second of silence", func(t *testing.T) { s.do(t, "CLIENT PAUSE 500 ALL") }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			y := newTally(t, r.app.url)
-			y.visit()
+			tally := newTally(t, s.app.url)
+			tally.visit()
 			test.begin(t)
-			if !y.visit() {
-				t.Error("the visit was refused")
-			}
-			if got := y.storm(8); got != 8 {
-				t.Errorf("%d of 8 visits were counted", got)
-			}
-			y.prove("short: "+test.name, 0)
-			y.lostNone()
-			r.proxy.Heal()
+			tally.visit()
+			tally.storm(8)
+			tally.checkExact("short: " + test.name)
+			s.proxy.Heal()
 		})
 	}
-	if got := r.app.output.count("redis lost"); got != 0 {
+	if got := s.app.output.count("redis lost"); got != 0 {
 		t.Errorf("the log says %d times that Redis was lost", got)
 	}
 }
 
 func TestCountIsExactWhileConnectionsAreCut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	y := newTally(t, r.app.url)
-	y.visit()
-	id := y.id()
-	ctx, stop := context.WithCancel(t.Context())
-	var cutter sync.WaitGroup
-	cutter.Go(func() {
-		for tick := time.Tick(5 * time.Millisecond); ctx.Err() == nil; <-tick {
-			r.proxy.Cut()
-		}
+	s := newSetup(t)
+	cuts := 0
+	s.tally.during(func() {
+		redistest.Wait(t, "visits that are counted though every tenth cuts all connections", func() bool {
+			if s.proxy.Seen("EVALSHA") >= 10*cuts {
+				s.proxy.Cut()
+				cuts++
+			}
+			return cuts >= 100 && s.tally.Sum().Acknowledged >= 100
+		})
 	})
-	for range 5 {
-		y.storm(40)
-	}
-	stop()
-	cutter.Wait()
-	if opened := r.proxy.Seen("HELLO"); opened < 20 {
+	if opened := s.proxy.Seen("HELLO"); opened < cuts {
 		t.Errorf("only %d connections were opened, so that hardly one was cut", opened)
 	}
-	back := y.recover(id)
-	y.prove("connections cut every 5 ms", back)
-	if y.acked < y.sent/2 {
-		t.Errorf("of %d visits only %d were acknowledged", y.sent, y.acked)
-	}
+	back := s.tally.recover()
+	s.tally.check("connections cut by every tenth visit", back)
 }
 
 func TestCountIsExactWhileRedisIsSlow(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	y := newTally(t, r.app.url)
-	y.visit()
-	id := y.id()
-	r.proxy.All(redistest.Any, redistest.Fate{Delay: 300 * time.Millisecond})
+	s := newSetup(t)
+	s.proxy.All(redistest.Any, redistest.Fate{Delay: 300 * time.Millisecond})
 	for range 3 {
-		if !y.visit() {
+		if !s.tally.visit() {
 			t.Error("with Redis slow but alive a visit was refused")
 		}
 	}
-	y.storm(atOnce)
-	r.proxy.Heal()
-	back := y.recover(id)
-	y.prove("answers 300 ms late", back)
+	s.tally.storm(atOnce)
+	s.proxy.Heal()
+	back := s.tally.recover()
+	s.tally.check("answers 300 ms late", back)
 }
 
 func TestForgottenScriptsAreNotNoticed(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	y := newTally(t, r.app.url)
-	y.visit()
-	y.during(func() {
+	s := newSetup(t)
+	s.tally.during(func() {
 		for range 20 {
-			r.do(t, "SCRIPT FLUSH")
-			y.acknowledged(5)
+			s.do(t, "SCRIPT FLUSH")
+			s.tally.await(5)
 		}
 	})
-	y.prove("scripts forgotten 20 times under load", 0)
-	y.lostNone()
-}
-
-func TestPasswordMayBeCorrectedWithoutARestart(t *testing.T) {
-	t.Parallel()
-	everything.secret("a password", "right-p4ssword")
-	everything.secret("a password", "wrong-p4ssword")
-	server := redistest.StartWith(t, redisserver.Options{Password: "right-p4ssword"})
-	i := start(t, "REDIS_URL="+strings.Replace(server.URL(), "right", "wrong", 1))
-	y := newTally(t, i.url)
-	if got := y.storm(atOnce); got != 0 {
-		t.Errorf("with a wrong password %d visits were counted", got)
-	}
-	answer := y.visitor.do(t, http.MethodGet, i.url+"/readyz")
-	if !strings.Contains(answer.body, "refuses the password") {
-		t.Errorf("/readyz: %s", answer.body)
-	}
-	redistest.Client(t, server).Do(t.Context(), "ACL", "SETUSER", "default", ">wrong-p4ssword")
-	began := time.Now()
-	redistest.Wait(t, "a visit to be counted", y.visit)
-	y.prove("wrong password at the start", time.Since(began))
+	s.tally.checkExact("scripts forgotten 20 times under load")
 }
 
 func TestRedisWithoutItsDataStartsNewSessionsOnAllInstances(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one, two := start(t, "REDIS_URL="+server.URL()), start(t, "REDIS_URL="+server.URL())
-	visitor := newBrowser(t)
-	visitor.visit(t, one.url)
-	visitor.visit(t, two.url)
-	before := visitor.cookie(t, one.url)
+	v := newVisitor(t, one.url)
+	count(t, v, 1, 2, one, two)
+	before := sessionID(v)
 	server.Kill()
 	redistest.Restart(t, server)
 	began := time.Now()
-	redistest.Wait(t, "a visit to be counted", func() bool { _, _, ok := visitor.tryVisit(t, one.url); return ok })
-	back := time.Since(began)
-	if visitor.cookie(t, one.url)[:27] == before[:27] {
+	redistest.Wait(t, "a visit to be counted", func() bool { _, err := v.Visit(t.Context()); return err == nil })
+	if back := time.Since(began); back > maxBack {
+		t.Errorf("the app counted %v later than it could", back)
+	}
+	if sessionID(v) == before {
 		t.Error("a session that is gone is taken up again under its old id")
 	}
-	visitor.count(t, 2, 5, one, two)
-	t.Logf("figures | %-36s | back after %6s", "restarted empty", back.Round(time.Millisecond))
+	count(t, v, 2, 5, one, two)
 }
 
 // The shared secret goes with the data. An instance that comes before the others have put it back makes another one.
@@ -401,37 +311,33 @@ func TestInstancesAgreeOnASecretAfterRedisHasLostIt(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	old := start(t, "REDIS_URL="+server.URL())
-	newBrowser(t).visit(t, old.url)
+	visit(t, newVisitor(t, old.url))
 	server.Kill()
 	redistest.Restart(t, server)
 	fresh := start(t, "REDIS_URL="+server.URL())
-	visitor := newBrowser(t)
-	visitor.visit(t, fresh.url)
-	redistest.Wait(t, "the old instance to have Redis back", func() bool {
-		return newBrowser(t).do(t, http.MethodGet, old.url+"/readyz").status == http.StatusOK
-	})
-	visitor.count(t, 2, 5, old, fresh)
+	v := newVisitor(t, fresh.url)
+	visit(t, v)
+	redistest.Wait(t, "the old instance to have Redis back", func() bool { return old.get(t, "/readyz").Status == http.StatusOK })
+	count(t, v, 2, 5, old, fresh)
 }
 
 func TestNothingIsHalfWrittenByAFullRedis(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	y := newTally(t, r.app.url)
-	y.visit()
-	key := r.admin.Keys(t.Context(), "visits:session:*").Val()[0]
-	before := r.admin.HGetAll(t.Context(), key).Val()
-	r.do(t, "CONFIG SET maxmemory 1kb")
-	y.storm(20)
-	refused(t, newBrowser(t).do(t, http.MethodGet, r.app.url+"/")) // a first visit
-	if after := r.admin.HGetAll(t.Context(), key).Val(); !maps.Equal(before, after) {
+	s := newSetup(t)
+	key := sessionKey(s.tally.visitor)
+	before := s.admin.HGetAll(t.Context(), key).Val()
+	s.do(t, "CONFIG SET maxmemory 1kb")
+	s.tally.storm(20)
+	wantRefusal(t, s.app.get(t, "/")) // a first visit
+	if after := s.admin.HGetAll(t.Context(), key).Val(); len(before) == 0 || !maps.Equal(before, after) {
 		t.Errorf("the session was %v and is %v", before, after)
 	}
-	if keys := r.admin.DBSize(t.Context()).Val(); keys != 2 {
+	if keys := s.admin.DBSize(t.Context()).Val(); keys != 2 {
 		t.Errorf("there are %d keys, want the session and the shared secret", keys)
 	}
-	answer := y.visitor.do(t, http.MethodPost, r.app.url+"/reset")
-	if answer.status != http.StatusSeeOther || r.admin.Exists(t.Context(), key).Val() != 0 {
-		t.Errorf("a full Redis can still forget, but the reset was answered with %d", answer.status)
+	answer := request(t, s.tally.visitor, http.MethodPost, "/reset")
+	if answer.Status != http.StatusSeeOther || s.admin.Exists(t.Context(), key).Val() != 0 {
+		t.Errorf("a full Redis can still forget, but the reset was answered with %d", answer.Status)
 	}
 }
 
@@ -439,10 +345,10 @@ func TestADatabaseThatRedisDoesNotHaveIsNamed(t *testing.T) {
 	t.Parallel()
 	i := start(t, "REDIS_URL="+redistest.Start(t).URL()+"/99")
 	for _, path := range []string{"/", "/readyz"} {
-		answer := newBrowser(t).do(t, http.MethodGet, i.url+path)
-		refused(t, answer)
-		if !strings.Contains(answer.body, "no database of that number") {
-			t.Errorf("%s: %s", path, answer.body)
+		answer := i.get(t, path)
+		wantRefusal(t, answer)
+		if !strings.Contains(answer.Body, "no database of that number") {
+			t.Errorf("%s: %s", path, answer.Body)
 		}
 	}
 }
@@ -452,9 +358,8 @@ func TestCountIsExactOverALongLoad(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Config: []string{"key-load-delay 100"}})
 	i := start(t, "REDIS_URL="+server.URL())
-	y := newTally(t, i.url)
-	y.visit()
-	id := y.id()
+	tally := newTally(t, i.url)
+	tally.visit()
 	fill := redistest.Client(t, server).Pipeline()
 	for n := range 12000 {
 		fill.Set(t.Context(), "other:"+strconv.Itoa(n), "", time.Hour)
@@ -463,14 +368,14 @@ func TestCountIsExactOverALongLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Kill()
-	var wg sync.WaitGroup
-	wg.Go(func() { redistest.Restart(t, server) })
+	var restart sync.WaitGroup
+	restart.Go(func() { redistest.Restart(t, server) })
 	redistest.Wait(t, "an answer of a Redis that loads its data", func() bool {
-		y.visit()
-		return strings.Contains(newBrowser(t).do(t, http.MethodGet, i.url+"/readyz").body, "still loading")
+		tally.visit()
+		return strings.Contains(i.get(t, "/readyz").Body, "still loading")
 	})
-	y.storm(atOnce)
-	wg.Wait()
-	back := y.recover(id)
-	y.prove("a long load after a kill", back)
+	tally.storm(atOnce)
+	restart.Wait()
+	back := tally.recover()
+	tally.check("a long load after a kill", back)
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
@@ -12,10 +13,11 @@ import (
 
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
+	"visit-counter/internal/visitor"
 )
 
-// mostDrain is what a platform leaves us from SIGTERM to the end: Cloud Foundry kills after 10 seconds.
-const mostDrain = 8 * time.Second
+// maxDrain is what a platform leaves us from SIGTERM to the end: Cloud Foundry kills after 10 seconds.
+const maxDrain = 8 * time.Second
 
 func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 	t.Parallel()
@@ -35,13 +37,17 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 			server := redistest.Start(t)
 			proxy := redistest.NewProxy(t, server)
 			i := start(t, "REDIS_URL="+proxy.URL(), "REDIS_TIMEOUT="+timeout.String())
-			visitor := newBrowser(t)
-			visitor.visit(t, i.url)
-			visitAtOnce := func() <-chan response {
-				answers := make(chan response, requests)
+			v := newVisitor(t, i.url)
+			visit(t, v)
+			var written atomic.Int64
+			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+				WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) },
+			})
+			visitAtOnce := func() <-chan visitor.Answer {
+				answers := make(chan visitor.Answer, requests)
 				for range requests {
 					go func() {
-						_, answer, _ := visitor.tryVisit(t, i.url)
+						answer, _ := v.Visit(ctx)
 						answers <- answer
 					}()
 				}
@@ -53,23 +59,18 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 			}
 			proxy.Heal()
 			test.hinder(proxy, server)
-			var written atomic.Int64
-			visitor.trace = &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) }}
 			before := proxy.Seen("EVALSHA")
 			answers := visitAtOnce()
 			redistest.Wait(t, "the requests to be under way, and some of them to wait for Redis", func() bool {
-				return written.Load() >= requests && proxy.Seen("EVALSHA") > before
+				return written.Load() >= 2*requests && proxy.Seen("EVALSHA") > before
 			})
-			status, after := i.end(t, syscall.SIGTERM)
-			if status != 0 || after > mostDrain {
-				t.Errorf("ended with status %d after %v", status, after)
-			}
+			drain := i.stop(t)
 			for range requests {
-				if answer := <-answers; answer.status != test.status || answer.took > timeout+time.Second {
-					t.Errorf("a request under way was answered with %d after %v", answer.status, answer.took)
+				if answer := <-answers; answer.Status != test.status || answer.Took > timeout+time.Second {
+					t.Errorf("a request under way was answered with %d after %v", answer.Status, answer.Took)
 				}
 			}
-			t.Logf("%d requests answered with %d, ended after %v", requests, test.status, after)
+			t.Logf("%d requests answered with %d, ended after %v", requests, test.status, drain)
 		})
 	}
 }
@@ -80,36 +81,36 @@ func TestSIGTERMEndsInTimeWhateverClientsDo(t *testing.T) {
 	const ready = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 	i.dial(t) // says nothing at all
 	half := i.dial(t)
-	half.send(t, "GET / HTTP/1.1", "Host: x", "X-Half: ")
+	half.send("GET / HTTP/1.1", "Host: x", "X-Half: ")
 	idle, second, other := i.dial(t), i.dial(t), i.dial(t)
 	for _, w := range []*wire{idle, second, other} {
-		w.send(t, ready)
-		if answer := w.answer(t, http.MethodGet); answer.status != http.StatusOK || answer.header.Get("Connection") == "close" {
-			t.Errorf("before SIGTERM: %d, %v", answer.status, answer.header)
+		w.send(ready)
+		if answer := w.answer(http.MethodGet); answer.Status != http.StatusOK || answer.Header.Get("Connection") == "close" {
+			t.Errorf("before SIGTERM: %d, %v", answer.Status, answer.Header)
 		}
 	}
-	second.send(t, "GET / HTTP/1.1", "Host: x", "X-Half: ")
+	second.send("GET / HTTP/1.1", "Host: x", "X-Half: ")
 	body := i.dial(t)
-	body.send(t, "POST /reset HTTP/1.1", "Host: x", "Content-Length: 1000", "", "only the start")
+	body.send("POST /reset HTTP/1.1", "Host: x", "Content-Length: 1000", "", "only the start")
 
 	began := time.Now()
 	i.signal(t, syscall.SIGTERM)
 	i.awaitLine(t, "stopping")
-	idle.send(t, ready)
-	if answer := idle.answer(t, http.MethodGet); answer.status != http.StatusServiceUnavailable || answer.header.Get("Connection") != "close" {
-		t.Errorf("while it drains, /readyz on a kept connection: %d, %v", answer.status, answer.header)
+	idle.send(ready)
+	if answer := idle.answer(http.MethodGet); answer.Status != http.StatusServiceUnavailable || answer.Header.Get("Connection") != "close" {
+		t.Errorf("while it drains, /readyz on a kept connection: %d, %v", answer.Status, answer.Header)
 	}
-	second.send(t, "and its end", "", "")
-	if answer := second.answer(t, http.MethodGet); answer.status != http.StatusOK {
-		t.Errorf("a request that ends while the instance drains: %d", answer.status)
+	second.send("and its end", "", "")
+	if answer := second.answer(http.MethodGet); answer.Status != http.StatusOK {
+		t.Errorf("a request that ends while the instance drains: %d", answer.Status)
 	}
-	if answer := body.answer(t, http.MethodPost); answer.status != http.StatusSeeOther {
-		t.Errorf("a request whose body never ends: %d", answer.status)
+	if answer := body.answer(http.MethodPost); answer.Status != http.StatusSeeOther {
+		t.Errorf("a request whose body never ends: %d", answer.Status)
 	}
-	if _, err := newBrowser(t).try(http.MethodGet, i.url+"/healthz"); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := newVisitor(t, i.url).Request(t.Context(), http.MethodGet, "/healthz"); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a new connection while it drains: %v", err)
 	}
-	if status, after := i.await(t), time.Since(began); status != 0 || after > mostDrain {
+	if status, after := i.await(t), time.Since(began); status != 0 || after > maxDrain {
 		t.Errorf("ended with status %d after %v", status, after)
 	}
 }
@@ -118,7 +119,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, signals := range [][2]syscall.Signal{{syscall.SIGTERM, syscall.SIGTERM}, {syscall.SIGINT, syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGINT}} {
 		i := start(t, "SESSION_STORE=memory")
-		i.dial(t).send(t, "GET / HTTP/1.1", "Host: x", "X-Half: ") // holds the drain for seconds
+		i.dial(t).send("GET / HTTP/1.1", "Host: x", "X-Half: ") // holds the drain for seconds
 		i.signal(t, signals[0])
 		i.awaitLine(t, "stopping")
 		if status, after := i.end(t, signals[1]); status == 0 || after > 3*time.Second {
@@ -131,8 +132,8 @@ func TestIdleInstanceStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	i := start(t, "SESSION_STORE=memory")
 	http.DefaultClient.CloseIdleConnections() // that of awaitHealth
-	if status, after := i.end(t, syscall.SIGTERM); status != 0 || after > time.Second {
-		t.Errorf("ended with status %d after %v", status, after)
+	if after := i.stop(t); after > time.Second {
+		t.Errorf("ended after %v", after)
 	}
 }
 
@@ -141,47 +142,39 @@ func TestSIGKILLLosesNoNumberThatABrowserSaw(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		redis bool // is killed too
-	}{{"of the app", false}, {"of the app and of Redis", true}} {
+	}{{"SIGKILL of the app", false}, {"SIGKILL of the app and of Redis", true}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always"})
 			i := start(t, "REDIS_URL="+server.URL())
-			visitor := newBrowser(t)
-			visitor.visit(t, i.url)
-			var (
-				sent, acknowledged, last atomic.Int64
-				wg                       sync.WaitGroup
-			)
+			tally := newTally(t, i.url)
+			tally.visit()
+			var visitors sync.WaitGroup
 			for range 8 {
-				wg.Go(func() {
-					for {
-						sent.Add(1)
-						v, _, ok := visitor.tryVisit(t, i.url)
-						if !ok {
-							return // it was killed
-						}
-						acknowledged.Add(1)
-						for seen := last.Load(); int64(v.Visits) > seen && !last.CompareAndSwap(seen, int64(v.Visits)); seen = last.Load() {
-						}
+				visitors.Go(func() {
+					for tally.visit() { // until it is killed
 					}
 				})
 			}
-			redistest.Wait(t, "visits", func() bool { return acknowledged.Load() >= 200 })
+			tally.await(200)
 			i.signal(t, syscall.SIGKILL)
 			if test.redis {
 				server.Kill()
 			}
 			i.await(t)
-			wg.Wait()
+			visitors.Wait()
 			if test.redis {
 				redistest.Restart(t, server)
 			}
-			got := int64(visitor.visit(t, i.restart(t).url).Visits)
-			least, most := max(last.Load(), acknowledged.Load()+1)+1, sent.Load()+2
-			if got < least || got > most {
-				t.Errorf("the visit after it is number %d, want %d to %d", got, least, most)
+			i.restart(t)
+			last, err := tally.visitor.Visit(t.Context())
+			tally.Add(last, err)
+			sum := tally.Sum()
+			if err := tally.Check(last.Page.Visits, maxWait); err != nil || sum.Highest != last.Page.Visits || sum.Sent-sum.Acknowledged > 8 {
+				t.Errorf("%d sent, %d acknowledged, the highest number %d, the last %d: %v",
+					sum.Sent, sum.Acknowledged, sum.Highest, last.Page.Visits, err)
 			}
-			t.Logf("%d sent, %d acknowledged, the highest number seen %d, the next %d", sent.Load(), acknowledged.Load(), last.Load(), got)
+			tally.agree()
 		})
 	}
 }
@@ -193,22 +186,17 @@ func TestRollingRestartFailsNoRequest(t *testing.T) {
 		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.1", "LOG_LEVEL=warn"),
 		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.2", "LOG_LEVEL=warn"),
 	}
-	y := newTally(t, listen(t, inTurn(t, instances...)))
-	y.visit()
+	tally := newTally(t, newRouter(t, routerOptions{}, instances...).url)
+	tally.visit()
 	const restarts = 8
 	var slowest time.Duration
-	y.during(func() {
+	tally.during(func() {
 		for n := range restarts {
-			y.acknowledged(100)
-			status, after := instances[n%2].end(t, syscall.SIGTERM)
-			if status != 0 || after > mostDrain {
-				t.Errorf("ended with status %d after %v", status, after)
-			}
-			slowest = max(slowest, after)
+			tally.await(100)
+			slowest = max(slowest, instances[n%2].stop(t))
 			instances[n%2] = instances[n%2].restart(t)
 		}
 	})
-	y.prove(some(restarts, "restart")+" under load", 0)
-	y.lostNone()
+	tally.checkExact(fmt.Sprintf("%d restarts under load", restarts))
 	t.Logf("slowest drain %v", slowest)
 }

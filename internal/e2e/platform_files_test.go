@@ -110,6 +110,7 @@ func startCommand(t testing.TB) string {
 }
 
 func TestEveryPlatformBuildsWithTheSameGo(t *testing.T) {
+	t.Parallel()
 	line := only(t, "go.mod", `^go (1\.\d+)\.0$`) // the line's first release: a platform may not have a later one
 	for _, place := range []struct{ name, got string }{
 		{"Heroku, by go.mod", only(t, "go.mod", `^// \+heroku goVersion (\S+)$`)},
@@ -126,6 +127,7 @@ func TestEveryPlatformBuildsWithTheSameGo(t *testing.T) {
 }
 
 func TestThePlatformsStartTheBinaryThatIsBuilt(t *testing.T) {
+	t.Parallel()
 	name := binary(t)
 	if text := readFile(t, "Procfile"); text != "web: "+name+"\n" {
 		t.Errorf("the Procfile is %q, want the one word %s: signals go to that process", text, name)
@@ -140,6 +142,7 @@ func TestThePlatformsStartTheBinaryThatIsBuilt(t *testing.T) {
 }
 
 func TestManifestAsksForWhatTheAppNeeds(t *testing.T) {
+	t.Parallel()
 	app := readManifest(t).Applications[0]
 	if app.Name != binary(t) || app.Instances != 4 || app.Memory != "64M" || !app.RandomRoute {
 		t.Errorf("name %s, %d instances, memory %s, random route %t", app.Name, app.Instances, app.Memory, app.RandomRoute)
@@ -152,12 +155,13 @@ func TestManifestAsksForWhatTheAppNeeds(t *testing.T) {
 	}
 	// The health check asks without the router's headers, wants 200, and must not depend on a Redis.
 	i := start(t, "VCAP_APPLICATION={}")
-	if answer := newBrowser(t).do(t, http.MethodGet, i.url+app.HealthCheckEndpoint); answer.status != http.StatusOK {
-		t.Errorf("GET %s is answered with %d", app.HealthCheckEndpoint, answer.status)
+	if answer := i.get(t, app.HealthCheckEndpoint); answer.Status != http.StatusOK {
+		t.Errorf("GET %s is answered with %d", app.HealthCheckEndpoint, answer.Status)
 	}
 }
 
 func TestHerokuButtonBringsARedis(t *testing.T) {
+	t.Parallel()
 	app := readAppJSON(t)
 	if len(app.Addons) != 1 || app.Formation["web"].Quantity != 1 || len(app.Formation) != 1 {
 		t.Errorf("add-ons %q, formation %v", app.Addons, app.Formation)
@@ -168,6 +172,7 @@ func TestHerokuButtonBringsARedis(t *testing.T) {
 }
 
 func TestPlatformFilesSetOnlyVariablesThatAreRead(t *testing.T) {
+	t.Parallel()
 	known := readFile(t, ".env.example")
 	for name, value := range readAppJSON(t).Env {
 		if !strings.Contains(known, "\n"+name+"=") || value.Generator != "secret" || value.Description == "" {
@@ -182,6 +187,7 @@ func TestPlatformFilesSetOnlyVariablesThatAreRead(t *testing.T) {
 }
 
 func TestSecretsAndBinariesAreNotPushed(t *testing.T) {
+	t.Parallel()
 	// `cf push` does not look into .gitignore, and `git push` not into .cfignore.
 	for _, name := range []string{".env", "bin/", ".redis/"} {
 		only(t, ".cfignore", "^("+regexp.QuoteMeta(name)+")$")

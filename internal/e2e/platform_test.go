@@ -1,18 +1,13 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
-	"math"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"visit-counter/internal/app"
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
@@ -30,223 +24,138 @@ const (
 	redisPassword = "+/=!&#%:@-p4ssw0rd" // brokers make such ones, and do not always escape them
 	appName       = "my-own-counter"     // under which the app was pushed
 	startTime     = time.Second
-	mostResident  = 40 << 20 // bytes: 64M leaves room
+	maxResident   = 40 << 20 // bytes: 64M leaves room
 )
 
-// cloud is a platform: how it builds the program, and what it tells an instance.
-type cloud struct {
-	flags        []string                                           // of `go install`
-	certificate  func(testing.TB) *redisserver.TLS                  // of its Redis
-	instanceName func(index int) string                             // on the page
-	environment  func(index int) []string                           // of an instance, without port and Redis
-	binding      func(*redisserver.Server, *redisserver.TLS) string // the variable that says where Redis is
-	source       string                                             // that variable, as the log and the page name it
-	unbound      string                                             // the same for an app without a Redis
-	commands     []string                                           // with which such an app gets one
-	requestID    string                                             // the router's header
-	passesProto  bool                                               // the router passes on a client's X-Forwarded-Proto
-	choosable    bool                                               // the router lets a client choose an instance
-	unverified   int                                                // how often the log warns of the certificate
-
-	bin string // where the built program lies
+// platform is what a platform tells an instance, and what the app says there.
+type platform struct {
+	name         string
+	router       routerOptions
+	environment  func(index int) []string // of an instance, without port and Redis
+	instanceName func(index int) string   // on the page
+	redis        func(testing.TB) string  // starts a Redis like the platform's: the variable that says where it is
+	source       string                   // that variable, as the log and the page name it
+	unverified   int                      // how often the log warns of that Redis' certificate
+	unbound      string                   // the variable of an app without a Redis
+	commands     []string                 // with which such an app gets one
 }
 
-func heroku() *cloud {
-	return &cloud{
-		flags:        []string{"-tags", "heroku"},
-		certificate:  redistest.SelfSigned,
-		instanceName: func(index int) string { return "web." + strconv.Itoa(index+1) },
-		environment: func(index int) []string {
-			return []string{"DYNO=web." + strconv.Itoa(index+1), "HEROKU_APP_NAME=" + appName}
-		},
-		binding:    func(s *redisserver.Server, _ *redisserver.TLS) string { return "REDIS_URL=" + s.URL() },
-		source:     "REDIS_URL",
-		unbound:    "HOME=/app",
-		commands:   []string{"heroku addons:create heroku-redis:mini --app " + appName},
-		requestID:  "X-Request-Id",
-		unverified: 1,
-	}
+var heroku = platform{
+	name:   "Heroku",
+	router: routerOptions{newConnections: true, requestID: "X-Request-Id"},
+	environment: func(index int) []string {
+		return []string{"DYNO=web." + strconv.Itoa(index+1), "HEROKU_APP_NAME=" + appName}
+	},
+	instanceName: func(index int) string { return "web." + strconv.Itoa(index+1) },
+	redis: func(t testing.TB) string {
+		keepSecret(t, "the password of Redis", redisPassword)
+		return "REDIS_URL=" + redistest.StartWith(t, redisserver.Options{TLS: redistest.SelfSigned(t), Password: redisPassword}).URL()
+	},
+	source:     "REDIS_URL",
+	unverified: 1,
+	unbound:    "HOME=/app",
+	commands:   []string{"heroku addons:create heroku-redis:mini --app " + appName},
 }
 
-func cloudFoundry() *cloud {
-	return &cloud{
-		flags:        []string{"-tags", "cloudfoundry", "-buildmode", "pie"},
-		certificate:  func(t testing.TB) *redisserver.TLS { return redistest.NewCA(t).Issue(t) },
-		instanceName: strconv.Itoa,
-		environment: func(index int) []string {
-			return []string{
-				`VCAP_APPLICATION={"application_name":"` + appName + `","name":"` + appName + `","application_uris":["` + site + `"],` +
-					`"limits":{"disk":1024,"fds":16384,"mem":64},"organization_name":"o","space_name":"s"}`,
-				"CF_INSTANCE_INDEX=" + strconv.Itoa(index), "CF_INSTANCE_GUID=" + fmt.Sprintf("%08d-0000-4000-8000-000000000000", index),
-				"CF_INSTANCE_IP=10.0.16.4", "MEMORY_LIMIT=64m", "VCAP_APP_HOST=0.0.0.0", "USER=vcap",
-			}
-		},
-		binding:     vcapServices,
-		source:      "VCAP_SERVICES (my-redis)",
-		unbound:     "VCAP_SERVICES={}",
-		commands:    []string{"cf create-service SERVICE PLAN my-redis", "cf bind-service " + appName + " my-redis", "cf restage " + appName},
-		requestID:   "X-Vcap-Request-Id",
-		passesProto: true,
-		choosable:   true,
-	}
+var cloudFoundry = platform{
+	name:   "Cloud Foundry",
+	router: routerOptions{newConnections: true, requestID: "X-Vcap-Request-Id", passesProto: true, sticky: true},
+	environment: func(index int) []string {
+		return []string{
+			`VCAP_APPLICATION={"application_name":"` + appName + `","name":"` + appName + `","application_uris":["example.com"],` +
+				`"limits":{"disk":1024,"fds":16384,"mem":64},"organization_name":"o","space_name":"s"}`,
+			"CF_INSTANCE_INDEX=" + strconv.Itoa(index), "CF_INSTANCE_GUID=" + fmt.Sprintf("%08d-0000-4000-8000-000000000000", index),
+			"CF_INSTANCE_IP=10.0.16.4", "MEMORY_LIMIT=64m", "VCAP_APP_HOST=0.0.0.0", "USER=vcap",
+		}
+	},
+	instanceName: strconv.Itoa,
+	redis: func(t testing.TB) string {
+		keepSecret(t, "the password of Redis", redisPassword)
+		ca := redistest.NewCA(t)
+		server := redistest.StartWith(t, redisserver.Options{TLS: ca.Issue(t), Password: redisPassword})
+		host, port, _ := strings.Cut(server.Addr(), ":")
+		text, err := json.Marshal(map[string]any{"a-redis-broker": []any{map[string]any{
+			"name": "my-redis", "label": "a-redis-broker", "plan": "small", "tags": []string{"redis"},
+			"credentials": map[string]any{"host": host, "port": 6379, "tls_port": port, "password": redisPassword, "ca_cert": ca.PEM},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "VCAP_SERVICES=" + string(text)
+	},
+	source:   "VCAP_SERVICES (my-redis)",
+	unbound:  "VCAP_SERVICES={}",
+	commands: []string{"cf create-service SERVICE PLAN my-redis", "cf bind-service " + appName + " my-redis", "cf restage " + appName},
 }
 
-// vcapServices is what Cloud Foundry tells of a Redis that a broker has made.
-func vcapServices(s *redisserver.Server, files *redisserver.TLS) string {
-	ca, err := os.ReadFile(files.CAFile)
-	if err != nil {
-		return err.Error()
-	}
-	host, port, _ := strings.Cut(s.Addr(), ":")
-	text, err := json.Marshal(map[string]any{"a-redis-broker": []any{map[string]any{
-		"name": "my-redis", "label": "a-redis-broker", "plan": "small", "tags": []string{"redis"},
-		"credentials": map[string]any{"host": host, "port": 6379, "tls_port": port, "password": redisPassword, "ca_cert": string(ca)},
-	}}})
-	if err != nil {
-		return err.Error()
-	}
-	return "VCAP_SERVICES=" + string(text)
-}
-
-// build builds the program as the platform's buildpack does, and proves that it makes one program and no more.
-func (c *cloud) build(t testing.TB) {
-	t.Helper()
-	c.bin = t.TempDir()
-	cmd := exec.Command("go", slices.Concat([]string{"install"}, c.flags, []string{"."})...)
-	cmd.Dir = tree
-	cmd.Env = append(os.Environ(), "GOBIN="+c.bin, "GOFLAGS=-buildvcs=false") // no repository is there
-	if output, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", cmd, err, output)
-	}
-	files, err := os.ReadDir(c.bin)
-	if err != nil || len(files) != 1 || files[0].Name() != startCommand(t) {
-		t.Fatalf("%s made %v, which the Procfile does not start (%v)", cmd, files, err)
+// onEach runs a test on each platform.
+func onEach(t *testing.T, test func(*testing.T, platform)) {
+	t.Parallel()
+	for _, p := range []platform{heroku, cloudFoundry} {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, p)
+		})
 	}
 }
 
-// start starts an instance with the Procfile's command, as the platform does: in a shell that has bin on its PATH, and
-// that the process takes the place of. In its folder lies a .env, which it must not read.
-func (c *cloud) start(t testing.TB, index int, env ...string) *instance {
-	t.Helper()
-	port := freePort(t)
-	cmd := exec.Command("bash", "-c", startCommand(t))
-	cmd.Dir = t.TempDir()
-	dotenv := "COOKIE_NAME=dotenv\nSESSION_STORE=memory\nLOG_FORMAT=text\nINSTANCE=dotenv\n"
-	if index%2 == 1 {
-		dotenv += "this line is broken '\n"
-	}
-	if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(dotenv), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Env = slices.Concat(c.environment(index), []string{"PORT=" + port, "PATH=" + os.Getenv("PATH") + ":" + c.bin}, env)
-	i := launchCommand(t, cmd)
-	i.url = "http://127.0.0.1:" + port
-	i.awaitHealth(t)
-	return i
-}
-
-func (c *cloud) startAll(t testing.TB, n int, env ...string) []*instance {
+// start starts n instances.
+func (p platform) start(t testing.TB, n int, env ...string) []*instance {
 	t.Helper()
 	instances := make([]*instance, n)
 	for index := range instances {
-		instances[index] = c.start(t, index, env...)
+		instances[index] = start(t, slices.Concat(p.environment(index), env)...)
 	}
 	return instances
 }
 
-// redis starts a Redis like the platform's, and returns the variable that says where it is.
-func (c *cloud) redis(t testing.TB) (server *redisserver.Server, variable string) {
-	t.Helper()
-	everything.secret("the password of Redis", redisPassword)
-	files := c.certificate(t)
-	server = redistest.StartWith(t, redisserver.Options{TLS: files, Password: redisPassword})
-	return server, c.binding(server, files)
-}
-
-// stop sends an instance SIGTERM, as the platform does.
-func (c *cloud) stop(t testing.TB, i *instance) {
-	t.Helper()
-	if status, took := i.end(t, syscall.SIGTERM); status != 0 || took > mostDrain {
-		t.Errorf("SIGTERM ended the instance with status %d after %v, want 0 within %v", status, took, mostDrain)
-	}
-}
-
-func TestHerokuRunsWhatIsPushed(t *testing.T) { runsWhatIsPushed(t, heroku()) }
-
-func TestCloudFoundryRunsWhatIsPushed(t *testing.T) {
-	c := cloudFoundry()
-	runsWhatIsPushed(t, c)
-	t.Run("a visitor can choose an instance, or stay with one", func(t *testing.T) { visitorChoosesInstance(t, c) })
-}
-
-// runsWhatIsPushed builds once, and proves on that one build what the README promises of the platform.
-func runsWhatIsPushed(t *testing.T, c *cloud) {
-	c.build(t)
-	for _, n := range []int{2, 4} {
-		t.Run(fmt.Sprintf("visits go round %d instances", n), func(t *testing.T) { visitsGoRound(t, c, n) })
-	}
-	for _, promise := range []struct {
-		name  string
-		prove func(*testing.T, *cloud)
-	}{
-		{"restarts and crashes do not interrupt the count", restartsDoNotInterrupt},
-		{"a rolling restart under load loses no visit", rollingRestartLosesNothing},
-		{"a request in flight at SIGTERM is answered", requestInFlightIsAnswered},
-		{"http goes to https, health checks stay", httpGoesToHTTPS},
-		{"without a Redis the app says how to get one", withoutRedisSaysHow},
-		{"an instance fits into 64M and keeps 4 connections", fitsIntoMemory},
-		{"an instance listens within a second", listensWithinASecond},
-	} {
-		t.Run(promise.name, func(t *testing.T) { promise.prove(t, c) })
-	}
-}
-
-func visitsGoRound(t *testing.T, c *cloud, n int) {
-	server, bound := c.redis(t)
-	instances := c.startAll(t, n, bound)
-	r := newCloudRouter(t, c, instances...)
-	visitor := r.newBrowser(t)
-	for want := 1; want <= 10; want++ {
-		v, answer, ok := visitor.tryVisit(t, "https://"+site)
-		index := (want - 1) % n
-		if !ok || v.Visits != want || v.Instance != c.instanceName(index) || v.Store != "redis" || len(v.Processes) != min(want, n) {
-			t.Fatalf("visit %d: status %d, %s", want, answer.status, answer.body)
+func TestVisitsGoRoundTheInstancesOfAPlatform(t *testing.T) {
+	onEach(t, func(t *testing.T, p platform) {
+		const n = 4
+		instances := p.start(t, n, p.redis(t))
+		r := newRouter(t, p.router, instances...)
+		v := r.newVisitor(t)
+		for want := 1; want <= 10; want++ {
+			answer, err := v.Visit(t.Context())
+			page, index := answer.Page, (want-1)%n
+			if err != nil || page.Visits != want || page.Instance != p.instanceName(index) || page.Store != "redis" || len(page.Processes) != min(want, n) {
+				t.Fatalf("visit %d: %v, status %d, %s", want, err, answer.Status, answer.Body)
+			}
+			cookie := answer.Header.Get("Set-Cookie")
+			if !strings.HasPrefix(cookie, "__Host-session=") || !strings.Contains(cookie, "; Secure") {
+				t.Errorf("the cookie is not as on HTTPS: %.15s", cookie)
+			}
+			if answer.Header.Get("Strict-Transport-Security") == "" {
+				t.Error("the answer has no Strict-Transport-Security")
+			}
+			p.inspectLog(t, instances[index], r.lastID.Load().(string))
 		}
-		cookie := answer.header.Get("Set-Cookie")
-		if !strings.HasPrefix(cookie, "__Host-session=") || !strings.Contains(cookie, "; Secure") {
-			t.Errorf("the cookie is not as on HTTPS, or its name is from .env: %.15s", cookie)
+		page := request(t, v, http.MethodGet, "/", "Accept", "text/html").Body
+		for _, want := range []string{"Served by " + p.instanceName(10%n), p.source} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page does not say %q", want)
+			}
 		}
-		if answer.header.Get("Strict-Transport-Security") == "" {
-			t.Error("the answer has no Strict-Transport-Security")
+		if said := strings.Contains(page, "nobody has checked the certificate"); said != (p.unverified > 0) {
+			t.Errorf("the page says that the certificate was not checked: %t", said)
 		}
-		c.inspectLog(t, instances[index], r.lastID.Load().(string))
-	}
-	page := visitor.do(t, http.MethodGet, "https://"+site+"/").body
-	for _, want := range []string{"Served by " + c.instanceName(10%n), c.source, strings.Split(server.Addr(), ":")[1]} {
-		if !strings.Contains(page, want) {
-			t.Errorf("the page does not say %q", want)
-		}
-	}
-	if said := strings.Contains(page, "nobody has checked the certificate"); said != (c.unverified > 0) {
-		t.Errorf("the page says that the certificate was not checked: %t", said)
-	}
+	})
 }
 
 // inspectLog looks through all that an instance has logged, up to the request with this id.
-func (c *cloud) inspectLog(t *testing.T, i *instance, id string) {
+func (p platform) inspectLog(t *testing.T, i *instance, id string) {
 	t.Helper()
-	var line struct {
-		Level     string `json:"level"`
-		RequestID string `json:"request_id"`
-		Redis     string `json:"redis"`
-		Warning   string `json:"warning"`
-	}
 	var warnings int
 	var sources []string
-	found := func() bool {
+	redistest.Wait(t, "the log line with the router's id", func() bool { // it is written after the answer
 		warnings, sources = 0, nil
 		for text := range strings.Lines(i.output.String()) {
-			line.RequestID, line.Redis, line.Warning = "", "", ""
+			var line struct {
+				Level     string `json:"level"`
+				RequestID string `json:"request_id"`
+				Redis     string `json:"redis"`
+				Warning   string `json:"warning"`
+			}
 			if err := json.Unmarshal([]byte(text), &line); err != nil {
 				t.Fatalf("a line of the log is not JSON: %s", text)
 			}
@@ -261,286 +170,190 @@ func (c *cloud) inspectLog(t *testing.T, i *instance, id string) {
 			}
 		}
 		return false
-	}
-	redistest.Wait(t, "the log line with the router's id", found) // it is written after the answer
-	if warnings != c.unverified || !slices.Equal(sources, []string{c.source}) {
-		t.Errorf("the log warns %d times of the certificate, want %d, and names %q as the source, want %s", warnings, c.unverified, sources, c.source)
+	})
+	if warnings != p.unverified || !slices.Equal(sources, []string{p.source}) {
+		t.Errorf("the log warns %d times of the certificate, want %d, and names %q as the source, want %s", warnings, p.unverified, sources, p.source)
 	}
 }
 
-func restartsDoNotInterrupt(t *testing.T, c *cloud) {
-	_, bound := c.redis(t)
-	instances := c.startAll(t, 2, bound)
-	r := newCloudRouter(t, c, instances...)
-	visitor := r.newBrowser(t)
-	visits := 0
-	visitTwice := func() {
-		t.Helper()
-		for range 2 {
-			visits++
-			if got := visitor.visit(t, "https://"+site).Visits; got != visits {
-				t.Fatalf("visit %d says %d", visits, got)
+func TestHTTPGoesToHTTPSBehindAPlatformsRouter(t *testing.T) {
+	onEach(t, func(t *testing.T, p platform) {
+		i := p.start(t, 1, p.redis(t))[0]
+		r := newRouter(t, p.router, i)
+		v := r.newVisitor(t)
+		plain := strings.Replace(site, "https", "http", 1)
+		answer := request(t, v.At(plain), http.MethodGet, "/?a=b")
+		if got := answer.Header.Get("Location"); answer.Status != http.StatusPermanentRedirect || got != site+"/?a=b" {
+			t.Errorf("over http: status %d, Location %q", answer.Status, got)
+		}
+		if answer.Header.Get("Set-Cookie") != "" {
+			t.Error("a cookie came over http")
+		}
+		if got := visit(t, v).Visits; got != 1 {
+			t.Errorf("after the redirect the count is %d: the redirect counted", got)
+		}
+		if got := visit(t, v).Visits; got != 2 {
+			t.Errorf("the visit after that is number %d: the cookie was not sent back over https", got)
+		}
+		// Where the router believes a client that says http is https, the cookie is Secure all the same.
+		answer = request(t, r.newVisitor(t).At(plain), http.MethodGet, "/", "X-Forwarded-Proto", "https")
+		believed := answer.Status == http.StatusOK && strings.Contains(answer.Header.Get("Set-Cookie"), "; Secure")
+		if believed != p.router.passesProto || !believed && answer.Status != http.StatusPermanentRedirect {
+			t.Errorf("with a forged X-Forwarded-Proto: status %d", answer.Status)
+		}
+		// The platform asks the instance itself, without the router's headers.
+		for _, path := range []string{"/healthz", "/readyz", "/"} {
+			if got := i.get(t, path); got.Status != http.StatusOK {
+				t.Errorf("GET %s without a router: %d", path, got.Status)
 			}
 		}
-	}
-	visitTwice()
-	for _, end := range []struct {
-		name string
-		f    func(*instance)
-	}{
-		{"SIGTERM", func(i *instance) { c.stop(t, i) }},
-		{"SIGKILL", func(i *instance) { i.end(t, syscall.SIGKILL) }},
-	} {
-		end.f(instances[0]) // one is away, the other goes on
-		visitTwice()
-		end.f(instances[1]) // all are away
-		if answer := visitor.do(t, http.MethodGet, "https://"+site+"/"); answer.status != http.StatusBadGateway {
-			t.Errorf("with no instance left: status %d", answer.status)
-		}
-		for index := range instances {
-			instances[index] = c.start(t, index, bound)
-			r.replace(index, instances[index])
-		}
-		visitTwice()
-	}
-	// Rows: 2 processes at first, and 2 after each of the ends.
-	if v := visitor.visit(t, "https://"+site); v.Visits != visits+1 || len(v.Processes) != 6 {
-		t.Errorf("visit %d says %d, from %d processes, want 6", visits+1, v.Visits, len(v.Processes))
-	}
-}
-
-func rollingRestartLosesNothing(t *testing.T, c *cloud) {
-	_, bound := c.redis(t)
-	instances := c.startAll(t, 2, bound)
-	r := newCloudRouter(t, c, instances...)
-	y := newTally(t, "https://"+site)
-	y.visitor = r.newBrowser(t)
-	y.visit()
-	y.during(func() {
-		for index, old := range instances {
-			y.acknowledged(20)
-			r.replace(index, c.start(t, index, bound))
-			y.acknowledged(20)
-			c.stop(t, old)
-		}
-		y.acknowledged(20)
 	})
-	y.prove("a rolling restart on a platform", 0)
-	y.lostNone()
 }
 
-func requestInFlightIsAnswered(t *testing.T, c *cloud) {
-	server, bound := c.redis(t)
-	i := c.start(t, 0, bound, "REDIS_TIMEOUT=7s")
-	r := newCloudRouter(t, c, i)
-	visitor := r.newBrowser(t)
-	visitor.visit(t, "https://"+site)
-	rdb := redistest.Client(t, server)
-	if err := rdb.Do(t.Context(), "CLIENT", "PAUSE", "15000", "WRITE").Err(); err != nil {
-		t.Fatal(err)
-	}
-	answered := make(chan int, 1)
-	go func() {
-		v, _, _ := visitor.tryVisit(t, "https://"+site)
-		answered <- v.Visits
-	}()
-	redistest.Wait(t, "the visit to reach Redis", func() bool {
-		for line := range strings.Lines(rdb.ClientList(t.Context()).Val()) {
-			if strings.Contains(line, "cmd=evalsha") && strings.Contains(line, "flags=b") {
-				return true
-			}
-		}
-		return false
-	})
-	began := time.Now()
-	i.signal(t, syscall.SIGTERM)
-	i.awaitLine(t, "stopping")
-	if err := rdb.ClientUnpause(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if got := <-answered; got != 2 {
-		t.Errorf("the visit in flight says %d, want 2", got)
-	}
-	if status := i.await(t); status != 0 || time.Since(began) > mostDrain {
-		t.Errorf("SIGTERM ended the instance with status %d after %v", status, time.Since(began))
-	}
-}
-
-func httpGoesToHTTPS(t *testing.T, c *cloud) {
-	_, bound := c.redis(t)
-	i := c.start(t, 0, bound)
-	r := newCloudRouter(t, c, i)
-	visitor := r.newBrowser(t)
-	answer := visitor.do(t, http.MethodGet, "http://"+site+"/?a=b")
-	if got := answer.header.Get("Location"); answer.status != http.StatusPermanentRedirect || got != "https://"+site+"/?a=b" {
-		t.Errorf("over http: status %d, Location %q", answer.status, got)
-	}
-	if answer.header.Get("Set-Cookie") != "" {
-		t.Error("a cookie came over http")
-	}
-	if got := visitor.visit(t, "https://"+site).Visits; got != 1 {
-		t.Errorf("after the redirect the count is %d: the redirect counted, or the cookie is not Secure", got)
-	}
-	// Where the router believes a client that says http is https, the cookie is Secure all the same.
-	liar := r.newBrowser(t)
-	liar.header.Set("X-Forwarded-Proto", "https")
-	answer = liar.do(t, http.MethodGet, "http://"+site+"/")
-	believed := answer.status == http.StatusOK && strings.Contains(answer.header.Get("Set-Cookie"), "; Secure")
-	if believed != c.passesProto || !believed && answer.status != http.StatusPermanentRedirect {
-		t.Errorf("with a forged X-Forwarded-Proto: status %d", answer.status)
-	}
-	// The platform asks the instance itself, without the router's headers.
-	for _, path := range []string{"/healthz", "/readyz", "/"} {
-		if got := newBrowser(t).do(t, http.MethodGet, i.url+path); got.status != http.StatusOK {
-			t.Errorf("GET %s without a router: %d", path, got.status)
-		}
-	}
-}
-
-// visitorChoosesInstance is what the README shows with curl, and with COOKIE_NAME=JSESSIONID.
-func visitorChoosesInstance(t *testing.T, c *cloud) {
-	_, bound := c.redis(t)
-	instances := c.startAll(t, 3, bound, "COOKIE_NAME="+stickyCookie)
-	r := newCloudRouter(t, c, instances...)
-	visitor := r.newBrowser(t)
-	first := visitor.visit(t, "https://"+site).Instance
+// TestAVisitorCanChooseAnInstanceOnCloudFoundry is what the documents show with curl, and with COOKIE_NAME=JSESSIONID.
+func TestAVisitorCanChooseAnInstanceOnCloudFoundry(t *testing.T) {
+	t.Parallel()
+	p := cloudFoundry
+	instances := p.start(t, 3, p.redis(t), "COOKIE_NAME="+stickyCookie)
+	v := newRouter(t, p.router, instances...).newVisitor(t)
+	first := visit(t, v).Instance
 	for want := 2; want <= 5; want++ {
-		if v := visitor.visit(t, "https://"+site); v.Visits != want || v.Instance != first {
-			t.Errorf("visit %d says %d and comes from instance %s, want %s: it does not stick", want, v.Visits, v.Instance, first)
+		if page := visit(t, v); page.Visits != want || page.Instance != first {
+			t.Errorf("visit %d says %d and comes from instance %s, want %s: it does not stick", want, page.Visits, page.Instance, first)
 		}
 	}
-	visitor.header.Set("X-Cf-App-Instance", "0a1b2c3d-0000-4000-8000-000000000000:2")
-	if v := visitor.visit(t, "https://"+site); v.Visits != 6 || v.Instance != "2" {
-		t.Errorf("visit 6 says %d and comes from instance %s, want 2", v.Visits, v.Instance)
+	if page := visit(t, v, "X-Cf-App-Instance", "0a1b2c3d-0000-4000-8000-000000000000:2"); page.Visits != 6 || page.Instance != "2" {
+		t.Errorf("visit 6 says %d and comes from instance %s, want 2", page.Visits, page.Instance)
 	}
-	visitor.header.Del("X-Cf-App-Instance")
 	instances[2].end(t, syscall.SIGKILL)
-	if v := visitor.visit(t, "https://"+site); v.Visits != 7 || v.Instance == "2" {
-		t.Errorf("its instance gone, visit 7 says %d and comes from instance %s", v.Visits, v.Instance)
+	if page := visit(t, v); page.Visits != 7 || page.Instance == "2" {
+		t.Errorf("its instance gone, visit 7 says %d and comes from instance %s", page.Visits, page.Instance)
 	}
 }
 
-func withoutRedisSaysHow(t *testing.T, c *cloud) {
-	i := c.start(t, 0, c.unbound)
-	r := newCloudRouter(t, c, i)
-	visitor := r.newBrowser(t)
-	page := visitor.do(t, http.MethodGet, "https://"+site+"/")
-	if page.status != http.StatusServiceUnavailable || !strings.Contains(page.body, "No Redis is bound") {
-		t.Errorf("status %d:\n%s", page.status, page.body)
-	}
-	_, answer, _ := visitor.tryVisit(t, "https://"+site)
-	var told struct{ Error, Hint string }
-	if err := json.Unmarshal([]byte(answer.body), &told); err != nil {
-		t.Fatal(err)
-	}
-	if commands := strings.Split(told.Hint, "\n")[1:]; answer.status != http.StatusServiceUnavailable || !slices.Equal(commands, c.commands) {
-		t.Errorf("status %d, the commands are %q, want %q", answer.status, commands, c.commands)
-	}
-	if answer.header.Get("Set-Cookie") != "" || answer.header.Get("Retry-After") == "" {
-		t.Errorf("headers of an app without a Redis: %v", answer.header)
-	}
-	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
-		if got := newBrowser(t).do(t, http.MethodGet, i.url+path).status; got != want {
-			t.Errorf("GET %s: %d, want %d", path, got, want)
+func TestWithoutARedisTheAppSaysHowToGetOne(t *testing.T) {
+	onEach(t, func(t *testing.T, p platform) {
+		i := p.start(t, 1, p.unbound)[0]
+		r := newRouter(t, p.router, i)
+		page := request(t, r.newVisitor(t), http.MethodGet, "/", "Accept", "text/html")
+		if page.Status != http.StatusServiceUnavailable || !strings.Contains(page.Body, "No Redis is bound") {
+			t.Errorf("status %d:\n%s", page.Status, page.Body)
 		}
-	}
-	for _, part := range []string{`"level":"ERROR","msg":"no Redis is configured`, c.commands[0], `"store":"none"`, `"err":"no Redis is configured"`} {
-		if !strings.Contains(i.output.String(), part) {
-			t.Errorf("the log does not say %s:\n%s", part, i.output.String())
+		answer := request(t, r.newVisitor(t), http.MethodGet, "/")
+		wantRefusal(t, answer)
+		var told struct{ Error, Hint string }
+		if err := json.Unmarshal([]byte(answer.Body), &told); err != nil {
+			t.Fatal(err)
 		}
-	}
-	c.stop(t, i)
-	_, bound := c.redis(t)
-	r.replace(0, c.start(t, 0, bound))
-	if got := visitor.visit(t, "https://"+site).Visits; got != 1 {
-		t.Errorf("bound and restarted, the first visit is number %d", got)
-	}
-}
-
-// fitsIntoMemory visits an instance as hard as it can be visited, with browsers that want the page.
-func fitsIntoMemory(t *testing.T, c *cloud) {
-	const visits, connections = 10_000, 64
-	server, bound := c.redis(t)
-	i := c.start(t, 0, bound, "REDIS_POOL_SIZE=4", "LOG_LEVEL=error")
-	var load sync.WaitGroup
-	for range connections {
-		visitor := newBrowser(t)
-		visitor.header.Set("X-Forwarded-Proto", "https")
-		load.Go(func() {
-			for range visits / connections {
-				if answer, err := visitor.try(http.MethodGet, i.url+"/"); err != nil || answer.status != http.StatusOK {
-					t.Errorf("under load: status %d, %v", answer.status, err)
-					return
-				}
+		if commands := strings.Split(told.Hint, "\n")[1:]; !slices.Equal(commands, p.commands) {
+			t.Errorf("the commands are %q, want %q", commands, p.commands)
+		}
+		for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
+			if got := i.get(t, path).Status; got != want {
+				t.Errorf("GET %s: %d, want %d", path, got, want)
 			}
-		})
-	}
-	load.Wait()
-	if got := i.mostMemory(t); got > mostResident {
-		t.Errorf("%.1f MB are resident, want at most %d", float64(got)/(1<<20), mostResident>>20)
-	} else {
-		t.Logf("%.1f MB were resident at most", float64(got)/(1<<20))
-	}
-	clients := redistest.Client(t, server).ClientList(t.Context()).Val()
-	if got := strings.Count(clients, "\n") - 1; got < 1 || got > 4 { // one is ours
-		t.Errorf("%d connections to Redis are open, want 1 to 4", got)
-	}
+		}
+		for _, part := range []string{`"level":"ERROR","msg":"no Redis is configured`, p.commands[0], `"store":"none"`, `"err":"no Redis is configured"`} {
+			if !strings.Contains(i.output.String(), part) {
+				t.Errorf("the log does not say %s:\n%s", part, i.output.String())
+			}
+		}
+	})
 }
 
-// mostMemory returns how many bytes of memory the instance has had in use at most; where the system does not tell, what
-// it has now.
-func (i *instance) mostMemory(t *testing.T) int {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		return i.memory(t)
-	}
-	kilobytes, err := strconv.Atoi(only(t, fmt.Sprintf("/proc/%d/status", i.cmd.Process.Pid), `^VmHWM:\s+(\d+) kB$`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kilobytes << 10
-}
-
-// listensWithinASecond looks at the fastest of a few starts: a busy machine slows down any of them.
-func listensWithinASecond(t *testing.T, c *cloud) {
-	_, bound := c.redis(t)
-	fastest := time.Duration(math.MaxInt64)
+// TestAnInstanceListensWithinASecond looks at the fastest of a few starts: a busy machine slows down any of them. It runs
+// alone.
+func TestAnInstanceListensWithinASecond(t *testing.T) {
+	fastest := time.Hour
 	for range 3 {
 		began := time.Now()
-		i := c.start(t, 0, bound)
+		cloudFoundry.start(t, 1, "REDIS_URL=redis://127.0.0.1:1")
 		fastest = min(fastest, time.Since(began))
-		c.stop(t, i)
 	}
 	if fastest > startTime {
 		t.Errorf("the instance listens after %v, want at most %v", fastest, startTime)
 	}
 }
 
-func TestGoKnowsTheContainersMemory(t *testing.T) {
-	before := debug.SetMemoryLimit(-1)
-	t.Cleanup(func() { debug.SetMemoryLimit(before) })
-	for _, test := range []struct {
-		name string
-		env  map[string]string
-		want int64
+// TestTheBinaryThatThePlatformsBuild builds the program with the buildpacks' commands, and runs it as the platforms do.
+// (Cloud Foundry's also asks Go's linker for a binary that may lie anywhere in memory, which has no code of ours in it.)
+func TestTheBinaryThatThePlatformsBuild(t *testing.T) {
+	t.Parallel()
+	for _, build := range []struct {
+		tag string
+		platform
+		prove func(*testing.T, *instance)
 	}{
-		{"Cloud Foundry", map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64m"}, 64 << 20 / 4 * 3},
-		{"Heroku, if it tells", map[string]string{"DYNO": "web.1", "MEMORY_LIMIT": "512M"}, 512 << 20 / 4 * 3},
-		{"planned by somebody", map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64m", "GOMEMLIMIT": "50MiB"}, before},
-		{"a developer's machine", map[string]string{"MEMORY_LIMIT": "64m", "SESSION_STORE": "memory"}, before},
+		{"heroku", heroku, fitsIntoMemory}, // which sets no limit of memory
+		{"cloudfoundry", cloudFoundry, func(*testing.T, *instance) {}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			debug.SetMemoryLimit(before)
-			env := maps.Clone(test.env)
-			env["PORT"] = freePort(t)
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel() // it stops as soon as it serves
-			if err := app.Serve(ctx, func(name string) string { return env[name] }, io.Discard); err != nil {
-				t.Fatal(err)
+		t.Run(build.name, func(t *testing.T) {
+			bin := t.TempDir()
+			install := exec.Command("go", "install", "-tags", build.tag, ".")
+			install.Dir = tree
+			install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-buildvcs=false") // no repository is there
+			if output, err := install.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", install, err, output)
 			}
-			if got := debug.SetMemoryLimit(-1); got != test.want {
-				t.Errorf("Go's limit is %d bytes, want %d", got, test.want)
+			files, err := os.ReadDir(bin)
+			if err != nil || len(files) != 1 || files[0].Name() != startCommand(t) {
+				t.Fatalf("%s made %v, which the Procfile does not start (%v)", install, files, err)
+			}
+			i := build.startBuilt(t, bin, build.redis(t))
+			if name := visit(t, newVisitor(t, i.url), "X-Forwarded-Proto", "https").Instance; name != build.instanceName(0) {
+				t.Errorf("the instance is called %s: it has read .env", name)
+			}
+			build.prove(t, i)
+			i.stop(t)
+		})
+	}
+}
+
+// startBuilt starts an instance by the Procfile, in a shell that has bin on its PATH and that the process takes the place
+// of. Beside it lies a .env, which it must not read.
+func (p platform) startBuilt(t testing.TB, bin, redis string) *instance {
+	t.Helper()
+	port := freePort(t)
+	env := append(p.environment(0), redis, "PORT="+port, "PATH="+os.Getenv("PATH")+":"+bin)
+	cmd := command(t, env, "bash", "-c", startCommand(t))
+	dotenv := "COOKIE_NAME=dotenv\nSESSION_STORE=memory\nLOG_FORMAT=text\nINSTANCE=dotenv\nthis line is broken '\n"
+	if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(dotenv), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i := launch(t, cmd)
+	i.url = "http://127.0.0.1:" + port
+	i.awaitHealth(t)
+	return i
+}
+
+// fitsIntoMemory visits an instance as hard as it can be visited, with browsers that want the page.
+func fitsIntoMemory(t *testing.T, i *instance) {
+	const visits, browsers = 10_000, 64
+	var load sync.WaitGroup
+	for range browsers {
+		v := newVisitor(t, i.url)
+		load.Go(func() {
+			for range visits / browsers {
+				answer, err := v.Request(t.Context(), http.MethodGet, "/", "Accept", "text/html", "X-Forwarded-Proto", "https")
+				if err != nil || answer.Status != http.StatusOK {
+					t.Errorf("under load: status %d, %v", answer.Status, err)
+					return
+				}
 			}
 		})
+	}
+	load.Wait()
+	resident := i.memory(t)
+	if runtime.GOOS == "linux" { // which also tells what it was at most
+		peak := only(t, fmt.Sprintf("/proc/%d/status", i.cmd.Process.Pid), `^VmHWM:\s+(\d+) kB$`)
+		kilobytes, err := strconv.Atoi(peak)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resident = kilobytes << 10
+	}
+	t.Logf("%.1f MB were resident", float64(resident)/(1<<20))
+	if resident > maxResident {
+		t.Errorf("want at most %d MB", maxResident>>20)
 	}
 }

@@ -1,121 +1,149 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
+
+	"visit-counter/internal/visitor"
 )
 
-// router passes requests on to instances in turn, as a platform's does: it passes over an instance that it cannot
-// connect to, and never sends a request twice.
+// site is where visitors find the app behind a platform's router: a name that the certificate of httptest is made for.
+const site = "https://example.com"
+
+// Cloud Foundry's router keeps a visitor who has the first cookie with the instance that the second one names.
+const (
+	stickyCookie = "JSESSIONID"
+	vcapID       = "__VCAP_ID__"
+)
+
+// router passes requests on to instances in turn: it passes over an instance that it cannot connect to, and never sends a
+// request twice. A request that no instance answers fails the test.
 type router struct {
+	http.Handler
+	routerOptions
+	url       string // without TLS
+	secured   *httptest.Server
 	transport *http.Transport
-
-	mu     sync.Mutex
-	places []*place
-	next   int
+	hosts     []string
+	next      atomic.Int64
+	lastID    atomic.Value // of the last request, as the platform's log would have it
 }
 
-// place is one that an instance of the app fills.
-type place struct {
-	host   string
-	active sync.WaitGroup // requests under way
+// routerOptions are what one platform's router does and another's does not.
+type routerOptions struct {
+	newConnections bool   // one for each request
+	requestID      string // header with the name of the request
+	passesProto    bool   // believes a client's X-Forwarded-Proto
+	sticky         bool   // lets a client choose an instance, or stay with one
 }
 
-// anyInstance is the index of the instance whose turn it is.
-const anyInstance = -1
-
-func newRouter(transport *http.Transport, instances ...*instance) *router {
-	r := &router{transport: transport}
+func newRouter(t testing.TB, options routerOptions, instances ...*instance) *router {
+	t.Helper()
+	r := &router{routerOptions: options, transport: http.DefaultTransport.(*http.Transport).Clone()}
+	r.requestID = cmp.Or(r.requestID, "X-Request-Id")
+	r.transport.MaxIdleConnsPerHost = 64
+	r.transport.DisableKeepAlives = options.newConnections
 	for _, i := range instances {
-		r.places = append(r.places, i.place())
+		r.hosts = append(r.hosts, strings.TrimPrefix(i.url, "http://"))
 	}
+	r.Handler = &httputil.ReverseProxy{Rewrite: r.rewrite, Transport: r, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("router: %v", err)
+		}
+		w.WriteHeader(http.StatusBadGateway)
+	}}
+	plain, secured := httptest.NewServer(r), httptest.NewTLSServer(r)
+	t.Cleanup(plain.Close)
+	t.Cleanup(secured.Close)
+	t.Cleanup(r.transport.CloseIdleConnections)
+	r.url, r.secured = plain.URL, secured
 	return r
 }
 
-func (i *instance) place() *place { return &place{host: strings.TrimPrefix(i.url, "http://")} }
-
-// RoundTrip sends a request to the instance whose turn it is, or the next one that listens.
-func (r *router) RoundTrip(request *http.Request) (*http.Response, error) {
-	_, answer, err := r.send(request, anyInstance)
-	return answer, err
+// rewrite adds what the platforms' routers add. All append to X-Forwarded-For.
+func (r *router) rewrite(request *httputil.ProxyRequest) {
+	out := request.Out.Header
+	out["X-Forwarded-For"] = request.In.Header["X-Forwarded-For"]
+	request.SetXForwarded()
+	out.Del("X-Forwarded-Host")
+	if sent := request.In.Header.Get("X-Forwarded-Proto"); sent != "" && r.passesProto {
+		out.Set("X-Forwarded-Proto", sent)
+	}
+	id := strings.ToLower(rand.Text())
+	out.Set(r.requestID, id)
+	r.lastID.Store(id)
+	request.Out.Host = request.In.Host
 }
 
-// send sends a request to the instance with this index, or the next one that listens. It returns the index of the one
-// that had it.
-func (r *router) send(request *http.Request, first int) (index int, answer *http.Response, err error) {
-	if first == anyInstance {
-		r.mu.Lock()
-		first = r.next
-		r.next++
-		r.mu.Unlock()
+// RoundTrip sends a request to the instance that it asks for, or else to the one whose turn it is, or else to the next one
+// that listens.
+func (r *router) RoundTrip(request *http.Request) (*http.Response, error) {
+	first, chosen := r.chosen(request)
+	if !chosen {
+		first = int(r.next.Add(1) - 1)
 	}
-	for attempt := range len(r.places) {
-		index = (first + attempt) % len(r.places)
-		answer, err = r.sendTo(index, request)
+	// An http.Transport repeats what it can by itself, unless the request has a body that it cannot read again. Nobody
+	// here sends one.
+	request.Body = struct{ io.ReadCloser }{http.NoBody}
+	var (
+		answer *http.Response
+		err    error
+	)
+	for attempt := range r.hosts {
+		index := (first + attempt) % len(r.hosts)
+		request.URL.Scheme, request.URL.Host = "http", r.hosts[index]
+		answer, err = r.transport.RoundTrip(request)
+		if err == nil && r.sticky && slices.ContainsFunc(answer.Cookies(), func(c *http.Cookie) bool { return c.Name == stickyCookie }) {
+			answer.Header.Add("Set-Cookie", fmt.Sprintf("%s=%d; Path=/; HttpOnly; Secure", vcapID, index))
+		}
 		var failed *net.OpError
 		if !errors.As(err, &failed) || failed.Op != "dial" {
 			break
 		}
 	}
-	return index, answer, err
+	return answer, err
 }
 
-func (r *router) sendTo(index int, request *http.Request) (*http.Response, error) {
-	r.mu.Lock()
-	p := r.places[index]
-	p.active.Add(1)
-	r.mu.Unlock()
-	defer p.active.Done()
-	request.URL.Scheme, request.URL.Host = "http", p.host
-	// An http.Transport repeats what it can by itself, unless the request has a body that it cannot read again. Nobody
-	// here sends one.
-	request.Body = struct{ io.ReadCloser }{http.NoBody}
-	return r.transport.RoundTrip(request)
-}
-
-// replace gives an instance's place to another one, and returns when no request is on its way to the old one.
-func (r *router) replace(index int, with *instance) {
-	r.mu.Lock()
-	before := r.places[index]
-	r.places[index] = with.place()
-	r.mu.Unlock()
-	before.active.Wait()
-}
-
-// inTurn is a router that keeps its connections. A request that no instance answers fails the test.
-func inTurn(t testing.TB, instances ...*instance) http.Handler {
-	t.Helper()
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64
-	t.Cleanup(transport.CloseIdleConnections)
-	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.Host = r.In.Host
-			r.Out.Header.Set("X-Request-Id", strings.ToLower(rand.Text()))
-		},
-		Transport: newRouter(transport, instances...),
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("router: %v", err)
-			}
-			w.WriteHeader(http.StatusBadGateway)
-		},
+// chosen returns the index of the instance to which Cloud Foundry's router has to send a request.
+func (r *router) chosen(request *http.Request) (index int, ok bool) {
+	_, text, _ := strings.Cut(request.Header.Get("X-Cf-App-Instance"), ":")
+	if _, err := request.Cookie(stickyCookie); err == nil && text == "" {
+		if id, err := request.Cookie(vcapID); err == nil {
+			text = id.Value
+		}
 	}
+	index, err := strconv.Atoi(text)
+	return index, err == nil && r.sticky
 }
 
-// listen serves until the test has ended, and returns the address.
-func listen(t testing.TB, handler http.Handler) string {
+// newVisitor returns a visitor for whom the router is at [site].
+func (r *router) newVisitor(t testing.TB) *visitor.Visitor {
 	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
+	roots := x509.NewCertPool()
+	roots.AddCert(r.secured.Certificate())
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		host := r.secured.Listener.Addr().String()
+		if strings.HasSuffix(address, ":80") {
+			host = strings.TrimPrefix(r.url, "http://")
+		}
+		return new(net.Dialer).DialContext(ctx, network, host)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return visitor.New(site, searched{transport, t})
 }

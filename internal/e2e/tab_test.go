@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -207,8 +208,8 @@ func call[P, R any](t testing.TB, b *tab, command cdp.Command[P, R], params P) R
 	return result
 }
 
-// sight is what a visitor reads on the page of a counted visit.
-type sight struct {
+// pageState is what a visitor reads on the page of a counted visit.
+type pageState struct {
 	Visits   int    `json:"visits"`
 	Title    string `json:"title"`
 	Said     string `json:"said"` // the count, who answered and the contrast
@@ -243,10 +244,10 @@ const readPage = `(() => {
 	};
 })()`
 
-// look reads the page, whose parts must agree with each other.
-func (b *tab) look(t testing.TB) sight {
+// read reads the page, whose parts must agree with each other.
+func (b *tab) read(t testing.TB) pageState {
 	t.Helper()
-	s := ask[sight](t, b, readPage)
+	s := ask[pageState](t, b, readPage)
 	sum, current, here, instance := 0, 0, 0, ""
 	names := make(map[string]bool)
 	for _, row := range s.Rows {
@@ -279,15 +280,8 @@ func (b *tab) look(t testing.TB) sight {
 			}
 		}
 	}
-	b.guard(t, s.HTML)
+	search(t, s.HTML, &http.Cookie{Value: b.cookie(t)})
 	return s
-}
-
-// guard makes the page part of what is searched for secrets in the end, and the session's id one of them.
-func (b *tab) guard(t testing.TB, html string) {
-	t.Helper()
-	_, _ = everything.Write([]byte(html + "\n"))
-	everything.cookie(b.cookie(t))
 }
 
 // cookie returns the visitor's session cookie, "" if there is none.
@@ -302,9 +296,9 @@ func (b *tab) cookie(t testing.TB) string {
 }
 
 // count reads the page and compares the count.
-func (b *tab) count(t testing.TB, want int) sight {
+func (b *tab) count(t testing.TB, want int) pageState {
 	t.Helper()
-	s := b.look(t)
+	s := b.read(t)
 	if s.Visits != want {
 		t.Fatalf("the page says %d visits, want %d", s.Visits, want)
 	}
@@ -319,8 +313,8 @@ func some(n int, noun string) string {
 	return fmt.Sprintf("%d %s", n, noun)
 }
 
-// says fails the test unless the element's text has all these parts.
-func (b *tab) says(t testing.TB, selector string, parts ...string) {
+// wantText fails the test unless the element's text has all these parts.
+func (b *tab) wantText(t testing.TB, selector string, parts ...string) {
 	t.Helper()
 	name, err := json.Marshal(selector)
 	if err != nil {

@@ -1,185 +1,154 @@
 package e2e
 
 import (
-	"fmt"
+	"context"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"visit-counter/internal/redistest"
+	"visit-counter/internal/visitor"
 )
 
 const (
-	// patience is how long an answer may take while Redis is away: REDIS_TIMEOUT, and what a busy machine adds.
-	patience = 1500 * time.Millisecond
-	// mostBack is how much longer than the fault the app may need until it counts again.
-	mostBack = 2 * time.Second
+	// maxWait is how long an answer may take while Redis is away: REDIS_TIMEOUT, and what a busy machine adds.
+	maxWait = 1500 * time.Millisecond
+	// maxBack is how much longer than the fault the app may need until it counts again.
+	maxBack = 2 * time.Second
 	// atOnce is how many requests wait together.
 	atOnce = 120
 )
 
-// tally counts the visits of one visitor through a fault: those sent, those answered with a number, and the longest
-// wait for any answer. An answer that is neither a count nor the promised refusal fails the test.
+// tally follows one visitor through a fault: what became of each visit, and whether /readyz says the same.
 type tally struct {
+	visitor.Tally
 	t       testing.TB
-	visitor *browser
-	url     string
-
-	mu          sync.Mutex
-	sent, acked int
-	numbers     map[int]bool
-	longest     time.Duration
-	slowest     string // of the answers, for the failure message
+	visitor *visitor.Visitor
+	counted sync.Once
+	id      string // of the session, after the first visit that was counted
 }
 
-func newTally(t testing.TB, url string) *tally {
+func newTally(t testing.TB, address string) *tally {
 	t.Helper()
-	return &tally{t: t, visitor: newBrowser(t), url: url, numbers: make(map[int]bool)}
+	return &tally{t: t, visitor: newVisitor(t, address)}
 }
 
 // visit visits once and reports whether that was acknowledged.
-func (y *tally) visit() bool {
-	y.t.Helper()
-	y.mu.Lock()
-	y.sent++
-	y.mu.Unlock()
-	v, answer, ok := y.visitor.tryVisit(y.t, y.url)
-	if !ok {
-		refused(y.t, answer)
+func (ta *tally) visit() bool {
+	answer, err := ta.visitor.Visit(ta.t.Context())
+	ta.Add(answer, err)
+	if err == nil {
+		ta.counted.Do(func() { ta.id = sessionID(ta.visitor) })
 	}
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if answer.took > y.longest {
-		y.longest, y.slowest = answer.took, answer.body
-	}
-	if ok {
-		y.acked++
-		if y.numbers[v.Visits] {
-			y.t.Errorf("two visits were number %d", v.Visits)
-		}
-		y.numbers[v.Visits] = true
-	}
-	return ok
+	return err == nil
 }
 
 // storm visits n times at once and returns how many were acknowledged.
-func (y *tally) storm(n int) int {
-	y.t.Helper()
-	y.mu.Lock()
-	before := y.acked
-	y.mu.Unlock()
-	var wg sync.WaitGroup
-	for range n {
-		wg.Go(func() { y.visit() })
+func (ta *tally) storm(n int) int {
+	ta.t.Helper()
+	before := ta.Sum().Acknowledged
+	ta.AtOnce(ta.t.Context(), ta.visitor, n)
+	acknowledged := ta.Sum().Acknowledged - before
+	if acknowledged == 0 {
+		ta.agree()
 	}
-	wg.Wait()
-	return y.acked - before
+	return acknowledged
 }
 
-// during visits without a pause, several times at once, for as long as f runs.
-func (y *tally) during(f func()) {
-	y.t.Helper()
-	var wg sync.WaitGroup
-	done := make(chan struct{})
-	for range 6 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-					y.visit()
-				}
-			}
-		})
-	}
-	defer wg.Wait() // also when f ends the test
-	defer close(done)
-	f()
-}
-
-// acknowledged waits until n more visits were acknowledged by somebody who visits meanwhile.
-func (y *tally) acknowledged(n int) {
-	y.t.Helper()
-	y.mu.Lock()
-	want := y.acked + n
-	y.mu.Unlock()
-	redistest.Wait(y.t, fmt.Sprintf("%d more visits", n), func() bool {
-		y.mu.Lock()
-		defer y.mu.Unlock()
-		return y.acked >= want
+// agree fails the test unless /readyz says what a visit says: that it is counted, or why it is not.
+func (ta *tally) agree() {
+	ta.t.Helper()
+	ctx := ta.t.Context()
+	redistest.Wait(ta.t, "two visits with the same outcome, before and after a look at /readyz", func() bool {
+		before := ta.visit()
+		ready, err := ta.visitor.Request(ctx, http.MethodGet, "/readyz")
+		answer, refused := ta.visitor.Visit(ctx)
+		ta.Add(answer, refused)
+		switch {
+		case before != (refused == nil):
+			return false // it has changed meanwhile
+		case err != nil || before != (ready.Status == http.StatusOK):
+			ta.t.Errorf("visits are counted: %t, but /readyz: %d %s (%v)", before, ready.Status, ready.Body, err)
+		case !before && ready.Body != answer.Body:
+			ta.t.Errorf("a visit is refused with %s, and /readyz with %s", answer.Body, ready.Body)
+		}
+		return true
 	})
 }
 
+// during visits without a pause, several times at once, for as long as f runs.
+func (ta *tally) during(f func()) {
+	ta.t.Helper()
+	stop := ta.Load(ta.t.Context(), ta.visitor, 6, 0)
+	defer stop() // also when f ends the test
+	f()
+}
+
+// await waits until n more visits were acknowledged by somebody who visits meanwhile.
+func (ta *tally) await(n int) {
+	ta.t.Helper()
+	ctx, cancel := context.WithTimeout(ta.t.Context(), 30*time.Second)
+	defer cancel()
+	if err := ta.Await(ctx, n); err != nil {
+		ta.t.Fatalf("waited in vain for %d more visits: %v", n, err)
+	}
+}
+
 // recover visits until it works, and returns after how long that was. The session must be the one before.
-func (y *tally) recover(id string) time.Duration {
-	y.t.Helper()
+func (ta *tally) recover() time.Duration {
+	ta.t.Helper()
 	began := time.Now()
-	redistest.Wait(y.t, "a visit to be counted again", y.visit)
+	redistest.Wait(ta.t, "a visit to be counted again", ta.visit)
 	back := time.Since(began)
-	if now := y.id(); now != id {
-		y.t.Error("after the fault the visitor has another session")
+	if sessionID(ta.visitor) != ta.id {
+		ta.t.Error("after the fault the visitor has another session")
 	}
 	return back
 }
 
-// id returns the id of the visitor's session.
-func (y *tally) id() string {
-	y.t.Helper()
-	id, _, _ := strings.Cut(y.visitor.cookie(y.t, y.url), ".")
-	return id
+// check makes the last visits and compares what was sent, acknowledged and counted, after a fault that the app has got
+// over in that time.
+func (ta *tally) check(fault string, back time.Duration) {
+	ta.t.Helper()
+	ta.finish(fault, back, ta.Check)
 }
 
-// prove makes one last visit and compares what was sent, acknowledged and counted.
-func (y *tally) prove(fault string, back time.Duration) {
-	y.t.Helper()
-	v := y.visitor.visit(y.t, y.url)
-	y.sent++
-	y.acked++
-	if v.Visits < y.acked || v.Visits > y.sent {
-		y.t.Errorf("%d visits were sent and %d acknowledged, but the count is %d", y.sent, y.acked, v.Visits)
-	}
-	for number := range y.numbers {
-		if number >= v.Visits {
-			y.t.Errorf("an earlier visit was number %d, the last one is %d", number, v.Visits)
-		}
-	}
-	if y.longest > patience {
-		y.t.Errorf("an answer took %v: %s", y.longest, y.slowest)
-	}
-	if back > mostBack {
-		y.t.Errorf("%s: the app counted %v later than it could", fault, back)
-	}
-	y.t.Logf("figures | %-36s | sent %5d | acknowledged %5d | counted %5d | longest wait %6s | back after %6s",
-		fault, y.sent, y.acked, v.Visits, y.longest.Round(time.Millisecond), back.Round(time.Millisecond))
+// checkExact is check for a fault that nobody may notice: every visit must have been acknowledged.
+func (ta *tally) checkExact(fault string) {
+	ta.t.Helper()
+	ta.finish(fault, 0, ta.CheckExact)
 }
 
-// lostNone fails the test unless every visit was acknowledged.
-func (y *tally) lostNone() {
-	y.t.Helper()
-	if y.acked != y.sent {
-		y.t.Errorf("%d of %d visits were acknowledged", y.acked, y.sent)
+func (ta *tally) finish(fault string, back time.Duration, check func(counted int, limit time.Duration) error) {
+	ta.t.Helper()
+	ta.agree()
+	last, err := ta.visitor.Visit(ta.t.Context())
+	if err != nil {
+		ta.t.Fatalf("%s: the last visit: %v", fault, err)
 	}
+	ta.Add(last, nil)
+	counted, sum := last.Page.Visits, ta.Sum()
+	if err := check(counted, maxWait); err != nil {
+		ta.t.Errorf("%s: %v", fault, err)
+	}
+	if sum.Err != nil {
+		ta.t.Errorf("%s: a visit was neither counted nor refused as promised: %v", fault, sum.Err)
+	}
+	if sum.Highest != counted {
+		ta.t.Errorf("%s: an earlier visit was number %d, the last one is %d", fault, sum.Highest, counted)
+	}
+	if back > maxBack {
+		ta.t.Errorf("%s: the app counted %v later than it could", fault, back)
+	}
+	ta.t.Logf("figures | %-36s | sent %5d | acknowledged %5d | counted %5d | longest wait %6s | back after %6s",
+		fault, sum.Sent, sum.Acknowledged, counted, sum.Longest.Round(time.Millisecond), back.Round(time.Millisecond))
 }
 
-// said returns what the instance has printed besides its line for each request.
-func (i *instance) said() string {
-	var lines strings.Builder
-	for line := range strings.Lines(i.output.String()) {
-		if !strings.Contains(line, `"msg":"request"`) {
-			lines.WriteString(line)
-		}
-	}
-	return lines.String()
-}
-
-// refused fails the test unless the answer is what a visitor is promised while Redis cannot be asked.
-func refused(t testing.TB, answer response) {
+// wantRefusal fails the test unless the answer is what a visitor is promised while Redis cannot be asked.
+func wantRefusal(t testing.TB, answer visitor.Answer) {
 	t.Helper()
-	if answer.status != http.StatusServiceUnavailable || answer.header.Get("Retry-After") == "" ||
-		answer.header.Get("Cache-Control") != "no-store" || answer.header.Get("Set-Cookie") != "" {
-		t.Errorf("not the promised refusal: %d %v %s", answer.status, answer.header, answer.body)
+	if err := answer.CheckRefusal(); err != nil {
+		t.Errorf("not the promised refusal: %v: %v %s", err, answer.Header, answer.Body)
 	}
 }

@@ -18,18 +18,8 @@ import (
 // abandon sends a visit and goes away before its answer comes.
 func (i *instance) abandon(t testing.TB) {
 	w := i.dial(t)
-	w.send(t, "GET / HTTP/1.1", "Host: x", "", "")
+	w.send("GET / HTTP/1.1", "Host: x", "", "")
 	_ = w.Close()
-}
-
-// pass visits, and remembers nothing of it.
-func (b *browser) pass(address string) {
-	answer, err := b.client.Get(address + "/")
-	if err != nil {
-		return // the server may be away
-	}
-	_, _ = io.Copy(io.Discard, answer.Body)
-	_ = answer.Body.Close()
 }
 
 // load lets so many browsers visit at once, again and again; each third of the visits is abandoned. Visits may fail.
@@ -37,16 +27,15 @@ func (i *instance) load(t testing.TB, browsers, visitsEach int) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for range browsers {
-		visitor := newBrowser(t)
+		v := newVisitor(t, i.url)
 		wg.Go(func() {
 			for n := range visitsEach {
 				if n%3 == 2 {
 					i.abandon(t)
 				} else {
-					visitor.pass(i.url)
+					_, _ = v.Visit(t.Context())
 				}
 			}
-			visitor.client.CloseIdleConnections()
 		})
 	}
 	wg.Wait()
@@ -56,9 +45,10 @@ func TestConnectionsToRedisNeverExceedThePool(t *testing.T) {
 	t.Parallel()
 	for _, pool := range []struct {
 		env  string
-		most int
+		size int
 	}{{"REDIS_POOL_SIZE=", 4}, {"REDIS_POOL_SIZE=2", 2}} {
 		t.Run(pool.env, func(t *testing.T) {
+			t.Parallel()
 			server := redistest.StartWith(t, redisserver.Options{Config: []string{"user app on nopass allkeys allcommands"}}) // not those of the test
 			rdb := redistest.Client(t, server)
 			connections := func() int {
@@ -68,12 +58,12 @@ func TestConnectionsToRedisNeverExceedThePool(t *testing.T) {
 				}
 				return strings.Count(list, " user=app ")
 			}
-			var most, samples atomic.Int64
+			var highest, samples atomic.Int64
 			ctx, stop := context.WithCancel(t.Context())
 			var watching sync.WaitGroup
 			watching.Go(func() {
 				for ctx.Err() == nil {
-					most.Store(max(most.Load(), int64(connections())))
+					highest.Store(max(highest.Load(), int64(connections())))
 					samples.Add(1)
 				}
 			})
@@ -89,20 +79,17 @@ func TestConnectionsToRedisNeverExceedThePool(t *testing.T) {
 			}()
 			i.load(t, 64, 10) // while it is away and comes back
 			<-back
-			redistest.Wait(t, "Redis to be back", func() bool {
-				_, _, ok := newBrowser(t).tryVisit(t, i.url)
-				return ok
-			})
+			newTally(t, i.url).recover()
 			i.load(t, 32, 20)
 			stop()
 			watching.Wait()
-			if got := most.Load(); got > int64(pool.most) || got < 1 {
-				t.Errorf("there were %d connections to Redis, want at most %d", got, pool.most)
+			if got := highest.Load(); got > int64(pool.size) || got < 1 {
+				t.Errorf("there were %d connections to Redis, want at most %d", got, pool.size)
 			}
-			if after := connections(); after > pool.most {
+			if after := connections(); after > pool.size {
 				t.Errorf("after the load there are %d connections", after)
 			}
-			t.Logf("at most %d connections in %d looks", most.Load(), samples.Load())
+			t.Logf("at most %d connections in %d looks", highest.Load(), samples.Load())
 			i.unharmed(t, before, 64<<20)
 		})
 	}

@@ -1,25 +1,25 @@
 package e2e
 
 import (
-	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
-// TestNoSecretIsToldWhateverGoesWrong makes everything go wrong that has a secret at hand, with all that can be logged.
-// What was printed and answered is looked through when all tests have ended; that the look finds something is
-// TestALeakIsFound.
+// TestNoSecretIsToldWhateverGoesWrong makes everything go wrong that has a secret at hand, with all that can be logged. As
+// in every test, the answers and what was printed are searched: TestALeakIsFound proves that.
 func TestNoSecretIsToldWhateverGoesWrong(t *testing.T) {
 	t.Parallel()
 	const password, wrong, secret = `p4ss+/=!&#%:@ wörd"\`, "wr0ng:p4ss@word", "a-secret-that-signs-the-cookies-of-this-test"
 	for what, text := range map[string]string{"a password": password, "a wrong password": wrong, "SESSION_SECRET": secret} {
-		everything.secret(what, text)
+		keepSecret(t, what, text)
 	}
 	server := redistest.StartWith(t, redisserver.Options{Config: []string{`user visits on ">p4ss+/=!&#%:@ wörd\"\\" ~* +@all`}})
 	secured := redistest.StartWith(t, redisserver.Options{TLS: redistest.NewCA(t).Issue(t)})
@@ -47,43 +47,82 @@ func TestNoSecretIsToldWhateverGoesWrong(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			i := start(t, append([]string{"LOG_LEVEL=debug", "SESSION_SECRET=" + secret}, test.env...)...)
-			visitor := newBrowser(t)
+			v := newVisitor(t, i.url)
 			for _, accept := range []string{"text/html", "application/json"} {
-				visitor.header.Set("Accept", accept)
-				if answer := visitor.do(t, http.MethodGet, i.url+"/"); answer.status != test.status {
-					t.Errorf("status %d, want %d", answer.status, test.status)
+				if answer := request(t, v, http.MethodGet, "/", "Accept", accept); answer.Status != test.status {
+					t.Errorf("status %d, want %d", answer.Status, test.status)
 				}
 			}
-			visitor.do(t, http.MethodGet, i.url+"/readyz")
-			visitor.do(t, http.MethodPost, i.url+"/reset")
-			i.awaitLine(t, test.logged)
-			if status, _ := i.end(t, syscall.SIGTERM); status != 0 {
-				t.Errorf("ended with status %d", status)
+			if shared := redistest.Client(t, server).Get(t.Context(), "visits:secret").Val(); shared != "" {
+				keepSecret(t, "the shared secret", shared)
 			}
+			request(t, v, http.MethodGet, "/readyz")
+			request(t, v, http.MethodPost, "/reset")
+			i.awaitLine(t, test.logged)
+			i.stop(t)
 		})
 	}
-	t.Cleanup(func() { // when the subtests have ended
-		shared, err := redistest.Client(t, server).Get(context.Background(), "visits:secret").Result()
-		if err != nil {
-			t.Error(err)
-		}
-		everything.secret("the shared secret", shared)
-	})
+}
+
+const leakVariable = "LEAK"
+
+// leak is a program that tells a secret.
+func leak() int {
+	fmt.Printf("a line\nbefore %s after\nabcdefgh… and signatur… are fine\n", os.Getenv(leakVariable))
+	return 0
 }
 
 func TestALeakIsFound(t *testing.T) {
-	for _, leak := range []string{"p4ss word", "p4ss+word", "p4ss%20word", "abcdefghi", "signature", "WARNING: DATA RACE"} {
-		var p printed
-		if err := p.open(); err != nil {
-			t.Fatal(err)
-		}
-		p.secret("a password", "p4ss word")
-		p.cookie("abcdefghijkl.signature-and-more")
-		if _, err := p.Write([]byte("a line\nbefore " + leak + " after\nabcdefgh… and signatur… are fine\n")); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.close(); err == nil || !strings.Contains(err.Error(), leak+" after") || strings.Contains(err.Error(), "a line") {
-			t.Errorf("%q is not found: %v", leak, err)
-		}
+	t.Parallel()
+	keepSecret(t, "a password", "p4ss word")
+	cookie := &http.Cookie{Name: "session", Value: "abcdefghijkl.signature-and-more"}
+	for _, text := range []string{"p4ss word", "p4ss+word", "p4ss%20word", "abcdefghi", "signature"} {
+		answered := recorder{TB: t}
+		search(&answered, "a page\nbefore "+text+" after\nabcdefgh… and signatur… are fine\n", cookie)
+		answered.want(t, text)
+
+		printed := recorder{TB: t}
+		i := launch(&printed, command(t, []string{roleVariable + "=leak", leakVariable + "=" + text}, os.Args[0]))
+		<-i.exited
+		printed.end()
+		printed.want(t, text)
+	}
+}
+
+// race is a program with a data race.
+func race() int {
+	n := 0
+	var wg sync.WaitGroup
+	wg.Go(func() { n++ })
+	n++
+	wg.Wait()
+	return n / 3
+}
+
+// recorder is a test whose failures are what another test wants.
+type recorder struct {
+	testing.TB
+	errors   []string
+	cleanups []func()
+}
+
+func (r *recorder) Error(args ...any) { r.errors = append(r.errors, fmt.Sprint(args...)) }
+func (r *recorder) Errorf(format string, args ...any) {
+	r.errors = append(r.errors, fmt.Sprintf(format, args...))
+}
+func (r *recorder) Failed() bool     { return false } // nothing to be logged
+func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
+
+func (r *recorder) end() {
+	for _, cleanup := range r.cleanups {
+		cleanup()
+	}
+}
+
+// want fails the test unless the only error tells the line of this text.
+func (r *recorder) want(t *testing.T, text string) {
+	t.Helper()
+	if len(r.errors) != 1 || !strings.Contains(r.errors[0], "before "+text+" after") || strings.Contains(r.errors[0], "a line") {
+		t.Errorf("%q: the errors are %q, want one with its line", text, r.errors)
 	}
 }

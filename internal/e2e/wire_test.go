@@ -8,11 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"visit-counter/internal/visitor"
 )
 
 // wire is a bare connection to an instance, for requests that no HTTP client would send.
 type wire struct {
 	net.Conn
+	t      testing.TB
 	reader *bufio.Reader
 }
 
@@ -24,37 +27,39 @@ func (i *instance) dial(t testing.TB) *wire {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	return &wire{conn, bufio.NewReader(conn)}
+	return &wire{conn, t, bufio.NewReader(conn)}
 }
 
 // send sends text, whose lines end as in HTTP.
-func (w *wire) send(t testing.TB, lines ...string) {
-	t.Helper()
+func (w *wire) send(lines ...string) {
+	w.t.Helper()
 	if _, err := io.WriteString(w, strings.Join(lines, "\r\n")); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 }
 
 // answer reads the answer to a request of that method.
-func (w *wire) answer(t testing.TB, method string) response {
-	t.Helper()
+func (w *wire) answer(method string) visitor.Answer {
+	w.t.Helper()
 	answer, err := w.read(method)
 	if err != nil {
-		t.Fatalf("no answer: %v", err)
+		w.t.Fatalf("no answer: %v", err)
 	}
 	return answer
 }
 
-func (w *wire) read(method string) (response, error) {
-	began := time.Now()
+func (w *wire) read(method string) (visitor.Answer, error) {
 	answer, err := http.ReadResponse(w.reader, &http.Request{Method: method})
 	if err != nil {
-		return response{}, err
+		return visitor.Answer{}, err
 	}
 	if answer.Close {
 		answer.Header.Set("Connection", "close") // ReadResponse takes it out
 	}
-	return read(answer, began)
+	body, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	search(w.t, string(body), answer.Cookies()...)
+	return visitor.Answer{Status: answer.StatusCode, Header: answer.Header, Body: string(body)}, err
 }
 
 // closed reports whether the instance ends the connection without saying anything more.

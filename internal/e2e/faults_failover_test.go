@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
+)
+
+// cuts are the ways in which a master fails.
+var cuts = []struct {
+	name  string
+	begin func(t testing.TB, master *redisserver.Server)
+}{
+	{"killed", func(_ testing.TB, master *redisserver.Server) { master.Kill() }},
+	{"hung", pause},
+}
+
+func TestCountGoesOnOverAFailoverBySentinel(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartSentinel(t)
+	i := start(t, "REDIS_URL="+s.URL())
+	tally := newTally(t, i.url)
+	tally.visit()
+	master := s.Master()
+	for n, cut := range cuts {
+		failed := master
+		tally.storm(50)
+		awaitReplica(t, redistest.Client(t, failed))
+		cut.begin(t, failed)
+		tally.failover("a master under Sentinel "+cut.name, i, n+1, func() { master = s.Master() })
+		if n == 0 {
+			redistest.Restart(t, failed)
+		}
+	}
+}
+
+func TestCountGoesOnOverAFailoverOfACluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 3, 3)
+	i := start(t, "REDIS_URL="+c.URL())
+	tally := newTally(t, i.url)
+	tally.visit()
+	key := sessionKey(tally.visitor)
+	master := c.MasterOf(key)
+	for n, cut := range cuts {
+		tally.storm(50)
+		awaitReplica(t, redistest.Client(t, master))
+		cut.begin(t, master.Server)
+		tally.failover("a master of a Cluster "+cut.name, i, n+1, func() { master = c.MasterOf(key) })
+	}
+}
+
+// failover visits until the new master that await waits for has taken over: what was acknowledged before is counted,
+// and the app needs no restart and not much longer than Redis. The log has told n failovers then.
+func (ta *tally) failover(name string, i *instance, n int, await func()) {
+	ta.t.Helper()
+	ta.storm(atOnce)
+	var back time.Duration
+	ta.during(func() {
+		await()
+		began := time.Now()
+		ta.await(1)
+		back = time.Since(began)
+		ta.await(20)
+	})
+	ta.check(name, back)
+	redistest.Wait(ta.t, "the log to say that Redis is back", func() bool { return i.output.count("redis back") == n })
+	if got := i.output.count("redis lost"); got != n {
+		ta.t.Errorf("the log says %d times that Redis was lost, want %d:\n%s", got, n, i.output.withoutRequests())
+	}
+}
+
+// awaitReplica waits until a replica has what its master has. Redis answers before that, so that what it acknowledged in
+// the moment before it fails may be gone after a failover, whoever asks.
+func awaitReplica(t testing.TB, master *redis.Client) {
+	t.Helper()
+	redistest.Wait(t, "a replica to have the data", func() bool {
+		master.Ping(t.Context()) // WAIT waits for what there was at the connection's last command
+		return master.Wait(t.Context(), 1, time.Second).Val() >= 1
+	})
+}
+
+// other returns the node that is not the one given, of a Cluster of two.
+func other(c *redistest.Cluster, node *redistest.Node) *redistest.Node {
+	if c.Nodes[0] == node {
+		return c.Nodes[1]
+	}
+	return c.Nodes[0]
+}
+
+func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartProxiedCluster(t, 2)
+	tally := newTally(t, start(t, "REDIS_URL=redis://"+c.Addrs()[0], "REDIS_CLUSTER=true").url)
+	tally.visit()
+	key := sessionKey(tally.visitor)
+	to := other(c, c.MasterOf(key))
+	tally.during(func() {
+		tally.await(20)
+		m := c.Migrate(key, to)
+		tally.await(20)
+		m.MoveKeys(100)
+		tally.await(20) // the old master answers ASK
+		if to.Proxy.Seen("asking") == 0 {
+			t.Error("the visits were not asked of the node that the slot moves to")
+		}
+		m.Finish()
+		tally.await(20) // the old master answers MOVED
+	})
+	tally.checkExact("a slot moves under load")
+}
+
+func TestAnswersLostInAClusterCountOnce(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartProxiedCluster(t, 2)
+	tally := newTally(t, start(t, "REDIS_URL="+c.URL()).url)
+	tally.visit()
+	master := c.MasterOf(sessionKey(tally.visitor))
+	for range 5 {
+		master.Proxy.Next(3, redistest.Named("evalsha"), redistest.Fate{Cut: true})
+		tally.storm(8)
+	}
+	master.Proxy.Next(1, redistest.Named("evalsha"), redistest.Fate{Mute: true})
+	tally.storm(8)
+	if got := master.Proxy.Affected(); got != 16 {
+		t.Errorf("%d answers were lost, want 16", got)
+	}
+	master.Proxy.Heal()
+	tally.checkExact("answers lost in a Cluster")
+}

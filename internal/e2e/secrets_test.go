@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// maxShown is how many characters of a session id or of a signature may be shown.
+const maxShown = 8
+
+// secrets are texts that nobody may read in what the instances of a test print and answer.
+type secrets struct {
+	mu    sync.Mutex
+	texts map[string]string // secret to what it is
+	ids   map[string]string // the same for the parts of cookies
+}
+
+// secretsByTest holds the secrets of each test, by the name of the outermost one.
+var secretsByTest sync.Map
+
+// secretsOf returns the secrets of a test, which it shares with its subtests.
+func secretsOf(t testing.TB) *secrets {
+	name, _, _ := strings.Cut(t.Name(), "/")
+	s, _ := secretsByTest.LoadOrStore(name, &secrets{texts: make(map[string]string), ids: make(map[string]string)})
+	return s.(*secrets)
+}
+
+// keepSecret notes a text that nobody may read, as it is or as it stands in a URL.
+func keepSecret(t testing.TB, what, secret string) {
+	s := secretsOf(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, text := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+		s.texts[text] = what
+	}
+}
+
+// search fails the test if an answer has a secret in it, or one of these cookies. They become secrets: of the two parts of
+// a session's cookie nobody may see more than maxShown characters.
+func search(t testing.TB, answer string, cookies ...*http.Cookie) {
+	t.Helper()
+	s := secretsOf(t)
+	s.mu.Lock()
+	found := linesWith(answer, s.texts)
+	for _, cookie := range cookies {
+		id, signature, ok := strings.Cut(cookie.Value, ".")
+		if !ok || len(id) <= maxShown || len(signature) <= maxShown {
+			continue
+		}
+		parts := map[string]string{id[:maxShown+1]: "a session id", signature[:maxShown+1]: "a signature"}
+		found = append(found, linesWith(answer, parts)...)
+		for part, what := range parts {
+			s.ids[part] = what
+		}
+	}
+	s.mu.Unlock()
+	for _, line := range found {
+		t.Errorf("an answer tells %s", line)
+	}
+}
+
+// leaks returns the lines of a text with any of the secrets in them.
+func (s *secrets) leaks(text string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(linesWith(text, s.texts), linesWith(text, s.ids)...)
+}
+
+func linesWith(text string, secrets map[string]string) (found []string) {
+	for secret, what := range secrets {
+		if at := strings.Index(text, secret); at >= 0 {
+			from := strings.LastIndexByte(text[:at], '\n') + 1
+			line, _, _ := strings.Cut(text[from:], "\n")
+			found = append(found, what+": "+line)
+		}
+	}
+	return found
+}
