@@ -67,9 +67,9 @@ bench: ## this store beside others, under load: the table of bench/README.md
 bench-go: ## the Go benchmarks, with allocations
 	@go test -run '^$$' -bench . -benchmem ./...
 
-.PHONY: screenshots
-screenshots: build ## take the pictures of the README again, of the demo
-	@go run ./scripts/screenshots
+.PHONY: pictures
+pictures: ## take the pictures of the README again
+	@go test ./internal/e2e -run '^TestPictures$$' -count=1 -update
 
 .PHONY: build
 build: ## write bin/visit-counter, without what only a debugger needs and gin's MessagePack
