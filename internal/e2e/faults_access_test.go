@@ -106,7 +106,7 @@ func TestUserNeedsOnlyTheseCommands(t *testing.T) {
 	setUser("-evalsha")
 	answer := request(t, v, http.MethodGet, "/")
 	wantRefusal(t, answer)
-	if !strings.Contains(answer.Body, "does not permit") {
+	if !strings.Contains(answer.Body, "may not do in Redis what the app needs") {
 		t.Errorf("a user with less is told: %s", answer.Body)
 	}
 }
