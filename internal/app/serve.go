@@ -20,8 +20,8 @@ import (
 
 	"visit-counter/handlers"
 	"visit-counter/internal/backend"
-	"visit-counter/internal/cli"
 	"visit-counter/internal/config"
+	"visit-counter/internal/terminal"
 	"visit-counter/redisstore"
 	"visit-counter/templates"
 )
@@ -94,7 +94,7 @@ func limitMemory(cfg config.Config, getenv func(string) string) {
 // newLogger returns the process's log: text for people at a terminal, else JSON.
 func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && cli.IsTerminal(out) {
+	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && terminal.Is(out) {
 		return slog.New(slog.NewTextHandler(out, options))
 	}
 	return slog.New(slog.NewJSONHandler(out, options))

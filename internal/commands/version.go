@@ -1,21 +1,30 @@
 package commands
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
-// version prints what the toolchain has noted in the binary.
-func version(_ context.Context, _ func(string) string, out io.Writer) error {
+// version returns the version of this build in a word.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// printBuild prints what the toolchain has noted in the binary.
+func printBuild(cmd *cobra.Command, _ []string) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return errors.New("this binary was built without module support and does not know its version")
 	}
-	_, err := io.WriteString(out, describe(info))
+	_, err := io.WriteString(cmd.OutOrStdout(), describe(info))
 	return err
 }
 

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,9 +14,11 @@ import (
 	"strings"
 	"syscall"
 
-	"visit-counter/internal/cli"
+	"github.com/spf13/cobra"
+
 	"visit-counter/internal/config"
 	"visit-counter/internal/fleet"
+	"visit-counter/internal/terminal"
 )
 
 const (
@@ -37,19 +38,35 @@ type demoOptions struct {
 	open            bool
 }
 
-// Run runs the fleet of the demo until ctx ends or somebody types q, and ends all of it before it returns. It is a
-// [cli.Func].
-func Run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
-	o, err := parseDemo(args, getenv, out)
-	if err != nil {
-		return err
+// Demo returns the command that runs the fleet until it is interrupted or somebody types q, and then ends all of it.
+func Demo(getenv func(string) string) *cobra.Command {
+	var o demoOptions
+	port, portErr := strconv.Atoi(cmp.Or(getenv("PORT"), strconv.Itoa(defaultPort)))
+	cmd := &cobra.Command{
+		Use: "demo", Short: "run several instances behind one address, and break them", Long: aboutDemo, Args: cobra.NoArgs,
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			if portErr != nil && !cmd.Flags().Changed("port") {
+				return errors.New("PORT is not a number")
+			}
+			return o.check(getenv)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return show(cmd.Context(), o, getenv, cmd.OutOrStdout())
+		},
 	}
-	return show(ctx, o, getenv, out)
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances")
+	flags.IntVar(&o.port, "port", port, "listen on port `N`; 0 takes a free one")
+	flags.StringVar(&o.store, "store", "redis", "with `memory`, each instance keeps sessions to itself: see it fail")
+	flags.StringVar(&o.redis, "redis", "", "use the Redis at this `URL`")
+	flags.BoolVar(&o.open, "open", true, "open a browser where there is one; --open=false does not")
+	return cmd
 }
 
 // show runs the fleet.
 func show(ctx context.Context, o demoOptions, getenv func(string) string, out io.Writer) error {
-	log := &transcript{out: out, colour: cli.Coloured(out, getenv)}
+	log := &transcript{out: out, colour: terminal.Coloured(out, getenv)}
 	f, err := fleet.Start(ctx, fleet.Options{
 		Instances: o.instances, Port: o.port, Memory: o.store == "memory", RedisURL: o.redis,
 		Environment: instanceEnvironment(o, getenv), Log: log.line,
@@ -63,7 +80,7 @@ func show(ctx context.Context, o demoOptions, getenv func(string) string, out io
 		openBrowser(f.URL(), getenv)
 	}
 	var keys io.Reader
-	if cli.IsTerminal(os.Stdin) {
+	if terminal.Is(os.Stdin) {
 		keys = os.Stdin
 	}
 	control(ctx, f, keys, log)
@@ -86,40 +103,20 @@ func explainStart(ctx context.Context, err error) error {
 	return err
 }
 
-func parseDemo(args []string, getenv func(string) string, out io.Writer) (o demoOptions, err error) {
-	port, err := strconv.Atoi(cmp.Or(getenv("PORT"), strconv.Itoa(defaultPort)))
-	if err != nil {
-		return o, errors.New("PORT is not a number")
-	}
-	flags := cli.Flags("demo")
-	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances")
-	flags.IntVar(&o.port, "port", port, "listen on port `N`; 0 takes a free one")
-	flags.StringVar(&o.store, "store", "redis", "with `memory`, each instance keeps sessions to itself: see it fail")
-	flags.StringVar(&o.redis, "redis", "", "use the Redis at this `URL`")
-	flags.BoolVar(&o.open, "open", true, "open a browser where there is one; --open=false does not")
-	if err := cli.Parse(flags, aboutDemo, args, out); err != nil {
-		return o, err
-	}
-	if err := o.check(flags); err != nil {
-		return o, err
-	}
-	if err := o.checkRedis(getenv); err != nil {
-		return o, cli.Mistake(flags, "--redis: %v", err)
-	}
-	return o, nil
-}
-
 // check says which flags contradict what is possible, or each other.
-func (o demoOptions) check(flags *flag.FlagSet) error {
+func (o demoOptions) check(getenv func(string) string) error {
 	switch {
 	case o.instances < 1 || o.instances > maxInstances:
-		return cli.Mistake(flags, "--instances must be between 1 and %d", maxInstances)
+		return fmt.Errorf("--instances must be between 1 and %d", maxInstances)
 	case o.port < 0 || o.port > 65535:
-		return cli.Mistake(flags, "--port must be between 0 and 65535")
+		return errors.New("--port must be between 0 and 65535")
 	case o.store != "redis" && o.store != "memory":
-		return cli.Mistake(flags, "--store must be redis or memory")
+		return errors.New("--store must be redis or memory")
 	case o.store == "memory" && o.redis != "":
-		return cli.Mistake(flags, "--store memory has no use for --redis")
+		return errors.New("--store memory has no use for --redis")
+	}
+	if err := o.checkRedis(getenv); err != nil {
+		return fmt.Errorf("--redis: %w", err)
 	}
 	return nil
 }

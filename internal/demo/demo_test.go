@@ -16,7 +16,8 @@ import (
 	"syscall"
 	"testing"
 
-	"visit-counter/internal/cli"
+	"github.com/spf13/cobra"
+
 	"visit-counter/internal/fleet"
 	"visit-counter/internal/redistest"
 	"visit-counter/internal/visitor"
@@ -72,33 +73,44 @@ func environment(variables ...string) func(string) string {
 }
 
 // command runs a command as the program would, and returns its exit status and what it said.
-func command(t *testing.T, run cli.Func, getenv func(string) string, args ...string) (status int, said string) {
+func command(t *testing.T, cmd *cobra.Command, args ...string) (status int, said string) {
 	t.Helper()
 	var out buffer
-	program := cli.Program{Commands: []cli.Command{{Name: "it", Run: run}}}
-	status = program.Run(t.Context(), append([]string{"it"}, args...), getenv, &out, &out)
+	cmd.SetArgs(append([]string{}, args...))
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	cmd.SilenceUsage = true
+	status = 2 // until it runs
+	work := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		status = 1
+		return work(cmd, args)
+	}
+	if cmd.ExecuteContext(t.Context()) == nil {
+		status = 0
+	}
 	return status, out.String()
 }
 
 func TestMistakesInTheFlagsAreNamed(t *testing.T) {
 	tests := []struct {
 		name, args, wanted string
-		run                cli.Func
+		command            func(getenv func(string) string) *cobra.Command
 	}{
-		{"no instances", "--instances 0", "--instances must be between 1 and 32", Run},
-		{"too many instances", "--instances 33", "--instances must be between 1 and 32", Run},
-		{"port out of range", "--port 65536", "--port must be between 0 and 65535", Run},
-		{"unknown store", "--store disk", "--store must be redis or memory", Run},
-		{"memory and a Redis", "--store memory --redis redis://localhost", "no use for --redis", Run},
-		{"a Redis without a scheme", "--redis localhost:6379", "--redis: REDIS_URL: ", Run},
-		{"demo: unknown flag", "--prot 1", "did you mean --port?", Run},
+		{"no instances", "--instances 0", "--instances must be between 1 and 32", Demo},
+		{"too many instances", "--instances 33", "--instances must be between 1 and 32", Demo},
+		{"port out of range", "--port 65536", "--port must be between 0 and 65535", Demo},
+		{"unknown store", "--store disk", "--store must be redis or memory", Demo},
+		{"memory and a Redis", "--store memory --redis redis://localhost", "no use for --redis", Demo},
+		{"a Redis without a scheme", "--redis localhost:6379", "--redis: REDIS_URL: ", Demo},
+		{"demo: unknown flag", "--prot 1", "unknown flag: --prot", Demo},
 		{"proof with one instance", "--instances 1", "--instances must be between 2 and 32", Prove},
 		{"address without a scheme", "--url example.com", "--url must be an http or https address", Prove},
 		{"deployed app and a binary", "--url http://example.com --binary x", "exclude each other", Prove},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			status, said := command(t, tt.run, environment(), strings.Fields(tt.args)...)
+			status, said := command(t, tt.command(environment()), strings.Fields(tt.args)...)
 			if status != 2 || !strings.Contains(said, tt.wanted) {
 				t.Errorf("status %d, %q; want 2 and %q", status, said, tt.wanted)
 			}
@@ -107,16 +119,18 @@ func TestMistakesInTheFlagsAreNamed(t *testing.T) {
 }
 
 func TestThePortComesFromTheEnvironmentToo(t *testing.T) {
-	o, err := parseDemo(nil, environment("PORT", "8090"), io.Discard)
-	if err != nil || o.port != 8090 {
-		t.Errorf("port = %d, %v, want 8090", o.port, err)
+	for _, test := range []struct {
+		args []string
+		want int
+	}{{nil, 8090}, {[]string{"--port", "8091"}, 8091}} {
+		cmd := Demo(environment("PORT", "8090"))
+		must(t, cmd.ParseFlags(test.args))
+		if port, err := cmd.Flags().GetInt("port"); err != nil || port != test.want {
+			t.Errorf("%q: port = %d, %v, want %d", test.args, port, err, test.want)
+		}
 	}
-	o, err = parseDemo([]string{"--port", "8091"}, environment("PORT", "8090"), io.Discard)
-	if err != nil || o.port != 8091 {
-		t.Errorf("port = %d, %v, want the flag's 8091", o.port, err)
-	}
-	if _, err = parseDemo(nil, environment("PORT", "http"), io.Discard); err == nil || !strings.Contains(err.Error(), "PORT") {
-		t.Errorf("err = %v, want it to name PORT", err)
+	if status, said := command(t, Demo(environment("PORT", "http"))); status != 2 || !strings.Contains(said, "PORT is not a number") {
+		t.Errorf("status %d, %q; want 2 and that PORT is named", status, said)
 	}
 }
 
@@ -125,7 +139,7 @@ func TestAPortInUseIsNotLeftSilently(t *testing.T) {
 	must(t, err)
 	defer l.Close()
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	status, said := command(t, Run, environment(), "--port", port)
+	status, said := command(t, Demo(environment()), "--port", port)
 	if status != 1 || !strings.Contains(said, "port "+port) || !strings.Contains(said, "--port N chooses another one") {
 		t.Errorf("status %d, %q; want 1, the port and the way out", status, said)
 	}

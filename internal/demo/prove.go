@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,9 +13,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"visit-counter/internal/cli"
+	"github.com/spf13/cobra"
+
 	"visit-counter/internal/fleet"
 	"visit-counter/internal/redisserver"
+	"visit-counter/internal/terminal"
 	"visit-counter/internal/visitor"
 )
 
@@ -38,14 +38,48 @@ type proveOptions struct {
 	binary, url string
 }
 
-// Prove runs the checks and writes their results to out. It returns an error if one failed or could not be run. It is a
-// [cli.Func].
-func Prove(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
-	o, err := parseProve(args, out)
-	if err != nil {
-		return err
+// Prove returns the command that runs the checks. It fails if one of them does or could not be run.
+func Prove(getenv func(string) string) *cobra.Command {
+	var o proveOptions
+	cmd := &cobra.Command{
+		Use: "prove", Short: "prove every promise against such instances, or against a deployed app", Long: aboutProve, Args: cobra.NoArgs,
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			o.demanded = cmd.Flags().Changed("instances")
+			o.url = strings.TrimSuffix(o.url, "/")
+			return o.check()
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := cmd.OutOrStdout()
+			return prove(cmd.Context(), o, &writer{json: o.json, live: terminal.Is(out), colour: terminal.Coloured(out, getenv), out: out})
+		},
 	}
-	w := &writer{json: o.json, live: cli.IsTerminal(out), colour: cli.Coloured(out, getenv), out: out}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.BoolVar(&o.json, "json", false, "write one JSON document instead")
+	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances; with --url, so many must be seen")
+	flags.StringVar(&o.binary, "binary", "", "prove another build of this program, at `PATH`")
+	flags.StringVar(&o.url, "url", "", fmt.Sprintf("prove the app at this `URL` from outside, with at most %d requests, %d at once",
+		maxRequests, maxConnections))
+	return cmd
+}
+
+func (o proveOptions) check() error {
+	least := 2
+	if o.url != "" {
+		least = 1
+	}
+	switch {
+	case o.instances < least || o.instances > maxInstances:
+		return fmt.Errorf("--instances must be between %d and %d", least, maxInstances)
+	case o.url != "" && o.binary != "":
+		return errors.New("--url and --binary exclude each other")
+	case o.url != "" && !isWebAddress(o.url):
+		return errors.New("--url must be an http or https address")
+	}
+	return nil
+}
+
+func prove(ctx context.Context, o proveOptions, w *writer) error {
 	t := &trial{writer: w, url: o.url, instances: o.instances, program: o.binary}
 	if o.url != "" {
 		t.goOutside(o.demanded)
@@ -62,32 +96,6 @@ func Prove(ctx context.Context, args []string, getenv func(string) string, out i
 		return errors.New("interrupted: nothing is proven")
 	}
 	return cmp.Or(w.end(r), r.err())
-}
-
-func parseProve(args []string, out io.Writer) (o proveOptions, err error) {
-	flags := cli.Flags("prove")
-	flags.BoolVar(&o.json, "json", false, "write one JSON document instead")
-	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances; with --url, so many must be seen")
-	flags.StringVar(&o.binary, "binary", "", "prove another build of this program, at `PATH`")
-	flags.StringVar(&o.url, "url", "", fmt.Sprintf("prove the app at this `URL` from outside, with at most %d requests, %d at once",
-		maxRequests, maxConnections))
-	if err := cli.Parse(flags, aboutProve, args, out); err != nil {
-		return o, err
-	}
-	least := 2
-	if o.url = strings.TrimSuffix(o.url, "/"); o.url != "" {
-		least = 1
-		flags.Visit(func(f *flag.Flag) { o.demanded = o.demanded || f.Name == "instances" })
-	}
-	switch {
-	case o.instances < least || o.instances > maxInstances:
-		err = cli.Mistake(flags, "--instances must be between %d and %d", least, maxInstances)
-	case o.url != "" && o.binary != "":
-		err = cli.Mistake(flags, "--url and --binary exclude each other")
-	case o.url != "" && !isWebAddress(o.url):
-		err = cli.Mistake(flags, "--url must be an http or https address")
-	}
-	return o, err
 }
 
 func isWebAddress(text string) bool {

@@ -124,7 +124,7 @@ func proveImitation(t *testing.T, a *imitation, args ...string) (status int, sai
 	a.sessions = make(map[string]int)
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
-	return command(t, Prove, environment(), append([]string{"--url", server.URL + "/"}, args...)...)
+	return command(t, Prove(environment()), append([]string{"--url", server.URL + "/"}, args...)...)
 }
 
 func TestAnAppIsProvenFromOutsideWithinLimits(t *testing.T) {
@@ -192,15 +192,17 @@ func TestJSONHoldsTheFiguresAndNothingElseIsWritten(t *testing.T) {
 	app := imitation{sessions: make(map[string]int)}
 	server := httptest.NewServer(&app)
 	defer server.Close()
-	var out buffer
-	must(t, Prove(t.Context(), []string{"--json", "--url", strings.Replace(server.URL, "//", "//user:password@", 1)}, environment(), &out))
+	status, said := command(t, Prove(environment()), "--json", "--url", strings.Replace(server.URL, "//", "//user:password@", 1))
 	var r report
-	must(t, json.Unmarshal([]byte(out.String()), &r))
+	must(t, json.Unmarshal([]byte(said), &r))
+	if status != 0 {
+		t.Errorf("status %d, want 0", status)
+	}
 	if !r.Passed || len(r.Checks) != 6 || r.Checks[0].Sent != 10 || r.Checks[0].PerInstance["web.1"] != 10 {
 		t.Errorf("the report is %+v", r)
 	}
-	if strings.Contains(out.String(), "password") {
-		t.Errorf("the password of the address is in the report:\n%s", out.String())
+	if strings.Contains(said, "password") {
+		t.Errorf("the password of the address is in the report:\n%s", said)
 	}
 }
 
@@ -208,7 +210,8 @@ func TestAProofThatIsInterruptedProvesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out buffer
-	if err := Prove(ctx, []string{"--url", "http://127.0.0.1:1"}, environment(), &out); err == nil || strings.Contains(out.String(), passed) {
+	err := prove(ctx, proveOptions{instances: 1, url: "http://127.0.0.1:1"}, &writer{out: &out})
+	if err == nil || strings.Contains(out.String(), passed) {
 		t.Errorf("err = %v, said %q; want an error and no check passed", err, out.String())
 	}
 }

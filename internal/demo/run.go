@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"visit-counter/internal/child"
-	"visit-counter/internal/cli"
 	"visit-counter/internal/config"
 	"visit-counter/internal/redisserver"
 )
@@ -20,29 +21,30 @@ import (
 const aboutRun = `Serves one instance of the app, with the Redis of this machine. If none is configured and none runs, but redis-server is
 installed, one is started that keeps its data in .redis. It runs until the last instance that uses it has ended.`
 
-// Local is the command "run": one instance on a developer's machine.
-type Local struct {
-	// Serve serves the instance until ctx ends.
-	Serve func(ctx context.Context, getenv func(string) string, out io.Writer) error
-}
-
-// Run is a [cli.Func].
-func (l Local) Run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
-	if len(args) == 3 && args[0] == keepCommand {
-		return localRedis{addr: args[1], dir: args[2]}.keep(ctx)
+// Run returns the command that serves one instance on a developer's machine. serve serves it until its context ends.
+func Run(getenv func(string) string, serve func(ctx context.Context, getenv func(string) string, out io.Writer) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "run", Short: "serve one instance, with the Redis of this machine, which is started if need be", Long: aboutRun, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, out := cmd.Context(), cmd.OutOrStdout()
+			cfg, err := config.Load(getenv)
+			if err == nil && looksHere(cfg) { // serve explains the mistakes of a configuration
+				release, err := localRedis{addr: config.LocalRedis, dir: ".redis"}.use(ctx, out)
+				if err != nil {
+					return err
+				}
+				defer release()
+			}
+			return serve(ctx, getenv, out)
+		},
 	}
-	if err := cli.Parse(cli.Flags("run"), aboutRun, args, out); err != nil {
-		return err
-	}
-	cfg, err := config.Load(getenv)
-	if err == nil && looksHere(cfg) { // Serve explains the mistakes of a configuration
-		release, err := localRedis{addr: "127.0.0.1:6379", dir: ".redis"}.use(ctx, out)
-		if err != nil {
-			return err
-		}
-		defer release()
-	}
-	return l.Serve(ctx, getenv, out)
+	cmd.AddCommand(&cobra.Command{
+		Use: keepCommand + " ADDRESS FOLDER", Short: "keep a Redis running as long as instances use it", Hidden: true, Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return localRedis{addr: args[0], dir: args[1]}.keep(cmd.Context())
+		},
+	})
+	return cmd
 }
 
 // looksHere reports whether the app looks for a Redis on this machine because nobody has told it of one.
@@ -50,7 +52,7 @@ func looksHere(cfg config.Config) bool {
 	return cfg.Store == config.StoreAuto || strings.HasPrefix(cfg.Redis.Source, "SESSION_STORE")
 }
 
-// keepCommand is the argument of "run", followed by address and folder, for the process that keeps a Redis running.
+// keepCommand is the command below "run" of the process that keeps a Redis running.
 const keepCommand = "keep-redis"
 
 const (

@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9/logging"
+	"github.com/spf13/cobra"
 
 	"visit-counter/internal/backend"
-	"visit-counter/internal/cli"
 	"visit-counter/internal/config"
+	"visit-counter/internal/terminal"
 )
 
 const (
@@ -42,19 +43,30 @@ type Command struct {
 	Reach func(netip.Addr) Reach
 }
 
-// Run is a [cli.Func].
-func (c Command) Run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
-	flags := cli.Flags("doctor")
-	asJSON := flags.Bool("json", false, "print one JSON object")
-	instances := flags.Int("instances", usualInstances, "how many instances there will be: `N`")
-	if err := cli.Parse(flags, about, args, out); err != nil {
-		return err
+// New returns the command for a command line.
+func (c Command) New(getenv func(string) string) *cobra.Command {
+	var asJSON bool
+	instances := usualInstances
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "look at the Redis that serving would use, and say what to do", Long: about, Args: cobra.NoArgs,
+		PreRunE: func(*cobra.Command, []string) error {
+			if instances < 1 {
+				return errors.New("--instances must be at least 1")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.run(cmd.Context(), asJSON, instances, getenv, cmd.OutOrStdout())
+		},
 	}
-	if *instances < 1 {
-		return cli.Mistake(flags, "--instances must be at least 1")
-	}
-	p := printer{out: out, coloured: cli.Coloured(out, getenv)}
-	if *asJSON {
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().IntVar(&instances, "instances", usualInstances, "how many instances there will be: `N`")
+	return cmd
+}
+
+func (c Command) run(ctx context.Context, asJSON bool, instances int, getenv func(string) string, out io.Writer) error {
+	p := printer{out: out, coloured: terminal.Coloured(out, getenv)}
+	if asJSON {
 		p = printer{out: io.Discard}
 	}
 	logging.Disable() // what the library would print is told in our words
@@ -68,13 +80,13 @@ func (c Command) Run(ctx context.Context, args []string, getenv func(string) str
 	if cfg, err := c.Load(getenv); err != nil {
 		mistakes(err, tell)
 	} else {
-		d := &doctor{cfg: cfg, instances: *instances, reach: c.Reach, tell: tell}
+		d := &doctor{cfg: cfg, instances: instances, reach: c.Reach, tell: tell}
 		d.examine(ctx)
 	}
 	if ctx.Err() != nil {
 		return errors.New("doctor: interrupted")
 	}
-	return report.finish(out, *asJSON, p.err)
+	return report.finish(out, asJSON, p.err)
 }
 
 // mistakes tells what is wrong with the configuration, without which there is nothing to look at.

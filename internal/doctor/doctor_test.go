@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"visit-counter/internal/cli"
 	"visit-counter/internal/config"
 	"visit-counter/internal/doctor"
 	"visit-counter/internal/redisserver"
@@ -41,10 +40,16 @@ func examineAs(t *testing.T, reach func(netip.Addr) doctor.Reach, flags []string
 		name, value, _ := strings.Cut(v, "=")
 		vars[name] = value
 	}
-	program := cli.Program{Commands: []cli.Command{{Name: "doctor", Run: doctor.Command{Load: config.Load, Reach: reach}.Run}}}
+	cmd := doctor.Command{Load: config.Load, Reach: reach}.New(func(name string) string { return vars[name] })
 	var out, errOut strings.Builder
-	args := append([]string{"doctor", "--json"}, flags...)
-	f := finding{status: program.Run(t.Context(), args, func(name string) string { return vars[name] }, &out, &errOut)}
+	cmd.SetArgs(append([]string{"--json"}, flags...))
+	cmd.SetOut(&out)
+	cmd.SetErr(&errOut)
+	cmd.SilenceUsage = true // as in the whole program
+	var f finding
+	if cmd.ExecuteContext(t.Context()) != nil {
+		f.status = 1
+	}
 	f.out = out.String()
 	var report doctor.Report
 	if err := json.Unmarshal([]byte(f.out), &report); err != nil {
@@ -162,7 +167,11 @@ func TestInterruptionIsNoFinding(t *testing.T) {
 	}
 	getenv := func(name string) string { return map[string]string{"REDIS_URL": server.URL()}[name] }
 	var out strings.Builder
-	err := doctor.Command{Load: load}.Run(ctx, nil, getenv, &out)
+	cmd := doctor.Command{Load: load}.New(getenv)
+	cmd.SetArgs([]string{"--json=false"})
+	cmd.SetOut(&out)
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	err := cmd.ExecuteContext(ctx)
 	if err == nil || out.Len() > 0 {
 		t.Errorf("interrupted: %v, %q", err, out.String())
 	}
