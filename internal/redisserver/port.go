@@ -10,10 +10,7 @@ import (
 // Free ports are taken from below the range from which the kernel gives ports to outgoing connections.
 // Otherwise a client that keeps dialling a server that is down could be given, or even connect to itself on,
 // the very port that the server needs again. The cluster bus (port + 10000) stays below that range, too.
-const (
-	firstPort = 10_000
-	lastPort  = 19_999
-)
+const firstPort, ports = 10_000, 10_000
 
 // Port is a TCP port on 127.0.0.1 that nobody else is given by [ReservePort], in this process or another, until
 // Release or the end of the process: so that what listens there can end and come back. Programs that choose their
@@ -25,26 +22,20 @@ type Port struct {
 
 // ReservePort returns a port that nobody listens on now and that no outgoing connection will be given while it is
 // unused. The caller releases it.
-func ReservePort() (Port, error) {
-	var reason error
+func ReservePort() (port Port, err error) {
 	for range 100 {
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		held, err := net.ListenPacket("udp", addr)
-		if err != nil {
-			reason = err
+		number := firstPort + rand.IntN(ports)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(number))
+		var l net.Listener
+		if port.held, err = net.ListenPacket("udp", addr); err != nil {
 			continue
 		}
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			_ = held.Close()
-			reason = err
-			continue
+		if l, err = net.Listen("tcp", addr); err == nil {
+			return Port{number, port.held}, l.Close()
 		}
-		_ = l.Close()
-		return Port{port, held}, nil
+		port.Release()
 	}
-	return Port{}, fmt.Errorf("no free port on 127.0.0.1: %w", reason)
+	return Port{}, fmt.Errorf("no free port on 127.0.0.1: %w", err)
 }
 
 // Release gives the port up. Releasing twice is fine.
