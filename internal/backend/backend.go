@@ -15,12 +15,8 @@ import (
 	"visit-counter/internal/redisfault"
 )
 
-const (
-	// localAddress is where a developer's own Redis is looked for.
-	localAddress = "127.0.0.1:6379"
-	// localTimeout is how long the look takes at most.
-	localTimeout = 250 * time.Millisecond
-)
+// localTimeout is how long the look at the Redis of a developer's machine takes at most, whatever REDIS_TIMEOUT says.
+const localTimeout = 250 * time.Millisecond
 
 // Kind says where sessions are kept.
 type Kind string
@@ -55,9 +51,8 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, e
 	case cfg.Store == config.StoreMemory:
 		return openEmbedded(cfg, log)
 	case cfg.Store == config.StoreAuto:
-		local := cfg.RedisAt(localAddress, "the Redis on this machine")
-		if speaksRedis(ctx, local) {
-			return open(cfg, local, log), nil
+		if speaksRedis(ctx, config.LocalRedis) {
+			return open(cfg, cfg.RedisAt(config.LocalRedis, "the Redis on this machine"), log), nil
 		}
 		return openEmbedded(cfg, log)
 	case cfg.Redis.Options == nil:
@@ -148,12 +143,12 @@ func (b *Backend) Close() {
 	}
 }
 
-// speaksRedis reports whether anything answers there as Redis does. One that is loading its data or wants a password
+// speaksRedis reports whether anything answers at addr as Redis does. One that is loading its data or wants a password
 // is a Redis too: it is waited for, or its refusal explained.
-func speaksRedis(ctx context.Context, r config.Redis) bool {
+func speaksRedis(ctx context.Context, addr string) bool {
 	ctx, cancel := context.WithTimeout(ctx, localTimeout)
 	defer cancel()
-	client, closeClient := Connect(r)
+	client, closeClient := Connect(config.Config{RedisTimeout: time.Second, RedisPoolSize: 1}.RedisAt(addr, ""))
 	defer closeClient()
 	err := client.Ping(ctx).Err()
 	return err == nil || errors.As(err, new(redis.Error)) || errors.As(err, new(redisfault.Fault))

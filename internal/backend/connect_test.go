@@ -81,10 +81,15 @@ func openAt(t *testing.T, env ...string) (*Backend, *told) {
 }
 
 func TestANameWithSeveralAddressesIsReachedAtTheOneThatListens(t *testing.T) {
-	server := redistest.Start(t)
-	b, _ := openAt(t, "REDIS_URL="+strings.Replace(server.URL(), "127.0.0.1", "localhost", 1))
-	if err := b.Client.Ping(t.Context()).Err(); err != nil {
-		t.Error(err)
+	ca := redistest.NewCA(t)
+	for name, server := range map[string]*redisserver.Server{
+		"plain":                            redistest.Start(t),
+		"TLS, a certificate for that name": redistest.StartWith(t, redisserver.Options{TLS: ca.Issue(t, "localhost")}),
+	} {
+		b, _ := openAt(t, "REDIS_URL="+strings.Replace(server.URL(), "127.0.0.1", "localhost", 1), "REDIS_TLS_CA="+ca.PEM)
+		if err := b.Client.Ping(t.Context()).Err(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -212,7 +217,7 @@ func TestWhateverAnswersAsRedisDoesIsARedis(t *testing.T) {
 		"a web server":         {strings.TrimPrefix(web.URL, "http://"), false},
 		"nothing":              {nothing.Addr(), false},
 	} {
-		if got := speaksRedis(t.Context(), config.Config{RedisTimeout: time.Second, RedisPoolSize: 1}.RedisAt(test.addr, "a test")); got != test.want {
+		if got := speaksRedis(t.Context(), test.addr); got != test.want {
 			t.Errorf("%s: %t, want %t", name, got, test.want)
 		}
 	}

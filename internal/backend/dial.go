@@ -19,11 +19,7 @@ type dialer struct {
 }
 
 func newDialer(o *redis.Options) dialer {
-	d := dialer{timeout: o.DialTimeout, lookup: net.DefaultResolver.LookupHost}
-	if o.TLSConfig != nil && o.TLSConfig.ServerName == "" {
-		d.lookup = nil // the certificate is checked by the name that is dialled
-	}
-	return d
+	return dialer{timeout: o.DialTimeout, lookup: net.DefaultResolver.LookupHost}
 }
 
 // DialHook never fails. After as many failed dials as a pool has places, go-redis fails every command without a try and
@@ -44,7 +40,7 @@ func (d dialer) DialHook(next redis.DialHook) redis.DialHook {
 // leaves time for the others. net.Dialer does the same, but gives each 2 seconds at least.
 func (d dialer) dial(ctx context.Context, next redis.DialHook, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || d.lookup == nil { // a socket, or the master, whom go-redis asks the Sentinels for
+	if err != nil { // a socket, or the master, whom go-redis asks the Sentinels for
 		return next(ctx, network, addr)
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)

@@ -18,8 +18,8 @@ const LocalRedis = "127.0.0.1:6379"
 // configured.
 type Redis struct {
 	// Options is nil where no Redis is configured. Its limits keep the promises of REDIS_TIMEOUT and REDIS_POOL_SIZE,
-	// provided that the context of each command carries a deadline of REDIS_TIMEOUT. Its TLSConfig names no server: each
-	// is checked by the name that it is dialled by. [Redis.Client] does that, also on top of a Dialer.
+	// provided that the context of each command carries a deadline of REDIS_TIMEOUT. Its TLSConfig names no server:
+	// [Redis.Client] sees to it that each is checked by the right name, also on top of a Dialer.
 	Options *redis.UniversalOptions
 
 	Source   string // the setting that won, for people: "REDIS_URL", "VCAP_SERVICES (my-redis)", "REDIS_URL in .env"

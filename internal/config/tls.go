@@ -87,9 +87,10 @@ func (l *loader) systemRootsWith(c *candidate) *x509.CertPool {
 	return roots
 }
 
-// dialTLS returns a dialer for a client with these options. Of a Cluster or behind Sentinels there are more servers than
-// are configured. Each proves with its certificate that it is the host that was dialled, or that it belongs to the
-// configured address: a hosted Cluster has one certificate for all its nodes.
+// dialTLS returns a dialer for a client with these options. A single server proves with its certificate that it is the
+// configured host, by whichever address it is dialled. Of a Cluster or behind Sentinels there are more servers than are
+// configured. Each proves that it is the host that was dialled, or that it belongs to the configured address: a hosted
+// Cluster has one certificate for all its nodes.
 func dialTLS(o *redis.UniversalOptions) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	dial := o.Dialer
 	if dial == nil {
@@ -101,7 +102,11 @@ func dialTLS(o *redis.UniversalOptions) func(ctx context.Context, network, addr 
 		if err != nil {
 			return nil, err
 		}
-		conn := tls.Client(plain, settingsFor(o.TLSConfig, hostOf(addr), configured))
+		host := hostOf(addr)
+		if !isCluster(o) && o.MasterName == "" {
+			host = configured[0]
+		}
+		conn := tls.Client(plain, settingsFor(o.TLSConfig, host, configured))
 		if err := conn.HandshakeContext(ctx); err != nil {
 			_ = plain.Close()
 			return nil, err
@@ -110,7 +115,7 @@ func dialTLS(o *redis.UniversalOptions) func(ctx context.Context, network, addr 
 	}
 }
 
-// settingsFor returns the settings for a connection to host.
+// settingsFor returns the settings for a connection to host, which one of the configured names may answer for.
 func settingsFor(base *tls.Config, host string, configured []string) *tls.Config {
 	settings := base.Clone()
 	settings.ServerName = host

@@ -73,6 +73,8 @@ func TestEachServerOfAClusterIsVerifiedByItsOwnNameOrTheConfiguredOne(t *testing
 		{"another node's address", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "10.1.2.3:6380", ours, "10.1.2.4", false},
 		{"the right name from a foreign authority", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", foreign, "node-1.example.com", false},
 		{"the Cluster's name from a foreign authority", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", foreign, "cluster.example.com", false},
+		{"a single server, by its address", "rediss://one.example.com:6380", "10.1.2.3:6380", ours, "one.example.com", true},
+		{"a single server, by an address that it names", "rediss://one.example.com:6380", "10.1.2.3:6380", ours, "10.1.2.3", false},
 		{"a single server, under another name", "rediss://one.example.com:6380", "one.example.com:6380", ours, "two.example.com", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
