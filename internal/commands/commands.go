@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"visit-counter/internal/app"
-	"visit-counter/internal/config"
 	"visit-counter/internal/demo"
 	"visit-counter/internal/doctor"
 )
@@ -56,7 +55,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out, er
 		demo.Run(getenv, app.Serve),
 		demo.Demo(getenv),
 		demo.Prove(getenv),
-		doctor.Command{Load: config.Load}.New(getenv),
+		doctor.Command(getenv),
 		&cobra.Command{
 			Use: "version", Short: "say which build this is",
 			Long: "Says which build this is: version, commit, Go, and the libraries that matter.",

@@ -1,8 +1,8 @@
 // Package doctor looks at the Redis that serving would use, from where its address was found to a visit that is counted
 // and removed again, and says what is wrong with it and what to do.
 //
-// It needs no permission beyond the store's own and PING. What a Redis does not tell, such as a managed one that forbids
-// CONFIG and INFO, is said to be untold; it is no failure.
+// It needs no permission beyond the store's own. What a Redis does not tell, such as a managed one that forbids CONFIG
+// and INFO, is said to be untold; it is no failure.
 package doctor
 
 import (
@@ -10,23 +10,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/spf13/cobra"
 
-	"visit-counter/internal/backend"
 	"visit-counter/internal/config"
+	"visit-counter/internal/redisfault"
 	"visit-counter/internal/terminal"
 )
 
 const (
-	// mostPerCheck is how long one question to Redis takes at most, whatever REDIS_TIMEOUT says.
-	mostPerCheck = 3 * time.Second
-	// mostTogether is how long all of them take at most.
-	mostTogether = 20 * time.Second
+	// maxQuestionTime is how long one question to Redis takes at most, whatever REDIS_TIMEOUT says.
+	maxQuestionTime = 3 * time.Second
+	// maxExamineTime is how long all of them take at most.
+	maxExamineTime = 20 * time.Second
 	// usualInstances is how many instances the connections should suffice for: what manifest.yml asks for.
 	usualInstances = 4
 )
@@ -35,145 +37,173 @@ const about = `Looks at the Redis that serving would use, and prints one line fo
 about it: PASS, WARN (it works, but...) or FAIL. It counts one visit in a session of its own, which it removes.
 The exit status is 1 if anything is FAIL. No password and no secret is printed.`
 
-// Command is the command. It prints no secret, and returns an error if anything is FAIL.
-type Command struct {
-	// Load reads the configuration as serving reads it. Its error holds one mistake a line.
-	Load func(getenv func(string) string) (config.Config, error)
-	// Reach tells who can reach an address. Nil means [ReachOf].
-	Reach func(netip.Addr) Reach
-}
+// Command returns the command. It prints no secret, and returns an error if anything is FAIL.
+func Command(getenv func(string) string) *cobra.Command { return command(getenv, config.Load, reachOf) }
 
-// New returns the command for a command line.
-func (c Command) New(getenv func(string) string) *cobra.Command {
+func command(
+	getenv func(string) string, load func(getenv func(string) string) (config.Config, error), reach func(netip.Addr) reach,
+) *cobra.Command {
 	var asJSON bool
-	instances := usualInstances
+	d := doctor{reach: reach}
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "look at the Redis that serving would use, and say what to do", Long: about, Args: cobra.NoArgs,
 		PreRunE: func(*cobra.Command, []string) error {
-			if instances < 1 {
+			if d.instances < 1 {
 				return errors.New("--instances must be at least 1")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.run(cmd.Context(), asJSON, instances, getenv, cmd.OutOrStdout())
+			d.cfg, d.mistakes = load(getenv)
+			out := cmd.OutOrStdout()
+			return d.report(cmd.Context(), out, terminal.Coloured(out, getenv), asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.Flags().IntVar(&instances, "instances", usualInstances, "how many instances there will be: `N`")
+	cmd.Flags().IntVar(&d.instances, "instances", usualInstances, "how many instances there will be: `N`")
 	return cmd
 }
 
-func (c Command) run(ctx context.Context, asJSON bool, instances int, getenv func(string) string, out io.Writer) error {
-	p := printer{out: out, coloured: terminal.Coloured(out, getenv)}
-	if asJSON {
-		p = printer{out: io.Discard}
-	}
+// doctor examines one Redis, once. Each check finds what those after it look at.
+type doctor struct {
+	cfg       config.Config
+	mistakes  error // of the configuration, one a line
+	instances int   // that the connections should suffice for
+	reach     func(netip.Addr) reach
+
+	redis  config.Redis
+	conns  map[string]net.Conn // by address: those that could be reached
+	client redis.UniversalClient
+	nodes  []*node
+	close  []func()
+}
+
+// check looks at one thing.
+type check struct {
+	name string
+	look func(*doctor, context.Context) []Line
+	gate bool // if it fails, there is nothing more to look at
+}
+
+// checks are in the order in which one thing needs another.
+var checks = []check{
+	{"configuration", (*doctor).configuration, true},
+	{"address", (*doctor).address, true},
+	{"reachable", (*doctor).reachable, true},
+	{"tls", (*doctor).encryption, true},
+	{"sentinel", (*doctor).sentinels, true},
+	{"login", (*doctor).login, true},
+	{"exposed", each((*doctor).exposed), false},
+	{"server", each((*doctor).server), false},
+	{"role", each((*doctor).role), false},
+	{"persistence", each((*doctor).persistence), false},
+	{"memory", each((*doctor).memory), false},
+	{"connections", each((*doctor).connections), false},
+	{"secret", (*doctor).secret, false},
+	{"store", (*doctor).store, false},
+	{"clock", (*doctor).clock, false},
+}
+
+// report prints each finding as soon as it is there, or all of them as JSON.
+func (d *doctor) report(ctx context.Context, out io.Writer, coloured, asJSON bool) error {
 	logging.Disable() // what the library would print is told in our words
+	p := printer{out: out, coloured: coloured}
+	if asJSON {
+		p.out = io.Discard
+	}
 	report := new(Report)
-	tell := func(l Line) {
+	d.examine(ctx, func(l Line) {
 		if ctx.Err() == nil { // what fails after Ctrl-C fails because of it
 			report.add(l)
 			p.line(l)
 		}
-	}
-	if cfg, err := c.Load(getenv); err != nil {
-		mistakes(err, tell)
-	} else {
-		d := &doctor{cfg: cfg, instances: instances, reach: c.Reach, tell: tell}
-		d.examine(ctx)
-	}
+	})
 	if ctx.Err() != nil {
 		return errors.New("doctor: interrupted")
 	}
 	return report.finish(out, asJSON, p.err)
 }
 
-// mistakes tells what is wrong with the configuration, without which there is nothing to look at.
-func mistakes(err error, tell func(Line)) {
-	for line := range strings.Lines(err.Error()) {
-		tell(Line{
-			Check: "configuration", Status: Fail, Message: strings.TrimSpace(line),
-			Fix: "correct it where it is set: the environment or .env, heroku config:set, cf set-env and cf restage",
-		})
-	}
-}
-
-// doctor examines one Redis, once.
-type doctor struct {
-	cfg       config.Config
-	instances int // that the connections should suffice for
-	reach     func(netip.Addr) Reach
-	tell      func(Line)
-	redis     config.Redis
-}
-
-// examine looks at everything, in the order in which one thing needs another, and tells each finding as soon as it is
-// there. What cannot be looked at because of a failure is left out. A Redis that hangs costs a few seconds.
-func (d *doctor) examine(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, mostTogether)
+// examine does all checks, and tells what each has found as soon as it has. A Redis that hangs costs a few seconds.
+func (d *doctor) examine(ctx context.Context, tell func(Line)) {
+	ctx, cancel := context.WithTimeout(ctx, maxExamineTime)
 	defer cancel()
-	if d.reach == nil {
-		d.reach = ReachOf
+	defer func() {
+		for _, f := range d.close {
+			f()
+		}
+	}()
+	for _, c := range checks {
+		failed := false
+		for _, l := range c.look(d, ctx) {
+			l.Check = c.name
+			failed = failed || l.Status == Fail
+			tell(l)
+		}
+		if c.gate && failed || c.name == "address" && d.redis.Options == nil {
+			return
+		}
 	}
-	for _, warning := range d.cfg.Warnings {
-		d.warn("configuration", "", warning, "change the setting, or leave it if it is meant so; .env.example explains each")
-	}
-	if !d.findRedis(ctx) || !d.reachable(ctx) || !d.encrypted(ctx) {
-		return
-	}
-	client, closeClient := backend.Connect(d.redis)
-	defer closeClient()
-	nodes, ok := d.login(ctx, client)
-	if !ok {
-		return
-	}
-	for _, n := range nodes {
-		d.look(ctx, n)
-	}
-	d.sharedSecret(ctx, client)
-	d.roundTrip(ctx, client, nodes)
-	d.clock(ctx, nodes[0])
 }
 
-// look examines one server that answers.
-func (d *doctor) look(ctx context.Context, n *node) {
-	d.learn(ctx, n)
-	d.exposed(ctx, n)
-	d.server(n)
-	d.role(n)
-	d.persistence(n)
-	d.memory(n)
-	d.connections(n)
+// each does a check of every server that sessions are kept in.
+func each(look func(*doctor, context.Context, *node) Line) func(*doctor, context.Context) []Line {
+	return func(d *doctor, ctx context.Context) (lines []Line) {
+		for _, n := range d.nodes {
+			l := look(d, ctx, n)
+			l.Node = n.name
+			lines = append(lines, l)
+		}
+		return lines
+	}
 }
 
-// bounded returns a context for one question.
-func (d *doctor) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+func pass(format string, args ...any) Line {
+	return Line{Status: Pass, Message: fmt.Sprintf(format, args...)}
+}
+
+func warn(message, fix string) Line { return Line{Status: Warn, Message: message, Fix: fix} }
+
+func fail(message, fix string) Line { return Line{Status: Fail, Message: message, Fix: fix} }
+
+// failed is the line of an error of the Redis client.
+func failed(err error) Line {
+	fault := redisfault.Explain(err)
+	return fail(fault.Wrong, fault.Todo)
+}
+
+// about says which server a line is about, where there are several.
+func (d *doctor) about(addr string, l Line) Line {
+	if len(d.redis.Options.Addrs) > 1 {
+		l.Node = addr
+	}
+	return l
+}
+
+// ask asks one question within the time limit.
+func ask[T any](ctx context.Context, d *doctor, question func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	return question(ctx)
+}
+
+// limited returns a context for one question.
+func (d *doctor) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, d.limit())
 }
 
-func (d *doctor) limit() time.Duration { return min(d.cfg.RedisTimeout, mostPerCheck) }
+func (d *doctor) limit() time.Duration { return min(d.cfg.RedisTimeout, maxQuestionTime) }
 
-func (d *doctor) pass(check, node, format string, args ...any) {
-	d.say(Line{Check: check, Status: Pass, Node: node, Message: fmt.Sprintf(format, args...)})
-}
-
-func (d *doctor) warn(check, node, message, fix string) {
-	d.say(Line{Check: check, Status: Warn, Node: node, Message: message, Fix: fix})
-}
-
-func (d *doctor) fail(check, node, message, fix string) {
-	d.say(Line{Check: check, Status: Fail, Node: node, Message: message, Fix: fix})
-}
-
-// say tells l without passwords: a server may repeat in its answers what it was sent.
-func (d *doctor) say(l Line) {
-	if o := d.redis.Options; o != nil {
-		for _, secret := range []string{o.Password, o.SentinelPassword} {
-			if secret != "" {
-				l.Message = strings.ReplaceAll(l.Message, secret, "***")
-			}
+// configuration tells the mistakes of the configuration, with which there is nothing to look at, or its warnings.
+func (d *doctor) configuration(context.Context) (lines []Line) {
+	if d.mistakes != nil {
+		for mistake := range strings.Lines(d.mistakes.Error()) {
+			lines = append(lines, fail(strings.TrimSpace(mistake),
+				"correct it where it is set: the environment or .env, heroku config:set, cf set-env and cf restage"))
 		}
 	}
-	d.tell(l)
+	for _, warning := range d.cfg.Warnings {
+		lines = append(lines, warn(warning, "change the setting, or leave it if it is meant so; .env.example explains each"))
+	}
+	return lines
 }

@@ -1,4 +1,4 @@
-package doctor_test
+package doctor
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"visit-counter/internal/config"
-	"visit-counter/internal/doctor"
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
@@ -23,24 +22,24 @@ const password = "p4ss/w0rd:of=the#tests"
 type finding struct {
 	status int
 	out    string
-	lines  []doctor.Line
+	lines  []Line
 }
 
 // examine runs the command as main does, with these variables and nothing else in its environment, and checks that it
 // says no secret.
 func examine(t *testing.T, env ...string) finding {
 	t.Helper()
-	return examineAs(t, nil, nil, env...)
+	return examineAs(t, reachOf, nil, env...)
 }
 
-func examineAs(t *testing.T, reach func(netip.Addr) doctor.Reach, flags []string, env ...string) finding {
+func examineAs(t *testing.T, who func(netip.Addr) reach, flags []string, env ...string) finding {
 	t.Helper()
 	vars := make(map[string]string)
 	for _, v := range env {
 		name, value, _ := strings.Cut(v, "=")
 		vars[name] = value
 	}
-	cmd := doctor.Command{Load: config.Load, Reach: reach}.New(func(name string) string { return vars[name] })
+	cmd := command(func(name string) string { return vars[name] }, config.Load, who)
 	var out, errOut strings.Builder
 	cmd.SetArgs(append([]string{"--json"}, flags...))
 	cmd.SetOut(&out)
@@ -51,7 +50,7 @@ func examineAs(t *testing.T, reach func(netip.Addr) doctor.Reach, flags []string
 		f.status = 1
 	}
 	f.out = out.String()
-	var report doctor.Report
+	var report Report
 	if err := json.Unmarshal([]byte(f.out), &report); err != nil {
 		t.Fatalf("the report is not JSON: %v\n%s%s", err, f.out, errOut.String())
 	}
@@ -65,7 +64,7 @@ func examineAs(t *testing.T, reach func(netip.Addr) doctor.Reach, flags []string
 		}
 	}
 	for _, l := range f.lines {
-		if (l.Status == doctor.Pass) != (l.Fix == "") {
+		if (l.Status == Pass) != (l.Fix == "") {
 			t.Errorf("a fix belongs to WARN and FAIL: %+v", l)
 		}
 	}
@@ -73,7 +72,7 @@ func examineAs(t *testing.T, reach func(netip.Addr) doctor.Reach, flags []string
 }
 
 // wants checks the exit status, and that a line of that check has the status and contains the text.
-func (f finding) wants(t *testing.T, exit int, check string, status doctor.Status, text string) {
+func (f finding) wants(t *testing.T, exit int, check string, status Status, text string) {
 	t.Helper()
 	if f.status != exit {
 		t.Errorf("exit status %d, want %d:\n%s", f.status, exit, f.out)
@@ -87,7 +86,7 @@ func (f finding) wants(t *testing.T, exit int, check string, status doctor.Statu
 }
 
 // of returns the lines of one status, as "check: message".
-func (f finding) of(status doctor.Status) (lines []string) {
+func (f finding) of(status Status) (lines []string) {
 	for _, l := range f.lines {
 		if l.Status == status {
 			lines = append(lines, l.Check+": "+l.Message)
@@ -106,7 +105,7 @@ func must(t *testing.T, err error) {
 func TestHealthyRedisPassesEverythingAndIsLeftAsItWas(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Password: password})
 	f := examine(t, "REDIS_URL="+server.URL())
-	if rest := append(f.of(doctor.Warn), f.of(doctor.Fail)...); f.status != 0 || len(rest) > 0 {
+	if rest := append(f.of(Warn), f.of(Fail)...); f.status != 0 || len(rest) > 0 {
 		t.Errorf("exit status %d, %q", f.status, rest)
 	}
 	for check, text := range map[string]string{
@@ -114,7 +113,7 @@ func TestHealthyRedisPassesEverythingAndIsLeftAsItWas(t *testing.T) {
 		"exposed": "wants a password", "server": "Redis 7", "role": "master", "persistence": "no visit is lost",
 		"memory": "no limit", "connections": "are left", "secret": "none yet", "store": "found again and removed", "clock": "apart",
 	} {
-		f.wants(t, 0, check, doctor.Pass, text)
+		f.wants(t, 0, check, Pass, text)
 	}
 	if keys := redistest.Client(t, server).Keys(t.Context(), "*").Val(); len(keys) > 0 {
 		t.Errorf("keys are left behind: %q", keys)
@@ -126,23 +125,23 @@ func TestAddressIsToldWithWhatItWonOver(t *testing.T) {
 	bound := fmt.Sprintf(`{"p-redis":[{"name":"my-redis","label":"p-redis","credentials":{"host":"127.0.0.1","port":%q}}]}`,
 		server.Addr()[strings.LastIndex(server.Addr(), ":")+1:])
 	f := examine(t, "VCAP_APPLICATION={}", "VCAP_SERVICES="+bound, "REDIS_URL=redis://:"+url.QueryEscape(password)+"@other.invalid:6379")
-	f.wants(t, 0, "address", doctor.Pass, "VCAP_SERVICES")
-	f.wants(t, 0, "configuration", doctor.Warn, "ignored, though different: REDIS_URL (other.invalid:6379)")
+	f.wants(t, 0, "address", Pass, "VCAP_SERVICES")
+	f.wants(t, 0, "configuration", Warn, "ignored, though different: REDIS_URL (other.invalid:6379)")
 }
 
 func TestNoRedisOnAPlatformTellsTheCommands(t *testing.T) {
-	examine(t, "DYNO=web.1").wants(t, 1, "address", doctor.Fail, "heroku addons:create heroku-redis:mini")
-	examine(t, "VCAP_APPLICATION={}").wants(t, 1, "address", doctor.Fail, "cf bind-service visit-counter my-redis")
+	examine(t, "DYNO=web.1").wants(t, 1, "address", Fail, "heroku addons:create heroku-redis:mini")
+	examine(t, "VCAP_APPLICATION={}").wants(t, 1, "address", Fail, "cf bind-service visit-counter my-redis")
 }
 
 func TestMemoryIsNeverSilent(t *testing.T) {
-	examine(t, "SESSION_STORE=memory").wants(t, 0, "address", doctor.Warn, "loses them when it ends")
+	examine(t, "SESSION_STORE=memory").wants(t, 0, "address", Warn, "loses them when it ends")
 }
 
 func TestEveryMistakeOfTheConfigurationFails(t *testing.T) {
 	f := examine(t, "PORT=http", "REDIS_URL=https://:"+password+"@example.com")
-	f.wants(t, 1, "configuration", doctor.Fail, "PORT: ")
-	f.wants(t, 1, "configuration", doctor.Fail, "REDIS_URL: ")
+	f.wants(t, 1, "configuration", Fail, "PORT: ")
+	f.wants(t, 1, "configuration", Fail, "REDIS_URL: ")
 	if len(f.lines) != 2 {
 		t.Errorf("2 mistakes are %d lines:\n%s", len(f.lines), f.out)
 	}
@@ -152,10 +151,10 @@ func TestNothingThere(t *testing.T) {
 	server := redistest.Start(t)
 	server.Kill()
 	f := examine(t, "REDIS_URL="+server.URL())
-	f.wants(t, 1, "reachable", doctor.Fail, "nothing listens at "+server.Addr())
-	f.wants(t, 1, "reachable", doctor.Fail, "correct REDIS_URL")
-	examine(t, "REDIS_URL=redis://redis.invalid:6379").wants(t, 1, "reachable", doctor.Fail, "redis.invalid cannot be resolved")
-	examine(t, "REDIS_URL=unix:///nowhere/redis.sock").wants(t, 1, "reachable", doctor.Fail, "nothing listens at /nowhere/redis.sock")
+	f.wants(t, 1, "reachable", Fail, server.Addr()+": Redis cannot be reached. Nothing listens at its address.")
+	f.wants(t, 1, "reachable", Fail, "The address comes from REDIS_URL.")
+	examine(t, "REDIS_URL=redis://redis.invalid:6379").wants(t, 1, "reachable", Fail, "redis.invalid:6379: Redis cannot be reached. The name of its host cannot be resolved.")
+	examine(t, "REDIS_URL=unix:///nowhere/redis.sock").wants(t, 1, "reachable", Fail, "/nowhere/redis.sock: Redis cannot be reached. Nothing listens")
 }
 
 func TestInterruptionIsNoFinding(t *testing.T) {
@@ -167,7 +166,7 @@ func TestInterruptionIsNoFinding(t *testing.T) {
 	}
 	getenv := func(name string) string { return map[string]string{"REDIS_URL": server.URL()}[name] }
 	var out strings.Builder
-	cmd := doctor.Command{Load: load}.New(getenv)
+	cmd := command(getenv, load, reachOf)
 	cmd.SetArgs([]string{"--json=false"})
 	cmd.SetOut(&out)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
@@ -181,7 +180,7 @@ func TestHungRedisIsToldInTime(t *testing.T) {
 	server := redistest.Start(t)
 	must(t, server.Pause())
 	began := time.Now()
-	examine(t, "REDIS_URL="+server.URL(), "REDIS_TIMEOUT=300ms").wants(t, 1, "login", doctor.Fail, "did not answer in time")
+	examine(t, "REDIS_URL="+server.URL(), "REDIS_TIMEOUT=300ms").wants(t, 1, "login", Fail, "did not answer in time")
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("it took %s", took)
 	}
@@ -191,7 +190,7 @@ func TestRedisThatHangsHalfwayIsToldInTime(t *testing.T) {
 	proxy := redistest.NewProxy(t, redistest.Start(t))
 	proxy.Next(1000, redistest.Named("INFO", "CONFIG", "EVALSHA", "SET"), redistest.Fate{Mute: true})
 	began := time.Now()
-	examine(t, "REDIS_URL="+proxy.URL(), "REDIS_TIMEOUT=200ms").wants(t, 1, "store", doctor.Fail, "did not answer in time")
+	examine(t, "REDIS_URL="+proxy.URL(), "REDIS_TIMEOUT=200ms").wants(t, 1, "store", Fail, "did not answer in time")
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
@@ -199,39 +198,39 @@ func TestRedisThatHangsHalfwayIsToldInTime(t *testing.T) {
 
 func TestPasswords(t *testing.T) {
 	protected := redistest.StartWith(t, redisserver.Options{Password: password})
-	examine(t, "REDIS_URL=redis://"+protected.Addr()).wants(t, 1, "login", doctor.Fail, "wants a password, and this app has none")
-	examine(t, "REDIS_URL=redis://:wrong@"+protected.Addr()).wants(t, 1, "login", doctor.Fail, "refuses the password")
+	examine(t, "REDIS_URL=redis://"+protected.Addr()).wants(t, 1, "login", Fail, "wants a password, and this app has none")
+	examine(t, "REDIS_URL=redis://:wrong@"+protected.Addr()).wants(t, 1, "login", Fail, "refuses the password")
 	unprotected := redistest.Start(t)
 	examine(t, "REDIS_URL=redis://:"+url.QueryEscape(password)+"@"+unprotected.Addr()).
-		wants(t, 0, "exposed", doctor.Pass, "its default user has no password, and is used from this machine only")
+		wants(t, 0, "exposed", Pass, "its default user has no password, and is used from this machine only")
 }
 
 func TestOpenRedisIsToldByWhoCanReachIt(t *testing.T) {
-	is := func(r doctor.Reach) func(netip.Addr) doctor.Reach { return func(netip.Addr) doctor.Reach { return r } }
+	is := func(r reach) func(netip.Addr) reach { return func(netip.Addr) reach { return r } }
 	server, protected := redistest.Start(t), redistest.StartWith(t, redisserver.Options{Password: password})
-	f := examineAs(t, is(doctor.Everybody), nil, "REDIS_URL="+server.URL())
-	f.wants(t, 1, "exposed", doctor.Fail, "requirepass")
-	f.wants(t, 1, "tls", doctor.Warn, "can be read on the way")
-	examineAs(t, is(doctor.PrivateNetwork), nil, "REDIS_URL="+server.URL()).wants(t, 0, "exposed", doctor.Warn, "private network")
-	examineAs(t, is(doctor.Everybody), nil, "REDIS_URL="+protected.URL()).wants(t, 0, "exposed", doctor.Pass, "wants a password")
+	f := examineAs(t, is(everybody), nil, "REDIS_URL="+server.URL())
+	f.wants(t, 1, "exposed", Fail, "requirepass")
+	f.wants(t, 1, "tls", Warn, "can be read on the way")
+	examineAs(t, is(privateNetwork), nil, "REDIS_URL="+server.URL()).wants(t, 0, "exposed", Warn, "private network")
+	examineAs(t, is(everybody), nil, "REDIS_URL="+protected.URL()).wants(t, 0, "exposed", Pass, "wants a password")
 }
 
 func TestLoopbackIsNotSafeWhenRedisListensElsewhereToo(t *testing.T) {
 	proxy := redistest.NewProxy(t, redistest.StartWith(t, redisserver.Options{Config: []string{"protected-mode no"}}))
-	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "exposed", doctor.Pass, "this machine only")
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "exposed", Pass, "this machine only")
 	proxy.All(func(args []string) bool { return len(args) == 3 && args[2] == "bind" }, redistest.Fate{Answer: "%1\r\n+bind\r\n+* -::*"})
-	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "exposed", doctor.Warn, "listens to other machines")
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "exposed", Warn, "listens to other machines")
 }
 
 func TestReachIsToldByTheAddress(t *testing.T) {
-	for addr, want := range map[string]doctor.Reach{
-		"127.0.0.1": doctor.ThisMachine, "::1": doctor.ThisMachine, "::ffff:127.0.0.1": doctor.ThisMachine,
-		"10.1.2.3": doctor.PrivateNetwork, "172.17.0.2": doctor.PrivateNetwork, "192.168.1.1": doctor.PrivateNetwork,
-		"100.64.0.1": doctor.PrivateNetwork, "169.254.1.1": doctor.PrivateNetwork, "fd00::1": doctor.PrivateNetwork,
-		"8.8.8.8": doctor.Everybody, "100.128.0.1": doctor.Everybody, "172.32.0.1": doctor.Everybody, "2001:db8::1": doctor.Everybody,
+	for addr, want := range map[string]reach{
+		"127.0.0.1": thisMachine, "::1": thisMachine, "::ffff:127.0.0.1": thisMachine,
+		"10.1.2.3": privateNetwork, "172.17.0.2": privateNetwork, "192.168.1.1": privateNetwork,
+		"100.64.0.1": privateNetwork, "169.254.1.1": privateNetwork, "fd00::1": privateNetwork,
+		"8.8.8.8": everybody, "100.128.0.1": everybody, "172.32.0.1": everybody, "2001:db8::1": everybody,
 	} {
-		if got := doctor.ReachOf(netip.MustParseAddr(addr)); got != want {
-			t.Errorf("ReachOf(%s) = %d, want %d", addr, got, want)
+		if got := reachOf(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("reachOf(%s) = %d, want %d", addr, got, want)
 		}
 	}
 }
@@ -244,17 +243,17 @@ func TestCertificates(t *testing.T) {
 		cert   *redisserver.TLS
 		env    []string // CA stands for the file of the authority
 		exit   int
-		status doctor.Status
+		status Status
 		text   string
 	}{
-		{"private CA, known", valid, []string{"REDIS_TLS_CA=CA"}, 0, doctor.Warn, "TLS 1.3, certificate of CN=test CA, valid for less than a day"},
-		{"private CA, unknown", valid, nil, 1, doctor.Fail, "set REDIS_TLS_CA"},
-		{"expired", ca.IssueExpired(t), []string{"REDIS_TLS_CA=CA"}, 1, doctor.Fail, "has expired on " + time.Now().Add(-time.Hour).Format(time.DateOnly)},
-		{"other name", ca.Issue(t, "redis.invalid"), []string{"REDIS_TLS_CA=CA"}, 1, doctor.Fail, "for another name: redis.invalid"},
-		{"self-signed", redistest.SelfSigned(t), nil, 1, doctor.Fail, "not trusted"},
-		{"not verified", valid, []string{"REDIS_TLS_VERIFY=false"}, 0, doctor.Warn, "it is not verified: who stands in between"},
-		{"not verified, though it could be", valid, []string{"REDIS_TLS_VERIFY=false", "REDIS_TLS_CA=CA"}, 0, doctor.Warn, "though it could be"},
-		{"Heroku", valid, []string{"DYNO=web.1"}, 0, doctor.Warn, "it is not verified: who stands in between"},
+		{"private CA, known", valid, []string{"REDIS_TLS_CA=CA"}, 0, Warn, "TLS 1.3, certificate of CN=test CA, valid for less than a day"},
+		{"private CA, unknown", valid, nil, 1, Fail, "Set REDIS_TLS_CA"},
+		{"expired", ca.IssueExpired(t), []string{"REDIS_TLS_CA=CA"}, 1, Fail, " to " + time.Now().Add(-time.Hour).Format(time.DateOnly)},
+		{"other name", ca.Issue(t, "redis.invalid"), []string{"REDIS_TLS_CA=CA"}, 1, Fail, "It is for redis.invalid"},
+		{"self-signed", redistest.SelfSigned(t), nil, 1, Fail, "not trusted"},
+		{"not verified", valid, []string{"REDIS_TLS_VERIFY=false"}, 0, Warn, "it is not verified: who stands in between"},
+		{"not verified, though it could be", valid, []string{"REDIS_TLS_VERIFY=false", "REDIS_TLS_CA=CA"}, 0, Warn, "though it could be"},
+		{"Heroku", valid, []string{"DYNO=web.1"}, 0, Warn, "it is not verified: who stands in between"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -266,7 +265,7 @@ func TestCertificates(t *testing.T) {
 			f := examine(t, env...)
 			f.wants(t, tt.exit, "tls", tt.status, tt.text)
 			if tt.exit == 0 {
-				f.wants(t, 0, "store", doctor.Pass, "counted")
+				f.wants(t, 0, "store", Pass, "counted")
 			}
 		})
 	}
@@ -274,9 +273,9 @@ func TestCertificates(t *testing.T) {
 
 func TestTLSAndPlainAreToldApart(t *testing.T) {
 	secured := redistest.StartWith(t, redisserver.Options{TLS: redistest.NewCA(t).Issue(t)})
-	examine(t, "REDIS_URL=redis://"+secured.Addr()).wants(t, 1, "login", doctor.Fail, "Write rediss://")
+	examine(t, "REDIS_URL=redis://"+secured.Addr()).wants(t, 1, "login", Fail, "Write rediss://")
 	plain := redistest.Start(t)
-	examine(t, "REDIS_URL=rediss://"+plain.Addr()).wants(t, 1, "tls", doctor.Fail, "does not complete a TLS handshake")
+	examine(t, "REDIS_URL=rediss://"+plain.Addr()).wants(t, 1, "tls", Fail, "does not complete a TLS handshake")
 }
 
 func TestReplica(t *testing.T) {
@@ -285,20 +284,17 @@ func TestReplica(t *testing.T) {
 	must(t, err)
 	replica := redistest.StartWith(t, redisserver.Options{Config: []string{"replicaof 127.0.0.1 " + port}})
 	f := examine(t, "REDIS_URL="+replica.URL())
-	f.wants(t, 1, "role", doctor.Fail, "its master is "+master.Addr())
-	f.wants(t, 1, "store", doctor.Fail, "replica")
+	f.wants(t, 1, "role", Fail, "its master is "+master.Addr())
+	f.wants(t, 1, "store", Fail, "replica")
 }
 
 func TestFailingDisk(t *testing.T) {
-	isPersistence := func(args []string) bool {
-		return strings.EqualFold(args[0], "INFO") && len(args) == 2 && args[1] == "persistence"
-	}
 	proxy := redistest.NewProxy(t, redistest.Start(t))
-	proxy.All(isPersistence, redistest.Fate{Answer: bulk("aof_enabled:1\r\naof_last_write_status:err")})
-	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 1, "persistence", doctor.Fail, "cannot be written")
+	proxy.All(redistest.Named("INFO"), redistest.Fate{Answer: bulk("aof_enabled:1\r\naof_last_write_status:err")})
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 1, "persistence", Fail, "cannot be written")
 	proxy.Heal()
-	proxy.All(isPersistence, redistest.Fate{Answer: bulk("aof_enabled:0\r\nrdb_last_bgsave_status:err")})
-	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "persistence", doctor.Warn, "the last snapshot failed")
+	proxy.All(redistest.Named("INFO"), redistest.Fate{Answer: bulk("aof_enabled:0\r\nrdb_last_bgsave_status:err")})
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "persistence", Warn, "the last snapshot failed")
 }
 
 // bulk returns text as an answer with several lines, without its last line break.
@@ -311,15 +307,15 @@ func TestMemory(t *testing.T) {
 	tests := []struct {
 		name, limit, policy string
 		exit                int
-		status              doctor.Status
+		status              Status
 		text                string
 	}{
-		{"room", "100mb", "noeviction", 0, doctor.Pass, "of 100.0 MB used, noeviction"},
-		{"nearly full", "35mb", "noeviction", 0, doctor.Warn, "when it is full, no visit can be counted"},
-		{"full", "30mb", "noeviction", 1, doctor.Fail, "it is full"},
-		{"evicts anything", "100mb", "allkeys-lru", 0, doctor.Warn, "sessions are removed"},
-		{"evicts what expires, as sessions do", "100mb", "volatile-ttl", 0, doctor.Warn, "sessions are removed"},
-		{"a policy without a limit", "0", "allkeys-lru", 0, doctor.Pass, "no limit"},
+		{"room", "100mb", "noeviction", 0, Pass, "of 100.0 MB used, noeviction"},
+		{"nearly full", "35mb", "noeviction", 0, Warn, "when it is full, no visit can be counted"},
+		{"full", "30mb", "noeviction", 1, Fail, "it is full"},
+		{"evicts anything", "100mb", "allkeys-lru", 0, Warn, "sessions are removed"},
+		{"evicts what expires, as sessions do", "100mb", "volatile-ttl", 0, Warn, "sessions are removed"},
+		{"a policy without a limit", "0", "allkeys-lru", 0, Pass, "no limit"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -328,7 +324,7 @@ func TestMemory(t *testing.T) {
 			f := examine(t, "REDIS_URL="+server.URL())
 			f.wants(t, tt.exit, "memory", tt.status, tt.text)
 			if tt.exit != 0 {
-				f.wants(t, tt.exit, "store", doctor.Fail, "out of memory")
+				f.wants(t, tt.exit, "store", Fail, "out of memory")
 			}
 		})
 	}
@@ -337,13 +333,13 @@ func TestMemory(t *testing.T) {
 func TestPersistence(t *testing.T) {
 	tests := []struct {
 		name, config string
-		status       doctor.Status
+		status       Status
 		text         string
 	}{
-		{"none", `save ""`, doctor.Warn, "every count is lost"},
-		{"snapshots only", "save 3600 1", doctor.Warn, "snapshots only"},
-		{"append-only file", "appendonly yes", doctor.Pass, "the last second or two"},
-		{"append-only file, written by the system", "appendonly yes\nappendfsync no", doctor.Pass, "half a minute"},
+		{"none", `save ""`, Warn, "every count is lost"},
+		{"snapshots only", "save 3600 1", Warn, "snapshots only"},
+		{"append-only file", "appendonly yes", Pass, "of Redis alone too, loses the last two seconds"},
+		{"append-only file, written by the system", "appendonly yes\nappendfsync no", Pass, "half a minute"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -356,9 +352,9 @@ func TestPersistence(t *testing.T) {
 func TestConnections(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{Config: []string{"maxclients 20"}})
 	env := "REDIS_URL=" + server.URL()
-	examine(t, env).wants(t, 0, "connections", doctor.Pass, "enough for")
-	examineAs(t, nil, []string{"--instances", "6"}, env).
-		wants(t, 0, "connections", doctor.Warn, "20 at most, but 6 instances with REDIS_POOL_SIZE 4 need 24")
+	examine(t, env).wants(t, 0, "connections", Pass, "enough for")
+	examineAs(t, reachOf, []string{"--instances", "6"}, env).
+		wants(t, 0, "connections", Warn, "20 at most, but 6 instances with REDIS_POOL_SIZE 4 need 24")
 
 	hold := func(connections int) {
 		for range connections {
@@ -372,12 +368,12 @@ func TestConnections(t *testing.T) {
 	redistest.Wait(t, "17 connections", func() bool {
 		return strings.Contains(rdb.Info(t.Context(), "clients").Val(), "connected_clients:17\r\n")
 	})
-	examine(t, env).wants(t, 0, "connections", doctor.Warn, "3 of 20 are left: not enough for one more instance")
+	examine(t, env).wants(t, 0, "connections", Warn, "3 of 20 are left: not enough for one more instance")
 	redistest.Wait(t, "17 connections again", func() bool {
 		return strings.Contains(rdb.Info(t.Context(), "clients").Val(), "connected_clients:17\r\n")
 	})
 	hold(3)
-	examine(t, env).wants(t, 1, "login", doctor.Fail, "no connection left")
+	examine(t, env).wants(t, 1, "login", Fail, "no connection left")
 }
 
 // storeRights are the least that the store needs.
@@ -386,23 +382,23 @@ const storeRights = "~visits:* -@all +evalsha +eval +hgetall +hset +hdel +time +
 func TestManagedRedisThatForbidsInfoAndConfigIsNoFailure(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{Config: []string{"user default off", "user app on >secret " + storeRights}})
 	f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
-	for check, status := range map[string]doctor.Status{
-		"persistence": doctor.Warn, "memory": doctor.Warn, "connections": doctor.Warn,
+	for check, status := range map[string]Status{
+		"persistence": Warn, "memory": Warn, "connections": Warn,
 	} {
 		f.wants(t, 0, check, status, "not told by this Redis")
 	}
-	f.wants(t, 0, "login", doctor.Pass, "user app")
-	f.wants(t, 0, "server", doctor.Pass, "Redis 7") // HELLO tells
-	f.wants(t, 0, "role", doctor.Pass, "master")
-	f.wants(t, 0, "store", doctor.Pass, "counted")
+	f.wants(t, 0, "login", Pass, "user app")
+	f.wants(t, 0, "server", Pass, "Redis 7") // HELLO tells
+	f.wants(t, 0, "role", Pass, "master")
+	f.wants(t, 0, "store", Pass, "counted")
 }
 
 func TestRedisThatForbidsConfigOnlyTellsTheRest(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{Config: []string{"user default off", "user app on >secret ~* +@all -config"}})
 	f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
-	f.wants(t, 0, "memory", doctor.Pass, "no limit")
-	f.wants(t, 0, "connections", doctor.Pass, "are left")
-	f.wants(t, 0, "persistence", doctor.Warn, "whether there are snapshots is not told by this Redis")
+	f.wants(t, 0, "memory", Pass, "no limit")
+	f.wants(t, 0, "connections", Pass, "are left")
+	f.wants(t, 0, "persistence", Warn, "whether there are snapshots is not told by this Redis")
 }
 
 func TestUserWhoMayNotDoWhatTheStoreNeeds(t *testing.T) {
@@ -419,7 +415,7 @@ func TestUserWhoMayNotDoWhatTheStoreNeeds(t *testing.T) {
 			if name == "no shared secret" {
 				check = "secret"
 			}
-			f.wants(t, 1, check, doctor.Fail, "ACL SETUSER NAME ~visits:* +evalsha")
+			f.wants(t, 1, check, Fail, "ACL SETUSER NAME ~visits:* +evalsha")
 		})
 	}
 }
@@ -428,36 +424,33 @@ func TestSecretsAreTold(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := redistest.Client(t, server)
 	examine(t, "REDIS_URL="+server.URL(), "SESSION_SECRET=Zq8v2Lw7Jk4Rt9Xc1Bn6Mp3Hs5Fd0GyU").
-		wants(t, 0, "secret", doctor.Pass, "SESSION_SECRET: the first of 1")
+		wants(t, 0, "secret", Pass, "SESSION_SECRET: the first of 1")
 	must(t, rdb.Set(t.Context(), "visits:secret", strings.Repeat("x", 52), 0).Err())
-	examine(t, "REDIS_URL="+server.URL()).wants(t, 0, "secret", doctor.Pass, "share a random one")
+	examine(t, "REDIS_URL="+server.URL()).wants(t, 0, "secret", Pass, "share a random one")
 	must(t, rdb.Set(t.Context(), "visits:secret", "short", 0).Err())
-	examine(t, "REDIS_URL="+server.URL()).wants(t, 1, "secret", doctor.Fail, "too short")
+	examine(t, "REDIS_URL="+server.URL()).wants(t, 1, "secret", Fail, "too short")
 }
 
 func TestOldRedisFails(t *testing.T) {
 	proxy := redistest.NewProxy(t, redistest.Start(t))
-	isServer := func(args []string) bool {
-		return strings.EqualFold(args[0], "INFO") && len(args) == 2 && args[1] == "server"
-	}
-	proxy.All(isServer, redistest.Fate{Answer: "+redis_version:3.2.12"})
-	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 1, "server", doctor.Fail, "Redis 3.2.12 is too old")
+	proxy.All(redistest.Named("INFO"), redistest.Fate{Answer: "+redis_version:3.2.12"})
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 1, "server", Fail, "Redis 3.2.12 is too old")
 	proxy.Heal()
-	proxy.All(isServer, redistest.Fate{Answer: bulk("redis_version:7.2.4\r\nvalkey_version:8.1.0")})
-	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "server", doctor.Pass, "Valkey 8.1.0")
+	proxy.All(redistest.Named("INFO"), redistest.Fate{Answer: bulk("redis_version:7.2.4\r\nvalkey_version:8.1.0")})
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "server", Pass, "Valkey 8.1.0")
 }
 
 func TestWrongClocksAreTold(t *testing.T) {
 	proxy := redistest.NewProxy(t, redistest.Start(t))
 	proxy.All(redistest.Named("TIME"), redistest.Fate{Answer: fmt.Sprintf("*2\r\n+%d\r\n+0", time.Now().Add(time.Hour).Unix())})
-	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "clock", doctor.Warn, "away from ours")
+	examine(t, "REDIS_URL="+proxy.URL()).wants(t, 0, "clock", Warn, "away from ours")
 }
 
 func TestEachMasterOfAClusterIsExamined(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0)
 	f := examine(t, "REDIS_URL="+cluster.URL())
 	for _, addr := range cluster.Addrs() {
-		f.wants(t, 0, "store", doctor.Pass, "counted")
+		f.wants(t, 0, "store", Pass, "counted")
 		for _, check := range []string{"role", "memory", "store"} {
 			if !f.has(check, addr) {
 				t.Errorf("no line %s about %s:\n%s", check, addr, f.out)
@@ -465,10 +458,10 @@ func TestEachMasterOfAClusterIsExamined(t *testing.T) {
 		}
 	}
 	one := "REDIS_URL=redis://" + cluster.Addrs()[0]
-	examine(t, one).wants(t, 0, "server", doctor.Warn, "set REDIS_CLUSTER=true")
-	examine(t, one).wants(t, 0, "store", doctor.Pass, "counted")
-	examine(t, one, "REDIS_CLUSTER=true").wants(t, 0, "store", doctor.Pass, "counted")
-	examine(t, "REDIS_URL="+redistest.Start(t).URL(), "REDIS_CLUSTER=true").wants(t, 1, "login", doctor.Fail, "it is none")
+	examine(t, one).wants(t, 0, "server", Warn, "set REDIS_CLUSTER=true")
+	examine(t, one).wants(t, 0, "store", Pass, "counted")
+	examine(t, one, "REDIS_CLUSTER=true").wants(t, 0, "store", Pass, "counted")
+	examine(t, "REDIS_URL="+redistest.Start(t).URL(), "REDIS_CLUSTER=true").wants(t, 1, "login", Fail, "it is none")
 }
 
 func TestClusterUserNeedsOneCommandMore(t *testing.T) {
@@ -482,8 +475,8 @@ func TestClusterUserNeedsOneCommandMore(t *testing.T) {
 		must(t, redistest.Client(t, node).Do(t.Context(), args...).Err())
 	}
 	f := examine(t, "REDIS_URL="+strings.Replace(cluster.URL(), "redis://", "redis://app:secret@", 1))
-	f.wants(t, 0, "store", doctor.Pass, "counted")
-	f.wants(t, 0, "memory", doctor.Warn, "not told by this Redis")
+	f.wants(t, 0, "store", Pass, "counted")
+	f.wants(t, 0, "memory", Warn, "not told by this Redis")
 }
 
 func (f finding) has(check, node string) bool {
@@ -498,11 +491,11 @@ func (f finding) has(check, node string) bool {
 func TestEachSentinelIsAskedForTheMaster(t *testing.T) {
 	sentinel := redistest.StartSentinel(t)
 	f := examine(t, "REDIS_URL="+sentinel.URL())
-	f.wants(t, 0, "sentinel", doctor.Pass, "the master is "+sentinel.Master().Addr())
-	f.wants(t, 0, "role", doctor.Pass, "master")
-	f.wants(t, 0, "store", doctor.Pass, "counted")
+	f.wants(t, 0, "sentinel", Pass, "the master is "+sentinel.Master().Addr())
+	f.wants(t, 0, "role", Pass, "master")
+	f.wants(t, 0, "store", Pass, "counted")
 	sentinel.Sentinels[0].Kill()
-	examine(t, "REDIS_URL="+sentinel.URL()).wants(t, 0, "reachable", doctor.Warn, "nothing listens")
+	examine(t, "REDIS_URL="+sentinel.URL()).wants(t, 0, "reachable", Warn, "Nothing listens")
 	examine(t, "REDIS_URL="+strings.Replace(sentinel.URL(), "master_name="+redistest.SentinelName, "master_name=other", 1)).
-		wants(t, 1, "sentinel", doctor.Fail, "correct master_name")
+		wants(t, 1, "sentinel", Fail, "correct master_name")
 }

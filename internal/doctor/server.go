@@ -3,10 +3,10 @@ package doctor
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,60 +20,49 @@ const (
 	nearlyFull = 90
 )
 
-// learn asks the server about itself. What it refuses to tell is left out; if it stops answering, so is the rest.
-func (d *doctor) learn(ctx context.Context, n *node) {
-	n.facts = make(map[string]string)
-	for _, section := range []string{"server", "replication", "memory", "clients", "persistence"} {
-		text, err := ask(ctx, d, func(ctx context.Context) (string, error) { return n.client.Info(ctx, section).Result() })
-		if err != nil && !isReply(err) {
-			return
-		}
-		for line := range strings.Lines(text) {
-			if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-				n.facts[name] = value
-			}
-		}
-	}
-	for _, name := range []string{"save", "appendfsync", "maxclients", "bind", "protected-mode"} {
-		values, err := ask(ctx, d, func(ctx context.Context) (map[string]string, error) { return n.client.ConfigGet(ctx, name).Result() })
-		if err != nil && !isReply(err) {
-			return
-		}
-		if value, ok := values[name]; ok {
-			n.facts["config."+name] = value
-		}
-	}
-	d.learnHello(ctx, n)
+// node is one server that sessions are kept in.
+type node struct {
+	addr   string
+	name   string // addr where there are several, else ""
+	client *redis.Client
+	facts  map[string]string // what it tells about itself: INFO's names, and "config." + CONFIG's
+	skew   time.Duration     // how far its clock is ahead of ours
+	timed  bool              // it has told the time
 }
 
-// learnHello asks what every user may ask, if INFO is forbidden.
-func (d *doctor) learnHello(ctx context.Context, n *node) {
-	if n.facts["redis_version"] != "" {
-		return
+// learn asks the server about itself, all at once. What it refuses to tell is left out.
+func (n *node) learn(ctx context.Context, d *doctor) {
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	n.facts = make(map[string]string)
+	began := time.Now()
+	pipe := n.client.Pipeline()
+	info := pipe.Info(ctx)
+	hello := pipe.Do(ctx, "HELLO") // what every user may ask
+	clock := pipe.Time(ctx)
+	var settings []*redis.MapStringStringCmd
+	for _, name := range []string{"save", "appendfsync", "maxclients", "bind", "protected-mode"} {
+		settings = append(settings, pipe.ConfigGet(ctx, name)) // of several names only since Redis 7
 	}
-	hello, err := ask(ctx, d, func(ctx context.Context) (any, error) { return n.client.Do(ctx, "HELLO").Result() })
-	about, ok := hello.(map[any]any)
-	if err != nil || !ok {
-		return
-	}
+	_, _ = pipe.Exec(ctx) // each has its own error
+
+	about, _ := hello.Val().(map[any]any)
 	for name, fact := range map[string]string{"server": "server_name", "version": "redis_version", "mode": "redis_mode", "role": "role"} {
 		if value, ok := about[name].(string); ok {
 			n.facts[fact] = strings.Replace(value, "replica", "slave", 1) // as INFO calls it
 		}
 	}
-}
-
-// ask asks one question within the time limit.
-func ask[T any](ctx context.Context, d *doctor, question func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := d.bounded(ctx)
-	defer cancel()
-	return question(ctx)
-}
-
-// isReply reports whether an error is an answer of the server.
-func isReply(err error) bool {
-	var reply redis.Error
-	return errors.As(err, &reply)
+	for line := range strings.Lines(info.Val()) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			n.facts[name] = value
+		}
+	}
+	for _, setting := range settings {
+		for name, value := range setting.Val() {
+			n.facts["config."+name] = value
+		}
+	}
+	n.skew, n.timed = clock.Val().Sub(began.Add(time.Since(began)/2)).Round(time.Millisecond), clock.Err() == nil
 }
 
 // number returns a fact that is a whole number.
@@ -83,8 +72,7 @@ func (n *node) number(name string) (int64, bool) {
 }
 
 // server tells which program in which version it is.
-func (d *doctor) server(n *node) {
-	const check = "server"
+func (d *doctor) server(_ context.Context, n *node) Line {
 	version := cmp.Or(n.facts["valkey_version"], n.facts["redis_version"])
 	product := "Redis"
 	if n.facts["valkey_version"] != "" || n.facts["server_name"] == "valkey" {
@@ -93,31 +81,30 @@ func (d *doctor) server(n *node) {
 	major, err := strconv.Atoi(strings.SplitN(version, ".", 2)[0])
 	switch {
 	case version == "" || err != nil:
-		d.pass(check, n.name, "version %s; whether it suffices is seen at \"store\" below", untold)
+		return pass("version %s; whether it suffices is seen at \"store\" below", untold)
 	case product == "Redis" && major < leastRedis:
-		d.fail(check, n.name, fmt.Sprintf("Redis %s is too old for the store's scripts", version),
+		return fail(fmt.Sprintf("Redis %s is too old for the store's scripts", version),
 			fmt.Sprintf("use Redis %d or later, or Valkey", leastRedis))
 	case n.facts["redis_mode"] == "cluster" && n.name == "":
-		d.warn(check, n.name, fmt.Sprintf("%s %s is a node of a Cluster, and nothing says so: the app finds it out", product, version), "set REDIS_CLUSTER=true")
+		return warn(fmt.Sprintf("%s %s is a node of a Cluster, and nothing says so: the app finds it out", product, version), "set REDIS_CLUSTER=true")
 	default:
-		d.pass(check, n.name, "%s %s, %s", product, version, cmp.Or(n.facts["redis_mode"], "standalone"))
+		return pass("%s %s, %s", product, version, cmp.Or(n.facts["redis_mode"], "standalone"))
 	}
 }
 
 // role tells whether the server can be written to.
-func (d *doctor) role(n *node) {
-	const check = "role"
+func (d *doctor) role(_ context.Context, n *node) Line {
 	switch n.facts["role"] {
 	case "master":
-		d.pass(check, n.name, "master")
+		return pass("master")
 	case "":
-		d.pass(check, n.name, "%s; whether it takes writes is seen at \"store\" below", untold)
+		return pass("%s; whether it takes writes is seen at \"store\" below", untold)
 	default:
 		message := "it is a replica, which cannot be written to"
 		if host := n.facts["master_host"]; host != "" {
 			message += fmt.Sprintf("; its master is %s:%s", host, n.facts["master_port"])
 		}
-		d.fail(check, n.name, message, "use the master's address in "+d.redis.Source+", or Sentinel's (master_name=...), which follows it")
+		return fail(message, "use the master's address in "+d.redis.Source+", or Sentinel's (master_name=...), which follows it")
 	}
 }
 
@@ -125,46 +112,44 @@ func (d *doctor) role(n *node) {
 const persist = "CONFIG SET appendonly yes, and the same in redis.conf; of a managed Redis, choose a plan that persists"
 
 // persistence tells what a restart of Redis costs.
-func (d *doctor) persistence(n *node) {
-	const check = "persistence"
+func (d *doctor) persistence(_ context.Context, n *node) Line {
 	switch n.facts["aof_enabled"] {
 	case "0":
-		d.snapshots(n)
+		return n.snapshots()
 	case "1":
 		if cmp.Or(n.facts["aof_last_write_status"], "ok") != "ok" {
-			d.fail(check, n.name, "the append-only file cannot be written", "look at its log; the disk is probably full")
-			return
+			return fail("the append-only file cannot be written", "look at its log; the disk is probably full")
 		}
-		d.pass(check, n.name, "append-only file: %s", lossOf(n.facts["config.appendfsync"]))
+		return pass("append-only file: %s", lossOf(n.facts["config.appendfsync"]))
 	default:
-		d.warn(check, n.name, untold+"; without, every count is lost when it restarts", "ask whoever runs it; if there is none: "+persist)
+		return warn(untold+"; without, every count is lost when it restarts", "ask whoever runs it; if there is none: "+persist)
 	}
 }
 
 // snapshots tells what a restart costs without an append-only file.
-func (d *doctor) snapshots(n *node) {
-	const check = "persistence"
+func (n *node) snapshots() Line {
 	save, told := n.facts["config.save"]
 	switch {
 	case cmp.Or(n.facts["rdb_last_bgsave_status"], "ok") != "ok":
-		d.warn(check, n.name, "no append-only file, and the last snapshot failed: a restart of Redis goes back to an older one, "+
+		return warn("no append-only file, and the last snapshot failed: a restart of Redis goes back to an older one, "+
 			"and writes may be refused", "look at its log; the disk is probably full. Then: "+persist)
 	case !told:
-		d.warn(check, n.name, "no append-only file; whether there are snapshots is "+untold+". Without, every count is lost when it restarts", persist)
+		return warn("no append-only file; whether there are snapshots is "+untold+". Without, every count is lost when it restarts", persist)
 	case save == "":
-		d.warn(check, n.name, "none: when Redis restarts, every count is lost and starts at 1 again", persist)
+		return warn("none: when Redis restarts, every count is lost and starts at 1 again", persist)
 	default:
-		d.warn(check, n.name, "snapshots only: when Redis crashes, the visits since the last one are lost", persist)
+		return warn("snapshots only: when Redis crashes, the visits since the last one are lost", persist)
 	}
 }
 
-// lossOf says what a crash of the machine costs at most.
+// lossOf says what a crash costs at most. While it syncs the file once a second, Redis holds what is to be written back,
+// for up to two seconds on a slow disk: so visits may be lost even when only Redis is killed.
 func lossOf(appendfsync string) string {
 	switch appendfsync {
 	case "always":
 		return "no visit is lost, whatever crashes"
 	case "everysec":
-		return "a crash of its machine loses the last second or two, one of Redis alone nothing"
+		return "a crash, of Redis alone too, loses the last two seconds at most (appendfsync always loses none)"
 	case "no":
 		return "a crash of its machine loses what the system has not written yet, half a minute perhaps"
 	}
@@ -172,35 +157,33 @@ func lossOf(appendfsync string) string {
 }
 
 // memory tells whether there is room, and what happens when there is none.
-func (d *doctor) memory(n *node) {
-	const check = "memory"
+func (d *doctor) memory(_ context.Context, n *node) Line {
 	used, usedTold := n.number("used_memory")
 	most, mostTold := n.number("maxmemory")
 	policy := n.facts["maxmemory_policy"]
 	room := fmt.Sprintf("%s of %s used, %s", megabytes(used), megabytes(most), policy)
 	switch {
 	case !usedTold || !mostTold:
-		d.warn(check, n.name, "limit and policy "+untold+"; whether it takes a write is seen at \"store\" below",
+		return warn("limit and policy "+untold+"; whether it takes a write is seen at \"store\" below",
 			"ask whoever runs it for maxmemory-policy noeviction and enough room: about 600 bytes a session")
 	case most == 0:
-		d.pass(check, n.name, "%s used, no limit of its own", megabytes(used))
+		return pass("%s used, no limit of its own", megabytes(used))
 	case policy != "noeviction":
-		d.warn(check, n.name, room+": when it is full, sessions are removed and counts start at 1 again",
+		return warn(room+": when it is full, sessions are removed and counts start at 1 again",
 			"CONFIG SET maxmemory-policy noeviction (on Heroku: heroku redis:maxmemory --policy noeviction)")
 	case used >= most:
-		d.fail(check, n.name, room+": it is full, and no visit can be counted", "raise maxmemory (a larger plan), or remove other data from it")
+		return fail(room+": it is full, and no visit can be counted", "raise maxmemory (a larger plan), or remove other data from it")
 	case used*100 >= most*nearlyFull:
-		d.warn(check, n.name, room+": when it is full, no visit can be counted", "raise maxmemory (a larger plan), or lower SESSION_TTL")
+		return warn(room+": when it is full, no visit can be counted", "raise maxmemory (a larger plan), or lower SESSION_TTL")
 	default:
-		d.pass(check, n.name, "%s", room)
+		return pass("%s", room)
 	}
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/(1<<20)) }
 
 // connections tells whether all instances can connect.
-func (d *doctor) connections(n *node) {
-	const check = "connections"
+func (d *doctor) connections(_ context.Context, n *node) Line {
 	const fix = "raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or see with CLIENT LIST who holds the others"
 	most, told := n.number("maxclients")
 	if !told {
@@ -212,12 +195,12 @@ func (d *doctor) connections(n *node) {
 	left := most - connected + 1 // one of them is ours
 	switch {
 	case !told || !connectedTold:
-		d.warn(check, n.name, "limit "+untold, fmt.Sprintf("ask whoever runs it for %d: %d instances with REDIS_POOL_SIZE %d", all, d.instances, pool))
+		return warn("limit "+untold, fmt.Sprintf("ask whoever runs it for %d: %d instances with REDIS_POOL_SIZE %d", all, d.instances, pool))
 	case most < all:
-		d.warn(check, n.name, fmt.Sprintf("%d at most, but %d instances with REDIS_POOL_SIZE %d need %d", most, d.instances, pool, all), fix)
+		return warn(fmt.Sprintf("%d at most, but %d instances with REDIS_POOL_SIZE %d need %d", most, d.instances, pool, all), fix)
 	case left < pool:
-		d.warn(check, n.name, fmt.Sprintf("%d of %d are left: not enough for one more instance with REDIS_POOL_SIZE %d", left, most, pool), fix)
+		return warn(fmt.Sprintf("%d of %d are left: not enough for one more instance with REDIS_POOL_SIZE %d", left, most, pool), fix)
 	default:
-		d.pass(check, n.name, "%d of %d are left, enough for %d more instances with REDIS_POOL_SIZE %d", left, most, left/pool, pool)
+		return pass("%d of %d are left, enough for %d more instances with REDIS_POOL_SIZE %d", left, most, left/pool, pool)
 	}
 }

@@ -19,64 +19,59 @@ const (
 	lifetime = time.Minute // of what is written, should it not be removed
 	// attemptsPerNode bounds how many sessions are made until each node of a Cluster has had one.
 	attemptsPerNode = 20
-	// mostSkew is how far two clocks may be apart without a word.
-	mostSkew = 30 * time.Second
+	// maxSkew is how far two clocks may be apart without a word.
+	maxSkew = 30 * time.Second
 )
 
-// sharedSecret tells with what the cookies are signed.
-func (d *doctor) sharedSecret(ctx context.Context, client redis.UniversalClient) {
-	const check = "secret"
+// secret tells with what the cookies are signed.
+func (d *doctor) secret(ctx context.Context) []Line {
 	if n := len(d.cfg.SessionSecrets); n > 0 {
-		d.pass(check, "", "SESSION_SECRET: the first of %d signs the cookies", n)
-		return
+		return []Line{pass("SESSION_SECRET: the first of %d signs the cookies", n)}
 	}
 	secret, err := ask(ctx, d, func(ctx context.Context) (string, error) {
-		return client.Get(ctx, d.cfg.KeyPrefix+"secret").Result()
+		return d.client.Get(ctx, d.cfg.KeyPrefix+"secret").Result()
 	})
 	switch {
 	case errors.Is(err, redis.Nil):
-		d.pass(check, "", "none yet: the first instance makes one and shares it with the others through Redis")
+		return []Line{pass("none yet: the first instance makes one and shares it with the others through Redis")}
 	case err != nil:
-		message, fix := explain(err)
-		d.fail(check, "", message, fix+"; or set SESSION_SECRET")
+		l := failed(err)
+		l.Fix += " Or set SESSION_SECRET."
+		return []Line{l}
 	case len(secret) < redisstore.MinKeyBytes:
-		d.fail(check, "", "the shared secret in Redis is too short to be ours", "DEL "+d.cfg.KeyPrefix+"secret, or set SESSION_SECRET")
-	default:
-		d.pass(check, "", "the instances share a random one in Redis")
+		return []Line{fail("the shared secret in Redis is too short to be ours", "DEL "+d.cfg.KeyPrefix+"secret, or set SESSION_SECRET")}
 	}
+	return []Line{pass("the instances share a random one in Redis")}
 }
 
-// roundTrip counts a visit as an instance would and removes it, in each node.
-func (d *doctor) roundTrip(ctx context.Context, client redis.UniversalClient, nodes []*node) {
-	const check = "store"
+// store counts a visit as an instance would and removes it, in each node.
+func (d *doctor) store(ctx context.Context) (lines []Line) {
 	key := []byte(rand.Text() + rand.Text())
-	store, err := redisstore.New(client, [][]byte{key}, redisstore.WithPrefix(d.cfg.KeyPrefix), redisstore.WithTTL(lifetime))
+	store, err := redisstore.New(d.client, [][]byte{key}, redisstore.WithPrefix(d.cfg.KeyPrefix), redisstore.WithTTL(lifetime))
 	if err != nil {
-		d.fail(check, "", err.Error(), "correct KEY_PREFIX")
-		return
+		return []Line{fail(err.Error(), "correct KEY_PREFIX")}
 	}
-	if err := d.shares(ctx, client); err != nil {
-		message, fix := explain(err)
-		d.fail(check, "", message, fix)
-		return
+	if err := d.shares(ctx, d.client); err != nil {
+		return []Line{failed(err)}
 	}
-	covered := make(map[string]time.Duration)
-	for range attemptsPerNode * len(nodes) {
-		v := &visitor{store: store, client: client, prefix: d.cfg.KeyPrefix}
+	covered := make(map[string]bool)
+	for range attemptsPerNode * len(d.nodes) {
+		v := &visitor{store: store, client: d.client, prefix: d.cfg.KeyPrefix}
 		elapsed, err := v.counts(ctx, d)
 		if err != nil {
-			message, fix := explain(err)
-			d.fail(check, "", message, fix)
-			return
+			return []Line{failed(err)}
 		}
-		covered[v.node(ctx)] = elapsed
-		if len(covered) == len(nodes) {
+		if node := v.node(ctx); !covered[node] {
+			covered[node] = true
+			l := pass("a visit was counted, found again and removed; it took %s", milliseconds(elapsed))
+			l.Node = node
+			lines = append(lines, l)
+		}
+		if len(covered) == len(d.nodes) {
 			break
 		}
 	}
-	for node, elapsed := range covered {
-		d.pass(check, node, "a visit was counted, found again and removed; it took %s", milliseconds(elapsed))
-	}
+	return lines
 }
 
 // shares does what instances do to share a secret, with a key of its own.
@@ -199,18 +194,17 @@ func (answer) Write(b []byte) (int, error) { return len(b), nil }
 func (answer) WriteHeader(int)             {}
 
 // clock compares the clock of Redis, by which sessions end, with ours.
-func (d *doctor) clock(ctx context.Context, n *node) {
-	const check = "clock"
-	began := time.Now()
-	theirs, err := ask(ctx, d, func(ctx context.Context) (time.Time, error) { return n.client.Time(ctx).Result() })
-	if err != nil {
-		return // the store's scripts need it, too: told already
+func (d *doctor) clock(context.Context) []Line {
+	switch n := d.nodes[0]; {
+	case !n.timed: // the store's scripts need it, too: told already
+		return nil
+	case n.skew.Abs() > maxSkew:
+		l := warn(fmt.Sprintf("the clock of Redis is %s away from ours: times on the page are wrong by that much", n.skew.Abs()), "set both clocks (NTP)")
+		l.Node = n.name
+		return []Line{l}
+	default:
+		l := pass("the clocks are %s apart", n.skew.Abs())
+		l.Node = n.name
+		return []Line{l}
 	}
-	skew := theirs.Sub(began.Add(time.Since(began) / 2)).Round(time.Millisecond)
-	if skew.Abs() > mostSkew {
-		d.warn(check, n.name, fmt.Sprintf("the clock of Redis is %s away from ours: times on the page are wrong by that much", skew.Abs()),
-			"set both clocks (NTP)")
-		return
-	}
-	d.pass(check, n.name, "the clocks are %s apart", skew.Abs())
 }
