@@ -1,4 +1,4 @@
-package redisstore_test
+package storetest_test
 
 import (
 	"errors"
@@ -157,7 +157,7 @@ func wantNoneDenied(t *testing.T, direct *redis.Client, rdb redis.UniversalClien
 
 func TestTheRulesOfTheDocumentationAreAllARedisUserNeeds(t *testing.T) {
 	for file, clusterRules := range map[string]string{
-		"doc.go": "+cluster|slots and +command", "README.md": "+cluster|slots +command",
+		"../../redisstore/doc.go": "+cluster|slots and +command", "../../redisstore/README.md": "+cluster|slots +command",
 	} {
 		doc, err := os.ReadFile(file)
 		must(t, err)
