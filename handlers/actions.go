@@ -14,7 +14,7 @@ import (
 // reset ends the session: gone from Redis, gone from the browser.
 func (a *App) reset() gin.HandlerFunc {
 	return func(c *gin.Context) {
-		if err := redisstore.Destroy(c); err != nil {
+		if err := redisstore.Default(c).Destroy(); err != nil {
 			fault := redisfault.Explain(err)
 			a.logFailure(c, fault)
 			problem := templates.ResetFailed()

@@ -20,8 +20,7 @@ import (
 // The fields of the session. Together with the ledger's rows, they are all that is kept of a visitor.
 const (
 	visitsField         = "visits"
-	earlierField        = "earlier"           // visits of the processes that have no row any more
-	earlierProcessField = "earlier_processes" // how many those are
+	earlierProcessField = "earlier_processes" // how many processes have no row any more
 )
 
 // mostRows is how many processes keep a row of their own in the ledger.
@@ -30,16 +29,12 @@ const mostRows = 32
 // home counts one visit and shows it.
 func (a *App) home() gin.HandlerFunc {
 	row := rowName(a.Started, a.Instance)
-	steps := []redisstore.Step{
-		redisstore.And(row, 1),
-		redisstore.Fold(rowPrefix, mostRows, earlierField, earlierProcessField),
-	}
-	plain := []string{row, visitsField, rowPrefix, earlierField, earlierProcessField} // what a page may show of a command
+	plain := []string{row, visitsField, earlierProcessField} // what a page may show of a command
 	buffers := sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	return func(c *gin.Context) {
 		ctx, sent := backend.Trace(c.Request.Context())
 		*c.Request = *c.Request.WithContext(ctx) // in place: the session of gin-contrib/sessions holds this request
-		v, err := a.count(c, row, steps)
+		v, err := a.count(c, row)
 		if err != nil {
 			a.fail(c, err)
 			return
@@ -75,14 +70,14 @@ type visit struct {
 }
 
 // count counts one visit, in one round trip. A session that is damaged is left aside, and the visitor gets a new one.
-func (a *App) count(c *gin.Context, row string, steps []redisstore.Step) (visit, error) {
-	v, err := countOnce(c, row, steps)
+func (a *App) count(c *gin.Context, row string) (visit, error) {
+	v, err := countOnce(c, row)
 	if damaged(err) {
 		a.Log.LogAttrs(c.Request.Context(), slog.LevelError, "damaged session set aside", slog.Any("err", err))
-		if err := redisstore.Abandon(c); err != nil {
+		if err := redisstore.Default(c).Abandon(); err != nil {
 			return visit{}, err
 		}
-		return countOnce(c, row, steps)
+		return countOnce(c, row)
 	}
 	return v, err
 }
@@ -92,13 +87,17 @@ func damaged(err error) bool {
 	return errors.Is(err, redisstore.ErrCorrupt) || errors.Is(err, redisstore.ErrOverflow) || errors.Is(err, redisstore.ErrTooLarge)
 }
 
-func countOnce(c *gin.Context, row string, steps []redisstore.Step) (visit, error) {
-	result, err := redisstore.Increment(c, visitsField, 1, steps...)
+func countOnce(c *gin.Context, row string) (visit, error) {
+	result, err := redisstore.Default(c).Increment(visitsField, 1, redisstore.And(row, 1))
 	if err != nil {
 		return visit{}, err
 	}
 	l, err := newLedger(result, row)
-	return visit{Result: result, ledger: l}, err
+	if err != nil {
+		return visit{}, err
+	}
+	l.trim(sessions.Default(c))
+	return visit{Result: result, ledger: l}, nil
 }
 
 // homePage is what the page shows of a visit.

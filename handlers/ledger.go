@@ -7,13 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-contrib/sessions"
+
 	"visit-counter/redisstore"
 	"visit-counter/templates"
 )
 
 const (
 	// rowPrefix starts the session's field of each process that has served it. The time comes first, so that
-	// the names sort by it and the oldest are folded first.
+	// the names sort by it.
 	rowPrefix     = "process:"
 	rowTimeLayout = "2006-01-02T15:04:05.000Z"
 	// mostVisits is the greatest count: up to it, every reader of JSON agrees on whole numbers.
@@ -41,6 +43,7 @@ func parseRow(name string) (started time.Time, instance string, err error) {
 type ledger struct {
 	rows      []templates.Row // by start
 	earlier   int64           // visits of processes that have no row any more
+	trimmed   int64           // how many processes those are
 	instances int             // how many names the rows have
 	restarts  int             // how many processes took the name of an earlier one
 }
@@ -52,16 +55,12 @@ func newLedger(result redisstore.Result, current string) (ledger, error) {
 	if err != nil {
 		return ledger{}, err
 	}
-	earlier, err := result.Counter(earlierField)
+	earlier, err := result.Counters(earlierProcessField)
 	if err != nil {
 		return ledger{}, err
 	}
-	folded, err := result.Counter(earlierProcessField)
-	if err != nil {
-		return ledger{}, err
-	}
-	l := ledger{earlier: earlier}
-	if result.Count < 1 || impossible(l.earlier) || impossible(folded) {
+	l := ledger{trimmed: earlier[earlierProcessField]}
+	if result.Count < 1 || impossible(l.trimmed) {
 		return ledger{}, fmt.Errorf("%w: a count is impossible", redisstore.ErrCorrupt)
 	}
 	if l.rows, err = parseRows(rows, current); err != nil {
@@ -75,8 +74,29 @@ func newLedger(result redisstore.Result, current string) (ledger, error) {
 		names[row.Instance] = true
 	}
 	l.instances = len(names)
-	l.restarts = len(l.rows) + int(folded) - l.instances
+	l.restarts = len(l.rows) + int(l.trimmed) - l.instances
 	return l, nil
+}
+
+// trim removes the oldest rows from the ledger and the session if there are too many, but not this process's. Their
+// visits are earlier ones from then on: those that no row has.
+func (l *ledger) trim(session sessions.Session) {
+	excess := len(l.rows) - mostRows
+	if excess <= 0 {
+		return
+	}
+	l.rows = slices.DeleteFunc(l.rows, func(row templates.Row) bool {
+		if row.Current || excess == 0 {
+			return false
+		}
+		session.Delete(rowName(row.Started, row.Instance))
+		l.earlier += row.Visits
+		l.trimmed++
+		excess--
+		return true
+	})
+	session.Set(earlierProcessField, int(l.trimmed))
+	_ = session.Save() // the visit is counted; where this fails, the next one trims
 }
 
 func impossible(n int64) bool { return n < 0 || n > mostVisits }
@@ -100,11 +120,12 @@ func parseRows(fields map[string]int64, current string) ([]templates.Row, error)
 	return rows, nil
 }
 
-// balance makes the rows add up to the visits. They do, but for one case: an increment that was repeated, because
-// its answer got lost, returns its own count beside rows that others have added to since. Those later visits are
-// taken off the other processes' rows, newest first. Where that is not enough, it is an ErrCorrupt.
+// balance makes the rows add up to the visits: what they lack are earlier ones. They have too many in one case only: an
+// increment that was repeated, because its answer got lost, returns its own count beside rows that others have added to
+// since. Those later visits are taken off the other processes' rows, newest first. Where that is not enough, it is an
+// ErrCorrupt.
 func (l *ledger) balance(visits int64) error {
-	surplus := l.earlier - visits
+	surplus := -visits
 	for _, row := range l.rows {
 		surplus += row.Visits
 		if surplus > mostVisits {
@@ -112,7 +133,7 @@ func (l *ledger) balance(visits int64) error {
 		}
 	}
 	if surplus < 0 {
-		l.earlier -= surplus
+		l.earlier = -surplus
 		return nil
 	}
 	for i := len(l.rows) - 1; i >= 0 && surplus > 0; i-- {
@@ -121,10 +142,9 @@ func (l *ledger) balance(visits int64) error {
 			row.Visits, surplus = row.Visits-off, surplus-off
 		}
 	}
-	if surplus > l.earlier {
+	if surplus > 0 {
 		return fmt.Errorf("%w: this process's row of the ledger has more visits than there are", redisstore.ErrCorrupt)
 	}
-	l.earlier -= surplus
 	l.rows = slices.DeleteFunc(l.rows, func(row templates.Row) bool { return row.Visits == 0 && !row.Current })
 	return nil
 }

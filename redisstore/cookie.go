@@ -5,11 +5,12 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"hash"
+	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,13 +18,15 @@ import (
 	gsessions "github.com/gorilla/sessions"
 )
 
-// A cookie is id + "." + signature: 160 random bits and their HMAC-SHA256, both in unpadded base64url, and
-// nothing else. There is no time in it: how long a session lives is Redis' business alone.
+// A cookie is id + "." + signature (HMAC-SHA256), and nothing else. There is no time in it: how long a session lives is
+// Redis' business alone.
+//
+// An id is 144 random bits and a hash tag of 16 more, both in unpadded base64url: "k3Jd…{abc}". The tag decides which
+// slot of a Cluster and which shard of a Ring has the session. A new id for the session keeps it.
 const (
-	idBytes     = 20
-	idLength    = 27 // base64.RawURLEncoding.EncodedLen(idBytes)
-	macLength   = 43 // base64.RawURLEncoding.EncodedLen(sha256.Size)
-	valueLength = idLength + 1 + macLength
+	macLength = 43 // base64.RawURLEncoding.EncodedLen(sha256.Size)
+	// maxIDLength bounds what is verified. The ids of an older version have 27 characters and no tag.
+	maxIDLength = 29
 
 	// maxCandidates bounds the cookies of one name that are verified in one request. Browsers keep 150 to 180 for
 	// a site, so that whoever can plant some, on a sub-domain, cannot plant enough to push the real one out.
@@ -31,49 +34,41 @@ const (
 )
 
 // newID returns a fresh session id.
-func newID() string {
-	var id [idBytes]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the program instead
-	return base64.RawURLEncoding.EncodeToString(id[:])
+func newID() string { return newIDBeside("{" + random(2) + "}") }
+
+// newIDBeside returns a fresh id with the hash tag of another: a script may move the session from one to the other.
+func newIDBeside(id string) string {
+	tag := strings.IndexByte(id, '{')
+	if tag < 0 {
+		return newID()
+	}
+	return random(18) + id[tag:]
+}
+
+func random(bytes int) string {
+	b := make([]byte, bytes)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // signer signs with one key. It is safe for concurrent use.
-type signer struct{ macs sync.Pool }
-
-// mac is a hash with room for what goes in and comes out.
-type mac struct {
-	hash.Hash
-	in  []byte
-	sum [sha256.Size]byte
-	out [valueLength]byte
+type signer struct {
+	hashes sync.Pool // of hash.Hash: making one takes 3 of the 4 µs that a signature would take
 }
 
 func newSigner(key []byte) *signer {
 	key = bytes.Clone(key) // it is used again whenever the pool is empty
-	return &signer{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}}
+	return &signer{hashes: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
 }
 
 // sign returns the cookie value for id. The cookie's name is signed too, so that a value cannot be moved to
 // another cookie of the same program.
 func (s *signer) sign(name, id string) string {
-	m := s.macs.Get().(*mac)
-	defer s.macs.Put(m)
-	return string(m.sign(name, id))
-}
-
-// signed reports whether value is what sign returns for id.
-func (s *signer) signed(name, id, value string) bool {
-	m := s.macs.Get().(*mac)
-	defer s.macs.Put(m)
-	return subtle.ConstantTimeCompare(m.sign(name, id), []byte(value)) == 1
-}
-
-// sign returns what is good until its next call.
-func (m *mac) sign(name, id string) []byte {
-	m.Reset()
-	m.in = append(append(append(m.in[:0], name...), '='), id...)
-	m.Write(m.in)
-	return base64.RawURLEncoding.AppendEncode(append(append(m.out[:0], id...), '.'), m.Sum(m.sum[:0]))
+	h := s.hashes.Get().(hash.Hash)
+	defer s.hashes.Put(h)
+	h.Reset()
+	_, _ = io.WriteString(h, name+"="+id) // a hash takes everything
+	return id + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
 // keyring is the keys of a store: the first signs, all of them verify.
@@ -89,13 +84,13 @@ func newKeyring(keys [][]byte) keyring {
 
 // verify returns the id of a cookie value that one of the keys has signed.
 func (k keyring) verify(name, value string) (id string, ok bool) {
-	if len(value) != valueLength || value[idLength] != '.' {
+	dot := len(value) - macLength - 1
+	if dot < 1 || dot > maxIDLength || value[dot] != '.' {
 		return "", false
 	}
-	id = value[:idLength]
 	for _, s := range k {
-		if s.signed(name, id, value) {
-			return id, true
+		if hmac.Equal([]byte(s.sign(name, value[:dot])), []byte(value)) {
+			return value[:dot], true
 		}
 	}
 	return "", false
@@ -113,20 +108,13 @@ func (k keyring) first(name string, cookies []*http.Cookie) (id string, ok bool)
 }
 
 // setCookie sets the session's cookie, in place of one that this response may carry already.
-func setCookie(w http.ResponseWriter, name, value string, o *gsessions.Options, maxAge int) {
+func setCookie(w http.ResponseWriter, name, value string, o gsessions.Options, maxAge int) {
 	header := w.Header()
-	old := header["Set-Cookie"]
-	kept := old[:0]
-	for _, line := range old {
-		if !strings.HasPrefix(line, name+"=") {
-			kept = append(kept, line)
-		}
-	}
-	cookie := &http.Cookie{
-		Name: name, Value: value, Path: o.Path, Domain: o.Domain, MaxAge: maxAge,
-		Secure: o.Secure, HttpOnly: o.HttpOnly, SameSite: o.SameSite, Partitioned: o.Partitioned,
-	}
-	header["Set-Cookie"] = append(kept, cookie.String())
+	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, name+"=") })
+	o.MaxAge = maxAge
+	cookie := gsessions.NewCookie(name, value, &o)
+	cookie.Expires = time.Time{} // Max-Age says it
+	header["Set-Cookie"] = append(header["Set-Cookie"], cookie.String())
 }
 
 // seconds rounds up, so that a cookie never ends before its session.

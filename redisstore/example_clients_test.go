@@ -2,7 +2,6 @@ package redisstore_test
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,13 +25,12 @@ func ExampleNew_tls() {
 	// Output: redis.example.com <nil>
 }
 
-// A few addresses of a Cluster are enough: the client learns the others. The interval is how long a failover may go
-// unnoticed; go-redis' own is a minute.
+// A few addresses of a Cluster are enough: the client learns the others. From go-redis v9.22 on, set its
+// ClusterStateReloadInterval to a few seconds: that is how long a failover may go unnoticed, a minute otherwise.
 func ExampleNew_cluster() {
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs:                      []string{"10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379"},
-		ContextTimeoutEnabled:      true,
-		ClusterStateReloadInterval: 2 * time.Second,
+		Addrs:                 []string{"10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379"},
+		ContextTimeoutEnabled: true,
 	})
 	defer rdb.Close()
 

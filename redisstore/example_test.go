@@ -65,7 +65,7 @@ func Example() {
 	router := gin.New()
 	router.Use(sessions.Sessions("session", store))
 	router.GET("/", func(c *gin.Context) {
-		result, err := redisstore.Increment(c, "visits", 1)
+		result, err := redisstore.Default(c).Increment("visits", 1)
 		if errors.Is(err, redisstore.ErrUnavailable) {
 			c.String(http.StatusServiceUnavailable, "please come back in a moment")
 			return
@@ -84,7 +84,7 @@ func Example() {
 	// / 200 visit 3
 }
 
-func ExampleStore_Increment() {
+func ExampleStore_Session() {
 	rdb, stop := startRedis()
 	defer stop()
 	store, err := redisstore.New(rdb, nil)
@@ -93,7 +93,7 @@ func ExampleStore_Increment() {
 		return
 	}
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		result, err := store.Increment(w, r, "session", "visits", 1)
+		result, err := store.Session(w, r, "session").Increment("visits", 1)
 		if err != nil {
 			http.Error(w, "please come back in a moment", http.StatusServiceUnavailable)
 			return
@@ -128,8 +128,8 @@ func ExampleStore_Save() {
 	})
 	router.GET("/basket", func(c *gin.Context) {
 		session := sessions.Default(c)
-		basket, _ := session.Get("basket").(map[string]any)
-		c.String(http.StatusOK, "%v apples, %v", basket["apples"], session.Get("note"))
+		basket, _ := session.Get("basket").(map[string]int) // the type that was set
+		c.String(http.StatusOK, "%d apples, %v", basket["apples"], session.Get("note"))
 	})
 
 	browse(router, "/order", "/basket")
@@ -138,7 +138,7 @@ func ExampleStore_Save() {
 	// /basket 200 3 apples, ring twice
 }
 
-func ExampleRegenerate() {
+func ExampleSession_Regenerate() {
 	rdb, stop := startRedis()
 	defer stop()
 	store, err := redisstore.New(rdb, nil)
@@ -149,13 +149,13 @@ func ExampleRegenerate() {
 	router := gin.New()
 	router.Use(sessions.Sessions("session", store))
 	router.GET("/", func(c *gin.Context) {
-		_, err := redisstore.Increment(c, "visits", 1)
+		_, err := redisstore.Default(c).Increment("visits", 1)
 		c.String(http.StatusOK, "user %v, error %v", sessions.Default(c).Get("user"), err)
 	})
 	router.GET("/login", func(c *gin.Context) {
 		session := sessions.Default(c)
 		before := session.ID()
-		if err := redisstore.Regenerate(c); err != nil { // whoever knew the old id knows nothing now
+		if err := redisstore.Default(c).Regenerate(); err != nil { // whoever knew the old id knows nothing now
 			c.String(http.StatusServiceUnavailable, "please try again")
 			return
 		}
@@ -174,7 +174,7 @@ func ExampleRegenerate() {
 	// / 200 user ann, error <nil>
 }
 
-func ExampleDestroy() {
+func ExampleSession_Destroy() {
 	rdb, stop := startRedis()
 	defer stop()
 	store, err := redisstore.New(rdb, nil)
@@ -185,11 +185,11 @@ func ExampleDestroy() {
 	router := gin.New()
 	router.Use(sessions.Sessions("session", store))
 	router.GET("/", func(c *gin.Context) {
-		result, err := redisstore.Increment(c, "visits", 1)
+		result, err := redisstore.Default(c).Increment("visits", 1)
 		c.String(http.StatusOK, "visit %d, error %v", result.Count, err)
 	})
 	router.GET("/logout", func(c *gin.Context) {
-		if err := redisstore.Destroy(c); err != nil {
+		if err := redisstore.Default(c).Destroy(); err != nil {
 			c.String(http.StatusServiceUnavailable, "you are still logged in")
 			return
 		}
@@ -222,7 +222,7 @@ func ExampleNew_rotation() {
 			return
 		}
 		program.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			result, err := store.Increment(w, r, "session", "visits", 1)
+			result, err := store.Session(w, r, "session").Increment("visits", 1)
 			_, _ = fmt.Fprintf(w, "visit %d, error %v", result.Count, err)
 		})
 	}

@@ -15,13 +15,24 @@ import (
 	gsessions "github.com/gorilla/sessions"
 )
 
+// The fields that the store keeps for itself, beside those of its lanes.
+const (
+	reserved     = "@"
+	createdField = reserved + "created" // when the session was created, in milliseconds since 1970
+	maxAgeField  = reserved + "maxage"  // the MaxAge given to the session, in seconds
+	typePrefix   = reserved + "type:"   // starts the field of the Go types of a field
+
+	maxMaxAge = math.MaxInt32 // seconds: 68 years
+)
+
 // state is what the store keeps in the context of one request.
 type state struct {
-	// operation, if set, is done by the next load in the load's place.
-	operation func(context.Context, *record) error
-	records   []*record
-	room      [1]*record
+	instead operation // if set, it is done by the next load in the load's place
+	records []*record
 }
+
+// An operation does something with the session of a record. ctx bounds its commands.
+type operation func(ctx context.Context, rec *record) error
 
 type stateKey struct{}
 
@@ -32,15 +43,14 @@ func stateOf(r *http.Request) *state {
 		return st
 	}
 	st := new(state)
-	st.records = st.room[:0]
 	*r = *r.WithContext(context.WithValue(r.Context(), stateKey{}, st))
 	return st
 }
 
 // take returns the operation that waits for a load, once.
-func (st *state) take() func(context.Context, *record) error {
-	op := st.operation
-	st.operation = nil
+func (st *state) take() operation {
+	op := st.instead
+	st.instead = nil
 	return op
 }
 
@@ -66,8 +76,9 @@ type record struct {
 	id      string             // "": not in Redis
 	fields  map[string]string  // as they are in Redis, as far as known
 	cookie  gsessions.Options  // the session's own, for the request to change
-	err     error              // why the load failed: such a session is never saved
-	result  Result             // of the last increment
+	maxAge  int                // the session's, as it is in Redis or else the store's
+	loaded  bool               // the first operation is over, with a load or in its place
+	err     error              // why it failed: such a session is never saved
 }
 
 var _ gsessions.Store = (*record)(nil)
@@ -90,22 +101,38 @@ func (rec *record) Save(r *http.Request, w http.ResponseWriter, session *gsessio
 
 // New is [Store.New]. The record becomes that of the session.
 func (rec *record) New(r *http.Request, name string) (*gsessions.Session, error) {
-	s, ctx := rec.store, r.Context()
-	rec.session = gsessions.NewSession(rec, name)
-	rec.cookie = s.cookie
-	rec.session.Options = &rec.cookie
-	rec.session.IsNew = true
-	rec.id, rec.err = s.secrets.id(ctx, s, r, name)
-	if op := stateOf(r).take(); op != nil { // it reports its errors itself
-		if rec.err == nil {
-			rec.err = op(ctx, rec)
-		}
+	rec.begin()
+	instead := stateOf(r).take()
+	rec.err = rec.first(r, name, instead)
+	rec.loaded = true
+	if instead != nil { // whoever asked for it reports its errors
 		return rec.session, nil
 	}
-	if rec.err == nil {
-		rec.err = rec.load(ctx)
-	}
 	return rec.session, rec.err
+}
+
+// begin gives the record an empty session.
+func (rec *record) begin() {
+	rec.session = gsessions.NewSession(rec, rec.name)
+	rec.cookie, rec.maxAge = rec.store.cookie, rec.store.cookie.MaxAge
+	rec.session.Options = &rec.cookie
+	rec.session.IsNew = true
+}
+
+// first finds out whose session it is and loads it, or does an operation instead.
+func (rec *record) first(r *http.Request, name string, instead operation) error {
+	ctx, cancel, err := rec.store.limit(r.Context())
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	if rec.id, err = rec.store.secrets.id(ctx, r, name); err != nil {
+		return err
+	}
+	if instead != nil {
+		return instead(ctx, rec)
+	}
+	return rec.load(ctx)
 }
 
 // load reads the session from Redis, if it has an id.
@@ -113,10 +140,10 @@ func (rec *record) load(ctx context.Context) error {
 	if rec.id == "" {
 		return nil
 	}
-	s, key := rec.store, rec.store.key(rec.id)
-	fields, err := do(ctx, s, func() (map[string]string, error) { return s.rdb.HGetAll(ctx, key).Result() })
+	s := rec.store
+	fields, err := s.rdb.HGetAll(ctx, s.key(rec.id)).Result()
 	if err != nil {
-		return err
+		return classify(err)
 	}
 	if len(fields) == 0 {
 		return rec.gone(ctx)
@@ -125,21 +152,38 @@ func (rec *record) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.maxLifetime > 0 && time.Since(created) >= s.maxLifetime {
-		return rec.gone(ctx)
+	if s.maxLifetime > 0 { // it may have been longer when the session was last written
+		now, err := s.rdb.Time(ctx).Result()
+		if err != nil {
+			return classify(err)
+		}
+		if now.Sub(created) >= s.maxLifetime {
+			return rec.gone(ctx)
+		}
 	}
 	return rec.fill(fields)
 }
 
-// gone makes a session whose id is no longer in Redis a new one, which never takes that id.
+// gone makes a session whose id is no longer in Redis a new one, which never takes that id. Redis may have been restarted
+// without its data: then it gets the shared secret back.
 func (rec *record) gone(ctx context.Context) error {
 	rec.forget()
-	_, err := rec.store.secrets.resync(ctx, rec.store)
+	_, err := rec.store.secrets.ask(ctx, true)
 	return err
 }
 
-// fill gives the session the values of the fields, all of them or none.
+// fill gives the session the values of the fields, all of them or none. A value whose field is as the request knows it stays.
 func (rec *record) fill(fields map[string]string) error {
+	if _, err := createdAt(fields); err != nil {
+		return err
+	}
+	maxAge := rec.store.cookie.MaxAge
+	if text, ok := fields[maxAgeField]; ok {
+		var err error
+		if maxAge, err = strconv.Atoi(text); err != nil || maxAge < 0 || maxAge > maxMaxAge {
+			return fmt.Errorf("%w: field %q", ErrCorrupt, maxAgeField)
+		}
+	}
 	values := make(map[any]any, len(fields))
 	for name, text := range fields {
 		if strings.HasPrefix(name, reserved) {
@@ -148,13 +192,19 @@ func (rec *record) fill(fields map[string]string) error {
 		if _, err := fieldName(name); err != nil {
 			return fmt.Errorf("%w: a field's name is not UTF-8, or empty", ErrCorrupt)
 		}
-		value, err := decode(text)
+		types := fields[typePrefix+name]
+		if value, ok := rec.session.Values[name]; ok && rec.fields[name] == text && rec.fields[typePrefix+name] == types {
+			values[name] = value
+			continue
+		}
+		value, err := rec.store.types.decode(text, types)
 		if err != nil {
 			return fmt.Errorf("field %.40q: %w", name, err)
 		}
 		values[name] = value
 	}
 	rec.session.Values = values
+	rec.maxAge, rec.cookie.MaxAge = maxAge, maxAge
 	rec.stored(fields)
 	return nil
 }
@@ -169,136 +219,160 @@ func (rec *record) stored(fields map[string]string) {
 // forget makes the session an empty new one.
 func (rec *record) forget() {
 	rec.id, rec.fields, rec.err = "", nil, nil
+	rec.maxAge = rec.store.cookie.MaxAge
 	clear(rec.session.Values)
 	rec.session.ID = ""
 	rec.session.IsNew = true
 }
 
-// changes returns the fields to write, as name, text, name, text, ..., and the names to remove.
-func (rec *record) changes() (write, remove []string, err error) {
+// changes is what a request has changed and not saved.
+type changes struct {
+	set    []any // name, text, types, name, ...
+	remove []any // names
+}
+
+// changes returns what is to be written, but for the fields that are counters of an increment.
+func (rec *record) changes(counters []any) (c changes, err error) {
 	for key, value := range rec.session.Values {
 		name, err := fieldName(key)
 		if err != nil {
-			return nil, nil, err
+			return c, err
 		}
-		text, err := encode(value)
+		text, types, err := rec.store.types.encode(value)
 		if err != nil {
-			return nil, nil, fmt.Errorf("field %.40q: %w", name, err)
+			return c, fmt.Errorf("field %.40q: %w", name, err)
 		}
-		if stored, ok := rec.fields[name]; !ok || !unchanged(text, stored) {
-			write = append(write, name, text)
+		stored, ok := rec.fields[name]
+		unchanged := ok && rec.store.types.same(text, types, stored, rec.fields[typePrefix+name])
+		if !unchanged && !slices.Contains(counters, any(name)) {
+			c.set = append(c.set, name, text, types)
 		}
 	}
 	for name := range rec.fields {
-		if _, ok := rec.session.Values[name]; !ok && !strings.HasPrefix(name, reserved) {
-			remove = append(remove, name)
+		_, ok := rec.session.Values[name]
+		if !ok && !strings.HasPrefix(name, reserved) && !slices.Contains(counters, any(name)) {
+			c.remove = append(c.remove, name)
 		}
 	}
-	return write, remove, nil
+	switch given := min(rec.options().MaxAge, maxMaxAge); {
+	case given < 0 || given == rec.maxAge:
+	case given == rec.store.cookie.MaxAge:
+		c.remove = append(c.remove, maxAgeField)
+	default:
+		c.set = append(c.set, maxAgeField, strconv.Itoa(given), "")
+	}
+	return c, nil
 }
 
-func (rec *record) save(ctx context.Context, w http.ResponseWriter) error {
-	s := rec.store
-	write, remove, err := rec.changes()
-	if err != nil {
-		return err
-	}
-	id, create := rec.id, "0"
-	if id == "" {
-		id, create = newID(), "1"
-		if _, err := s.secrets.ring(ctx, s); err != nil { // before anything is written
-			return err
-		}
-	}
-	args := []any{create, s.ttlOf(rec.session).Milliseconds(), s.maxLifetime.Milliseconds(), s.maxBytes, len(write) / 2}
-	for _, text := range slices.Concat(write, remove) {
-		args = append(args, text)
-	}
-	answer, _, err := s.run(ctx, saveScript, saveScript.command([]string{s.key(id)}, args...))
-	if err != nil {
-		return err
-	}
-	lives, err := milliseconds(answer[0])
-	if err != nil {
-		return err
-	}
+// written notes that changes are in Redis.
+func (rec *record) written(c changes) {
 	fields := maps.Clone(rec.fields)
 	if fields == nil {
 		fields = make(map[string]string)
 	}
-	for i := 0; i < len(write); i += 2 {
-		fields[write[i]] = write[i+1]
+	for i := 0; i < len(c.set); i += 3 {
+		name := c.set[i].(string)
+		fields[name], fields[typePrefix+name] = c.set[i+1].(string), c.set[i+2].(string)
 	}
-	for _, name := range remove {
-		delete(fields, name)
+	for _, name := range c.remove {
+		delete(fields, name.(string))
+		delete(fields, typePrefix+name.(string))
 	}
-	rec.id = id
 	rec.stored(fields)
-	return rec.setCookie(ctx, w, lives)
 }
 
-// setCookie gives the browser the session's id. lives is how long the session lives from now on.
-func (rec *record) setCookie(ctx context.Context, w http.ResponseWriter, lives time.Duration) error {
-	value, err := rec.store.secrets.sign(ctx, rec.store, rec.name, rec.id)
+// write runs the script that writes a session: that of the id with the changes, an increment in its turn, or neither.
+func (s *Store) write(ctx context.Context, id string, create bool, c changes, t turn, counters []any, wantFields bool) ([]string, error) {
+	args := make([]any, 0, 9+len(c.set)+len(c.remove)+len(counters))
+	args = append(args, flag(create), s.ttl.Milliseconds(), s.maxLifetime.Milliseconds(), s.maxBytes,
+		t.field, t.number, flag(wantFields), len(c.set)/3, len(c.remove))
+	args = append(append(append(args, c.set...), c.remove...), counters...)
+	return s.run(ctx, writeScript, []string{s.key(id)}, args...)
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+func (rec *record) save(request context.Context, w http.ResponseWriter) error {
+	s := rec.store
+	ctx, cancel, err := s.limit(request)
 	if err != nil {
 		return err
 	}
-	options := rec.options()
-	maxAge := 0
-	if options.MaxAge > 0 {
-		maxAge = seconds(lives)
+	defer cancel()
+	changed, err := rec.changes(nil)
+	if err != nil {
+		return err
 	}
-	setCookie(w, rec.name, value, options, maxAge)
+	id, create := rec.id, rec.id == ""
+	if create {
+		id = newID()
+		if _, err := s.secrets.ring(ctx); err != nil { // before anything is written
+			return err
+		}
+	}
+	answer, err := s.write(ctx, id, create, changed, turn{}, nil, false)
+	if err != nil {
+		return err
+	}
+	rec.id = id
+	rec.written(changed)
+	if given := rec.options().MaxAge; given >= 0 {
+		rec.maxAge = given
+	}
+	return rec.setCookie(ctx, w, answer[0])
+}
+
+// setCookie gives the browser the session's id. lives is how many milliseconds the session lives from now on.
+func (rec *record) setCookie(ctx context.Context, w http.ResponseWriter, lives string) error {
+	ttl, err := milliseconds(lives)
+	if err != nil {
+		return err
+	}
+	value, err := rec.store.secrets.sign(ctx, rec.name, rec.id)
+	if err != nil {
+		return err
+	}
+	maxAge := 0
+	if rec.maxAge > 0 {
+		maxAge = seconds(ttl)
+	}
+	setCookie(w, rec.name, value, *rec.options(), maxAge)
 	return nil
 }
 
 func (rec *record) options() *gsessions.Options {
 	if rec.session.Options == nil {
-		return &rec.store.cookie
+		return &rec.cookie
 	}
 	return rec.session.Options
 }
 
-func (rec *record) destroy(ctx context.Context, w http.ResponseWriter) error {
-	s := rec.store
-	if err := rec.unidentified(); err != nil {
-		return err
-	}
-	if rec.id != "" {
-		key := s.key(rec.id)
-		if _, err := do(ctx, s, func() (int64, error) { return s.rdb.Del(ctx, key).Result() }); err != nil {
-			return rec.failed(err)
-		}
-	}
-	rec.forget()
-	setCookie(w, rec.name, "", rec.options(), -1)
-	return nil
-}
-
-// unidentified returns why it could not be found out whose session this is: Redis, which has the secret, could not be
-// asked. Without an id such a session looks like a new one, and must not be taken for one.
-func (rec *record) unidentified() error {
-	if rec.id == "" && errors.Is(rec.err, ErrUnavailable) {
+func (rec *record) destroy(request context.Context, w http.ResponseWriter) error {
+	if rec.id == "" && rec.err != nil { // whose session it is could not be found out
 		return rec.err
 	}
+	if rec.id != "" {
+		ctx, cancel, err := rec.store.limit(request)
+		if err == nil {
+			defer cancel()
+			err = classify(rec.store.rdb.Del(ctx, rec.store.key(rec.id)).Err())
+		}
+		if err != nil {
+			if rec.err == nil && rec.fields == nil {
+				rec.err = err // it was not loaded: saving it would store what it looks like without its values
+			}
+			return err
+		}
+	}
+	options := *rec.options()
+	rec.forget()
+	setCookie(w, rec.name, "", options, -1)
 	return nil
-}
-
-// failed notes that a session that was not loaded is still there: saving it would store what it looks like
-// without its values.
-func (rec *record) failed(err error) error {
-	if rec.err == nil && rec.fields == nil {
-		rec.err = err
-	}
-	return err
-}
-
-// ttlOf returns how long a session lives after its last use.
-func (s *Store) ttlOf(session *gsessions.Session) time.Duration {
-	if session.Options == nil || session.Options.MaxAge <= 0 || session.Options.MaxAge == seconds(s.ttl) {
-		return s.ttl
-	}
-	return time.Duration(min(int64(session.Options.MaxAge), math.MaxInt64/int64(time.Second))) * time.Second
 }
 
 // createdAt returns when the session was created; an [ErrCorrupt] if the fields are not a session's.
@@ -316,4 +390,9 @@ func milliseconds(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%w: no time to live in a script's answer", ErrUnavailable)
 	}
 	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// damaged reports whether an error is about what lies under the session's key: it would come back at each try.
+func damaged(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrOverflow) || errors.Is(err, ErrTooLarge)
 }

@@ -6,136 +6,131 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
-	// resyncEvery bounds how often forged cookies can make a store look at the shared secret again.
-	resyncEvery = time.Second
+	// askAgain is how soon forged cookies can make a store look at the shared secret again.
+	askAgain = time.Second
+	// keepFresh is how often a store in use looks at the shared secret without being asked to, so that a Redis that evicts
+	// what nobody uses keeps it, and one that has evicted it gets it back.
+	keepFresh = 2 * time.Second
 	// maxShared bounds how many shared secrets a store remembers: the one in Redis, and its predecessors.
 	maxShared = 4
 )
 
-// secrets are the keys that sign a store's cookies: those that it was given, or else a random one that the
-// stores share through Redis. It is safe for concurrent use.
+// secrets are the keys that sign a store's cookies: those that it was given, or else a random one that the stores share
+// through Redis. It is safe for concurrent use.
 type secrets struct {
-	given keyring
+	given keyring // nil: shared
 
-	sharedKey string // where in Redis the shared secret is
-	current   atomic.Pointer[sharedSecrets]
-	mu        sync.Mutex // serialises changes of current
-
-	resyncing chan struct{} // holds one token while somebody asks Redis again
-	resynced  time.Time     // guarded by the token
+	rdb    redis.UniversalClient
+	key    string // where in Redis the shared secret is
+	shared atomic.Pointer[sharedSecrets]
+	asking chan struct{} // holds a token while somebody asks Redis
+	forced time.Time     // when somebody last asked although a secret was known; guarded by the token
 }
 
-// sharedSecrets is immutable.
+// sharedSecrets is what was learned from Redis. It is immutable.
 type sharedSecrets struct {
 	texts []string // newest first
 	ring  keyring
+	at    time.Time
 }
 
-// ring returns the keys, asking Redis only if a shared secret is not known yet.
-func (x *secrets) ring(ctx context.Context, s *Store) (keyring, error) {
+// ring returns the keys, asking Redis only if the shared secret is not known yet.
+func (x *secrets) ring(ctx context.Context) (keyring, error) {
 	if x.given != nil {
 		return x.given, nil
 	}
-	if current := x.current.Load(); current != nil {
-		return current.ring, nil
+	known := x.shared.Load()
+	if known == nil {
+		return x.ask(ctx, false)
 	}
-	return x.sync(ctx, s)
+	if time.Since(known.at) > keepFresh && len(x.asking) == 0 {
+		go func() { // beside the visit, which need not wait for it
+			ctx, cancel := context.WithTimeout(context.Background(), keepFresh)
+			defer cancel()
+			_, _ = x.ask(ctx, false) // the next visit tries again
+		}()
+	}
+	return known.ring, nil
 }
 
-// resync looks whether the shared secret in Redis is still the known one: Redis may have been restarted without
-// its data, and another instance may have made a new secret before this one put the old one back. One request
-// asks, and those that come meanwhile wait for what it learns.
-func (x *secrets) resync(ctx context.Context, s *Store) (keyring, error) {
+// ask learns the shared secret, and makes one or puts the known one back where there is none. One caller asks, and those
+// that come meanwhile wait for what it learns. A caller that knows the secret and doubts it forces the question.
+func (x *secrets) ask(ctx context.Context, force bool) (keyring, error) {
 	if x.given != nil {
 		return x.given, nil
 	}
 	select {
-	case x.resyncing <- struct{}{}:
-		defer func() { <-x.resyncing }()
+	case x.asking <- struct{}{}:
+		defer func() { <-x.asking }()
 	case <-ctx.Done():
 		return nil, classify(ctx.Err())
 	}
-	if time.Since(x.resynced) < resyncEvery {
-		return x.ring(ctx, s)
+	known := x.shared.Load()
+	if known != nil && (force && time.Since(x.forced) < askAgain || !force && time.Since(known.at) < keepFresh) {
+		return known.ring, nil
 	}
-	ring, err := x.sync(ctx, s)
-	if err == nil {
-		x.resynced = time.Now()
+	text, err := x.read(ctx, known)
+	if err != nil {
+		return nil, err
 	}
-	return ring, err
+	learned := &sharedSecrets{texts: []string{text}, at: time.Now()}
+	if known != nil {
+		older := slices.DeleteFunc(slices.Clone(known.texts), func(old string) bool { return old == text })
+		learned.texts = append(learned.texts, older[:min(len(older), maxShared-1)]...)
+	}
+	for _, text := range learned.texts {
+		learned.ring = append(learned.ring, newSigner([]byte(text)))
+	}
+	x.shared.Store(learned)
+	if force {
+		x.forced = learned.at
+	}
+	return learned.ring, nil
 }
 
-// sync makes sure that there is a shared secret in Redis, and takes it. The key has no time to live: it is the
-// only one without.
-func (x *secrets) sync(ctx context.Context, s *Store) (keyring, error) {
+// read returns the secret that is in Redis, after setting it where there is none. It has no time to live, as the only key.
+func (x *secrets) read(ctx context.Context, known *sharedSecrets) (text string, err error) {
 	proposal := rand.Text() + rand.Text() // 260 bits
-	if current := x.current.Load(); current != nil {
-		proposal = current.texts[0]
+	if known != nil {
+		proposal = known.texts[0]
 	}
-	text, err := do(ctx, s, func() (string, error) {
-		if err := s.rdb.SetNX(ctx, x.sharedKey, proposal, 0).Err(); err != nil {
-			return "", err
-		}
-		return s.rdb.Get(ctx, x.sharedKey).Result()
-	})
+	if err = x.rdb.SetNX(ctx, x.key, proposal, 0).Err(); err == nil {
+		text, err = x.rdb.Get(ctx, x.key).Result()
+	}
+	err = classify(err)
 	switch {
 	case errors.Is(err, ErrCorrupt):
-		return nil, fmt.Errorf("%w: another type lies under the key of the shared secret", ErrUnavailable)
+		return "", fmt.Errorf("%w: another type than a string lies under the key of the shared secret", ErrUnavailable)
 	case err != nil:
-		return nil, fmt.Errorf("shared secret: %w", err)
+		return "", fmt.Errorf("shared secret: %w", err)
 	case len(text) < MinKeyBytes:
-		return nil, fmt.Errorf("%w: the shared secret is shorter than %d bytes", ErrUnavailable, MinKeyBytes)
+		return "", fmt.Errorf("%w: the shared secret is shorter than %d bytes", ErrUnavailable, MinKeyBytes)
 	}
-	return x.take(text), nil
-}
-
-// take makes text the secret that signs. Those before it go on verifying.
-func (x *secrets) take(text string) keyring {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	texts := []string{text}
-	if current := x.current.Load(); current != nil {
-		if current.texts[0] == text {
-			return current.ring
-		}
-		for _, old := range current.texts {
-			if old != text && len(texts) < maxShared {
-				texts = append(texts, old)
-			}
-		}
-	}
-	keys := make([][]byte, len(texts))
-	for i := range texts {
-		keys[i] = []byte(texts[i])
-	}
-	current := &sharedSecrets{texts: texts, ring: newKeyring(keys)}
-	x.current.Store(current)
-	return current.ring
+	return text, nil
 }
 
 // id returns the session id in the request's cookies, "" if none is validly signed.
-func (x *secrets) id(ctx context.Context, s *Store, r *http.Request, name string) (string, error) {
+func (x *secrets) id(ctx context.Context, r *http.Request, name string) (string, error) {
 	candidates := r.CookiesNamed(name)
 	if len(candidates) == 0 {
 		return "", nil
 	}
-	ring, err := x.ring(ctx, s)
+	ring, err := x.ring(ctx)
 	if err != nil {
 		return "", err
 	}
 	if id, ok := ring.first(name, candidates); ok {
 		return id, nil
 	}
-	if x.given != nil {
-		return "", nil
-	}
-	if ring, err = x.resync(ctx, s); err != nil {
+	if ring, err = x.ask(ctx, true); err != nil { // another process may have made a new one
 		return "", err
 	}
 	id, _ := ring.first(name, candidates)
@@ -143,8 +138,8 @@ func (x *secrets) id(ctx context.Context, s *Store, r *http.Request, name string
 }
 
 // sign returns the cookie value for a session id.
-func (x *secrets) sign(ctx context.Context, s *Store, name, id string) (string, error) {
-	ring, err := x.ring(ctx, s)
+func (x *secrets) sign(ctx context.Context, name, id string) (string, error) {
+	ring, err := x.ring(ctx)
 	if err != nil {
 		return "", err
 	}

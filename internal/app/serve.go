@@ -134,18 +134,19 @@ func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started tim
 }
 
 func newStore(cfg config.Config, b *backend.Backend) (*redisstore.Store, error) {
-	options := []redisstore.Option{
-		redisstore.WithPrefix(cfg.KeyPrefix),
-		redisstore.WithTTL(cfg.SessionTTL),
-		redisstore.WithCookie(sessions.Options{
-			Path: "/", MaxAge: int((cfg.SessionTTL + time.Second - 1) / time.Second), HttpOnly: true, Secure: cfg.Secure,
-			SameSite: http.SameSiteLaxMode,
-		}),
-	}
+	options := []redisstore.Option{redisstore.WithPrefix(cfg.KeyPrefix), redisstore.WithTTL(cfg.SessionTTL)}
 	if cfg.SessionMaxLifetime > 0 {
 		options = append(options, redisstore.WithMaxLifetime(cfg.SessionMaxLifetime))
 	}
-	return redisstore.New(b.Client, cfg.SessionSecrets, options...)
+	store, err := redisstore.New(b.Client, cfg.SessionSecrets, options...)
+	if err != nil {
+		return nil, err
+	}
+	store.Options(sessions.Options{
+		Path: "/", MaxAge: int((cfg.SessionTTL + time.Second - 1) / time.Second), HttpOnly: true, Secure: cfg.Secure,
+		SameSite: http.SameSiteLaxMode,
+	})
+	return store, nil
 }
 
 // settings says on the page what does not change while the process runs.

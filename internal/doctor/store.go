@@ -123,7 +123,7 @@ func (v *visitor) visit(ctx context.Context) (redisstore.Result, error) {
 	if err != nil {
 		return redisstore.Result{}, err
 	}
-	result, err := v.store.Increment(w, r, cookie, counter, 1)
+	result, err := v.store.Session(w, r, cookie).Increment(counter, 1)
 	v.cookies = (&http.Response{Header: http.Header(w)}).Cookies()
 	return result, err
 }
@@ -157,7 +157,7 @@ func (v *visitor) startOver(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, v.store.Destroy(answer{}, r, cookie)
+	return nil, v.store.Session(answer{}, r, cookie).Destroy()
 }
 
 func (v *visitor) key() string { return v.prefix + "session:" + v.id }

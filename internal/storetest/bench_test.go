@@ -29,6 +29,5 @@ func BenchmarkIncrement(b *testing.B) {
 
 // increment counts a visit as the app does.
 func increment(s *redisstore.Store, w http.ResponseWriter, r *http.Request) (redisstore.Result, error) {
-	return s.Increment(w, r, cookieName, "visits", 1, redisstore.And("process:a", 1),
-		redisstore.Fold("process:", 32, "earlier", "earlier_processes"))
+	return s.Session(w, r, cookieName).Increment("visits", 1, redisstore.And("process:a", 1))
 }

@@ -21,26 +21,30 @@ import (
 func TestCookieAttributes(t *testing.T) {
 	rdb := client(t, redistest.Start(t))
 	for _, test := range []struct {
-		name string
-		opts []redisstore.Option
-		want string // after the value
+		name    string
+		opts    []redisstore.Option
+		options *sessions.Options // nil: the store's own
+		want    string            // after the value
 	}{
-		{"by default", nil, "; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"},
-		{"time to live", []redisstore.Option{redisstore.WithTTL(90 * time.Second)}, "; Path=/; Max-Age=90; HttpOnly; SameSite=Lax"},
-		{"rounded up", []redisstore.Option{redisstore.WithTTL(1500 * time.Millisecond)}, "; Path=/; Max-Age=2; HttpOnly; SameSite=Lax"},
-		{"lifetime", []redisstore.Option{redisstore.WithMaxLifetime(time.Minute)}, "; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"},
+		{"by default", nil, nil, "; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"},
+		{"time to live", []redisstore.Option{redisstore.WithTTL(90 * time.Second)}, nil, "; Path=/; Max-Age=90; HttpOnly; SameSite=Lax"},
+		{"rounded up", []redisstore.Option{redisstore.WithTTL(1500 * time.Millisecond)}, nil, "; Path=/; Max-Age=2; HttpOnly; SameSite=Lax"},
+		{"lifetime", []redisstore.Option{redisstore.WithMaxLifetime(time.Minute)}, nil, "; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"},
 		{
-			"all set", []redisstore.Option{redisstore.WithCookie(sessions.Options{
+			"all set", nil, &sessions.Options{
 				Path: "/shop", Domain: "example.org", MaxAge: 60, Secure: true, SameSite: http.SameSiteStrictMode,
-			})}, "; Path=/shop; Domain=example.org; Max-Age=60; Secure; SameSite=Strict",
+			}, "; Path=/shop; Domain=example.org; Max-Age=60; Secure; SameSite=Strict",
 		},
-		{"until the browser ends", []redisstore.Option{redisstore.WithCookie(sessions.Options{Path: "/"})}, "; Path=/"},
+		{"until the browser ends", nil, &sessions.Options{Path: "/"}, "; Path=/"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStore(t, rdb, test.opts...)
+			if test.options != nil {
+				s.Options(*test.options)
+			}
 			for _, write := range []gin.HandlerFunc{
 				func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
-				func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+				func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
 			} {
 				b := &browser{t: t}
 				w := b.request(s, write)
@@ -56,6 +60,7 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
+// The id ends in a hash tag of its own, so that a script may move the session to another one in a Cluster and a Ring.
 func TestTheCookieCarries160RandomBitsAndTheirSignature(t *testing.T) {
 	s := newStore(t, client(t, redistest.Start(t)))
 	seen := make(map[string]bool)
@@ -63,7 +68,9 @@ func TestTheCookieCarries160RandomBitsAndTheirSignature(t *testing.T) {
 		b := &browser{t: t}
 		b.visit(s)
 		id, signature, _ := strings.Cut(b.cookie.Value, ".")
-		for part, bytes := range map[string]int{id: 20, signature: 32} {
+		own, tag, _ := strings.Cut(strings.TrimSuffix(id, "}"), "{")
+		want(t, "id", own+"{"+tag+"}", id)
+		for part, bytes := range map[string]int{own: 18, tag: 2, signature: 32} {
 			raw, err := base64.RawURLEncoding.DecodeString(part)
 			must(t, err)
 			want(t, "bytes", len(raw), bytes)
@@ -80,15 +87,15 @@ func TestTheCookieIsSetAtEveryUse(t *testing.T) {
 	b := &browser{t: t}
 	b.visit(s)
 	for i, use := range []gin.HandlerFunc{
-		func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+		func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
 		func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
-		func(c *gin.Context) { must(t, redisstore.Regenerate(c)) },
+		func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) },
 		func(c *gin.Context) {
 			http.SetCookie(c.Writer, &http.Cookie{Name: "other"})
-			_, err := redisstore.Increment(c, "visits", 1)
+			_, err := redisstore.Default(c).Increment("visits", 1)
 			must(t, err)
 			must(t, save(c, "name", "Bob"))
-			must(t, redisstore.Regenerate(c))
+			must(t, redisstore.Default(c).Regenerate())
 			want(t, "cookie lines, the other one included", len(c.Writer.Header()["Set-Cookie"]), 2)
 			c.Writer.Header()["Set-Cookie"] = c.Writer.Header()["Set-Cookie"][1:]
 		},
@@ -122,7 +129,7 @@ func TestAnIDIsNeverTakenFromACookieThatWeDidNotSign(t *testing.T) {
 	foreign.visit(newStoreWith(t, client(t, server), keys("x")))
 	id, value := victim.id(), victim.cookie.Value
 	otherName := send(s, nil, func(c *gin.Context) {
-		_, err := s.Increment(c.Writer, c.Request, "other", "visits", 1)
+		_, err := s.Session(c.Writer, c.Request, "other").Increment("visits", 1)
 		must(t, err)
 	}).Result().Cookies()[0].Value
 
@@ -138,7 +145,8 @@ func TestAnIDIsNeverTakenFromACookieThatWeDidNotSign(t *testing.T) {
 		"longer":                   value + "A",
 		"another key's":            foreign.cookie.Value,
 		"another cookie's":         otherName,
-		"chosen id":                strings.Repeat("A", 27) + "." + value[28:],
+		"chosen id":                strings.Repeat("A", 29) + value[29:],
+		"chosen id of old":         strings.Repeat("A", 27) + value[29:],
 		"path of a key":            "../secret",
 		"8 kB":                     strings.Repeat("A", 8<<10),
 		"8 kB behind a good value": value + strings.Repeat("A", 8<<10),
@@ -159,9 +167,9 @@ func TestAnIDIsNeverTakenFromACookieThatWeDidNotSign(t *testing.T) {
 	}
 	t.Run("dead", func(t *testing.T) {
 		dead := &browser{t: t, cookie: victim.cookie}
-		dead.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) })
+		dead.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) })
 		for name, write := range map[string]gin.HandlerFunc{
-			"Increment": func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+			"Increment": func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
 			"Save":      func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
 		} {
 			b := &browser{t: t, cookie: &http.Cookie{Name: cookieName, Value: value}}
@@ -327,7 +335,7 @@ func TestASharedSecretThatIsNoneIsAnError(t *testing.T) {
 			must(t, write())
 			s := newStoreWith(t, rdb, nil)
 			w := send(s, nil, func(c *gin.Context) {
-				_, err := redisstore.Increment(c, "visits", 1)
+				_, err := redisstore.Default(c).Increment("visits", 1)
 				wantError(t, err, redisstore.ErrUnavailable)
 				wantError(t, save(c, "name", "Ann"), redisstore.ErrUnavailable)
 			})
@@ -345,10 +353,10 @@ func TestASecretThatCannotBeAskedForIsNoNewSession(t *testing.T) {
 	s := newStoreWith(t, failing(t, proxy), nil)
 	proxy.All(redistest.Any, redistest.Fate{Answer: redistest.Loading})
 	w := b.request(s, func(c *gin.Context) {
-		_, err := redisstore.Increment(c, "visits", 1)
+		_, err := redisstore.Default(c).Increment("visits", 1)
 		wantError(t, err, redisstore.ErrUnavailable)
-		wantError(t, redisstore.Destroy(c), redisstore.ErrUnavailable)
-		wantError(t, redisstore.Abandon(c), redisstore.ErrUnavailable)
+		wantError(t, redisstore.Default(c).Destroy(), redisstore.ErrUnavailable)
+		wantError(t, redisstore.Default(c).Abandon(), redisstore.ErrUnavailable)
 		proxy.Heal()
 		wantError(t, save(c, "name", "Ann"), redisstore.ErrUnavailable)
 	})
@@ -358,20 +366,36 @@ func TestASecretThatCannotBeAskedForIsNoNewSession(t *testing.T) {
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	var none *redis.Client
-	good := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
-	t.Cleanup(func() { must(t, good.Close()) })
+	good := nobody(t)
+	careless := []redis.UniversalClient{ // without ContextTimeoutEnabled
+		redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}),
+		redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}}),
+		redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": "127.0.0.1:1"}}),
+		redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "m", SentinelAddrs: []string{"127.0.0.1:1"}}),
+	}
+	for _, rdb := range careless {
+		t.Cleanup(func() { must(t, rdb.Close()) })
+	}
 	for name, err := range map[string]error{
-		"no client":         second(redisstore.New(nil, nil)),
-		"a nil client":      second(redisstore.New(none, nil)),
-		"a nil cluster":     second(redisstore.New((*redis.ClusterClient)(nil), nil)),
-		"a short key":       second(redisstore.New(good, [][]byte{bytes.Repeat([]byte("x"), 31)})),
-		"an empty key":      second(redisstore.New(good, append(keys("a"), nil))),
-		"a short time":      second(redisstore.New(good, nil, redisstore.WithTTL(time.Second-1))),
-		"a negative time":   second(redisstore.New(good, nil, redisstore.WithTTL(-time.Hour))),
-		"a short lifetime":  second(redisstore.New(good, nil, redisstore.WithMaxLifetime(0))),
-		"NUL in the prefix": second(redisstore.New(good, nil, redisstore.WithPrefix("a\x00"))),
-		"a nil option":      second(redisstore.New(good, nil, nil)),
-		"no bytes":          second(redisstore.New(good, nil, redisstore.WithMaxBytes(0))),
+		"no client":              second(redisstore.New(nil, nil)),
+		"a nil client":           second(redisstore.New(none, nil)),
+		"a nil cluster":          second(redisstore.New((*redis.ClusterClient)(nil), nil)),
+		"a short key":            second(redisstore.New(good, [][]byte{bytes.Repeat([]byte("x"), 31)})),
+		"an empty key":           second(redisstore.New(good, append(keys("a"), nil))),
+		"a short time":           second(redisstore.New(good, nil, redisstore.WithTTL(time.Second-1))),
+		"a negative time":        second(redisstore.New(good, nil, redisstore.WithTTL(-time.Hour))),
+		"a short lifetime":       second(redisstore.New(good, nil, redisstore.WithMaxLifetime(0))),
+		"NUL in the prefix":      second(redisstore.New(good, nil, redisstore.WithPrefix("a\x00"))),
+		"an open hash tag":       second(redisstore.New(good, nil, redisstore.WithPrefix("{:"))),
+		"half a hash tag":        second(redisstore.New(good, nil, redisstore.WithPrefix("}{"))),
+		"an empty hash tag":      second(redisstore.New(good, nil, redisstore.WithPrefix("{}"))),
+		"a short timeout":        second(redisstore.New(good, nil, redisstore.WithTimeout(0))),
+		"no deadlines":           second(redisstore.New(careless[0], nil)),
+		"no deadlines, Cluster":  second(redisstore.New(careless[1], nil)),
+		"no deadlines, Ring":     second(redisstore.New(careless[2], nil)),
+		"no deadlines, Sentinel": second(redisstore.New(careless[3], nil)),
+		"a nil option":           second(redisstore.New(good, nil, nil)),
+		"no bytes":               second(redisstore.New(good, nil, redisstore.WithMaxBytes(0))),
 	} {
 		t.Run(name, func(t *testing.T) { wantError(t, err, redisstore.ErrInvalid) })
 	}

@@ -28,7 +28,7 @@ func TestARequestMayBeReplacedAfterTheSessionsMiddleware(t *testing.T) {
 		}
 		for number := int64(1); number <= 3; number++ {
 			b.request(s, replaced(func(c *gin.Context) {
-				result, err := redisstore.Increment(c, "visits", 1)
+				result, err := redisstore.Default(c).Increment("visits", 1)
 				must(t, err)
 				want(t, "number", result.Count, number)
 			}))
@@ -36,11 +36,11 @@ func TestARequestMayBeReplacedAfterTheSessionsMiddleware(t *testing.T) {
 		b.request(s, replaced(func(c *gin.Context) { must(t, save(c, "name", "Ann")) }))
 		want(t, "name", b.get(s, "name"), any("Ann"))
 		old := b.id()
-		b.request(s, replaced(func(c *gin.Context) { must(t, redisstore.Regenerate(c)) }))
+		b.request(s, replaced(func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) }))
 		if b.id() == old {
 			t.Error("Regenerate kept the id")
 		}
-		b.request(s, replaced(func(c *gin.Context) { must(t, redisstore.Destroy(c)) }))
+		b.request(s, replaced(func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) }))
 		if b.cookie != nil || len(sessionKeys(t, rdb)) != 0 {
 			t.Error("Destroy left a session")
 		}
@@ -60,10 +60,13 @@ func TestIncrementAfterTheSessionWasRead(t *testing.T) {
 			session.Delete("colour")    // unsaved
 			session.Set("visits", 1000) // unsaved: the counter wins
 			(&browser{t: t, cookie: b.cookie}).set(s, "age", 31, "town", "Ulm")
-			result, err := redisstore.Increment(c, "visits", 2)
+			var sent recorder
+			sent.name = "evalsha"
+			rdb.AddHook(&sent)
+			result, err := redisstore.Default(c).Increment("visits", 2)
 			must(t, err)
 			want(t, "count", result.Count, 2)
-			want(t, "commands", result.RoundTrips, 1)
+			want(t, "commands", len(sent.sent), 1)
 			for name, value := range map[string]any{"name": "Bob", "colour": nil, "visits": 2, "age": 31, "town": "Ulm"} {
 				want(t, name, session.Get(name), value)
 			}
@@ -82,7 +85,7 @@ func TestIncrementOfANewSessionKeepsWhatIsUnsaved(t *testing.T) {
 		b.request(s, func(c *gin.Context) {
 			session := sessions.Default(c)
 			session.Set("name", "Ann")
-			result, err := redisstore.Increment(c, "visits", 1)
+			result, err := redisstore.Default(c).Increment("visits", 1)
 			must(t, err)
 			want(t, "created", result.Created, true)
 			want(t, "name", session.Get("name"), any("Ann"))
@@ -100,7 +103,7 @@ func TestSaveAfterIncrementWritesOnlyWhatChanged(t *testing.T) {
 		b := &browser{t: t}
 		b.visit(s)
 		b.request(s, func(c *gin.Context) {
-			_, err := redisstore.Increment(c, "visits", 1)
+			_, err := redisstore.Default(c).Increment("visits", 1)
 			must(t, err)
 			(&browser{t: t, cookie: b.cookie}).visit(s)
 			must(t, save(c, "name", "Ann"))
@@ -121,7 +124,7 @@ func TestNamedSessionsOfOneRequestAreApart(t *testing.T) {
 			two.Set("name", "Bob")
 			must(t, one.Save())
 			must(t, two.Save())
-			result, err := s.Increment(c.Writer, c.Request, "two", "visits", 5)
+			result, err := s.Session(c.Writer, c.Request, "two").Increment("visits", 5)
 			must(t, err)
 			want(t, "count", result.Count, 5)
 			want(t, "visits of one", one.Get("visits"), nil)
@@ -150,7 +153,7 @@ func TestWorksWithoutGin(t *testing.T) {
 		}
 		for n := int64(1); n <= 2; n++ {
 			plain(func(w http.ResponseWriter, r *http.Request) {
-				result, err := s.Increment(w, r, cookieName, "visits", 1)
+				result, err := s.Session(w, r, cookieName).Increment("visits", 1)
 				must(t, err)
 				want(t, "count", result.Count, n)
 				session, err := s.Get(r, cookieName)
@@ -171,30 +174,30 @@ func TestWorksWithoutGin(t *testing.T) {
 			want(t, "name", session.Values["name"], any("Ann"))
 			session.Values["name"] = "Bob"
 			must(t, s.Save(r, w, session))
-			must(t, s.Regenerate(w, r, cookieName))
+			must(t, s.Session(w, r, cookieName).Regenerate())
 		})
 		if b.id() == old {
 			t.Error("Regenerate kept the id")
 		}
 		want(t, "name", b.get(s, "name"), any("Bob"))
-		plain(func(w http.ResponseWriter, r *http.Request) { must(t, s.Destroy(w, r, cookieName)) })
+		plain(func(w http.ResponseWriter, r *http.Request) { must(t, s.Session(w, r, cookieName).Destroy()) })
 		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 	})
 }
 
 func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
-	s := newStore(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))
+	s := newStore(t, nobody(t))
 	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
-	if _, err := s.Increment(w, r, "no name", "visits", 1); err == nil {
+	if _, err := s.Session(w, r, "no name").Increment("visits", 1); err == nil {
 		t.Error("no error from Increment for a cookie name with a blank")
 	}
 	engine := gin.New()
 	engine.Use(sessions.Sessions("no name", s))
 	engine.GET("/", func(c *gin.Context) {
-		if _, err := redisstore.Increment(c, "visits", 1); err == nil {
+		if _, err := redisstore.Default(c).Increment("visits", 1); err == nil {
 			t.Error("no error from Increment behind a middleware with a blank in its name")
 		}
-		if redisstore.Destroy(c) == nil || redisstore.Regenerate(c) == nil || redisstore.Abandon(c) == nil {
+		if redisstore.Default(c).Destroy() == nil || redisstore.Default(c).Regenerate() == nil || redisstore.Default(c).Abandon() == nil {
 			t.Error("no error from Destroy, Regenerate or Abandon")
 		}
 	})
@@ -202,7 +205,7 @@ func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
 }
 
 func TestARouteWithoutItsSessionIsAnError(t *testing.T) {
-	s := newStore(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))
+	s := newStore(t, nobody(t))
 	for name, middleware := range map[string][]gin.HandlerFunc{
 		"no middleware":   nil,
 		"several by name": {sessions.SessionsMany([]string{"a", "b"}, s)},
@@ -225,10 +228,12 @@ func TestARouteWithoutItsSessionIsAnError(t *testing.T) {
 // refusesAll wants an ErrInvalid of everything that can be done to a request's default session.
 func refusesAll(t *testing.T, c *gin.Context) {
 	t.Helper()
-	_, err := redisstore.Increment(c, "visits", 1)
-	wantError(t, err, redisstore.ErrInvalid)
-	for _, operation := range []func(*gin.Context) error{redisstore.Destroy, redisstore.Abandon, redisstore.Regenerate} {
-		wantError(t, operation(c), redisstore.ErrInvalid)
+	for _, session := range []*redisstore.Session{redisstore.Default(c), redisstore.Named(c, "c")} {
+		_, err := session.Increment("visits", 1)
+		wantError(t, err, redisstore.ErrInvalid)
+		for _, operation := range []func() error{session.Load, session.Touch, session.Destroy, session.Abandon, session.Regenerate} {
+			wantError(t, operation(), redisstore.ErrInvalid)
+		}
 	}
 }
 
@@ -239,7 +244,7 @@ func TestWhatIsSavedAfterDestroyIsANewSession(t *testing.T) {
 		b.set(s, "name", "Ann")
 		old := b.id()
 		b.request(s, func(c *gin.Context) {
-			must(t, redisstore.Destroy(c))
+			must(t, redisstore.Default(c).Destroy())
 			must(t, save(c, "said", "bye"))
 		})
 		if b.id() == old {
@@ -252,7 +257,7 @@ func TestWhatIsSavedAfterDestroyIsANewSession(t *testing.T) {
 }
 
 func TestASessionOfAnotherStoreIsRefused(t *testing.T) {
-	s := newStore(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}))
+	s := newStore(t, nobody(t))
 	other := cookie.NewStore(keys("o")[0])
 	w := send(other, nil, func(c *gin.Context) {
 		refusesAll(t, c)

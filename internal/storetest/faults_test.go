@@ -2,11 +2,11 @@ package storetest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
-	"net/http"
-	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,9 +58,9 @@ func TestAFailedLoadIsNeverOverwritten(t *testing.T) {
 				session.Clear()
 				session.Set("visits", 1)
 				wantError(t, session.Save(), redisstore.ErrUnavailable)
-				_, err := redisstore.Increment(c, "visits", 1)
+				_, err := redisstore.Default(c).Increment("visits", 1)
 				wantError(t, err, redisstore.ErrUnavailable)
-				wantError(t, redisstore.Regenerate(c), redisstore.ErrUnavailable)
+				wantError(t, redisstore.Default(c).Regenerate(), redisstore.ErrUnavailable)
 			})
 			noCookie(t, w)
 			want(t, "cookie", b.cookie.Value, before)
@@ -96,20 +96,19 @@ func TestAFailedWriteChangesNothing(t *testing.T) {
 			for _, visitor := range []*browser{b, {t: t}} {
 				w := visitor.request(s, func(c *gin.Context) {
 					check(save(c, "name", "Bob"))
-					_, err := redisstore.Increment(c, "visits", 1)
+					_, err := redisstore.Default(c).Increment("visits", 1)
 					check(err)
 				})
 				noCookie(t, w)
 				w = visitor.request(s, func(c *gin.Context) {
-					_, err := redisstore.Increment(c, "visits", 1)
+					_, err := redisstore.Default(c).Increment("visits", 1)
 					check(err)
 				})
 				noCookie(t, w)
 			}
 			w := b.request(s, func(c *gin.Context) {
-				check(redisstore.Destroy(c))
-				check(redisstore.Abandon(c))
-				check(redisstore.Regenerate(c))
+				check(redisstore.Default(c).Destroy())
+				check(redisstore.Default(c).Regenerate())
 			})
 			noCookie(t, w)
 			proxy.Heal()
@@ -130,13 +129,13 @@ func TestARedisThatIsFullWritesNothing(t *testing.T) {
 	must(t, rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
 	for _, visitor := range []*browser{b, {t: t}} {
 		w := visitor.request(s, func(c *gin.Context) {
-			_, err := redisstore.Increment(c, "visits", 1)
+			_, err := redisstore.Default(c).Increment("visits", 1)
 			wantError(t, err, redisstore.ErrFull)
 			wantError(t, save(c, "name", "Ann"), redisstore.ErrFull)
 		})
 		noCookie(t, w)
 	}
-	w := b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) }) // makes room
+	w := b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) }) // makes room
 	want(t, "cookie lines", len(w.Header()["Set-Cookie"]), 1)
 	want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 	must(t, rdb.ConfigSet(t.Context(), "maxmemory", "0").Err())
@@ -151,7 +150,7 @@ func TestDestroyThatFailsLeavesTheCookie(t *testing.T) {
 	b.set(s, "name", "Ann")
 	proxy.All(redistest.Writes, redistest.Fate{Answer: redistest.ReadOnly})
 	w := b.request(s, func(c *gin.Context) {
-		wantError(t, redisstore.Destroy(c), redisstore.ErrUnavailable)
+		wantError(t, redisstore.Default(c).Destroy(), redisstore.ErrUnavailable)
 		proxy.Heal()
 		// It was not loaded, so it can only be destroyed or counted: what the request sees is not what there is.
 		wantError(t, save(c, "name", "Bob"), redisstore.ErrUnavailable)
@@ -160,67 +159,139 @@ func TestDestroyThatFailsLeavesTheCookie(t *testing.T) {
 	want(t, "name", b.get(s, "name"), any("Ann"))
 	b.request(s, func(c *gin.Context) {
 		proxy.Next(1, redistest.Writes, redistest.Fate{Answer: redistest.ReadOnly})
-		wantError(t, redisstore.Destroy(c), redisstore.ErrUnavailable)
-		must(t, redisstore.Destroy(c))
+		wantError(t, redisstore.Default(c).Destroy(), redisstore.ErrUnavailable)
+		must(t, redisstore.Default(c).Destroy())
 	})
 	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 0)
 }
 
 func TestDeadlinesAreHonoured(t *testing.T) {
 	const limit = 200 * time.Millisecond
-	for _, enabled := range []bool{true, false} {
-		for _, end := range []string{"deadline", "cancelled"} {
-			t.Run(fmt.Sprintf("%s, ContextTimeoutEnabled=%v", end, enabled), func(t *testing.T) {
-				server := redistest.Start(t)
-				s := newStore(t, client(t, server, func(o *redis.Options) { o.ContextTimeoutEnabled = enabled }))
-				b := &browser{t: t}
-				b.visit(s)
-				must(t, server.Pause())
-				defer func() { must(t, server.Resume()) }()
-				operations := map[string]func(*gin.Context) error{
-					"Increment":  func(c *gin.Context) error { _, err := redisstore.Increment(c, "visits", 1); return err },
-					"Save":       func(c *gin.Context) error { return save(c, "name", "Ann") },
-					"Destroy":    redisstore.Destroy,
-					"Regenerate": redisstore.Regenerate,
-					"Abandon":    redisstore.Abandon,
+	for name, test := range map[string]struct {
+		timeout, deadline, cancelled time.Duration // 0: none
+	}{
+		"the request's deadline":                  {deadline: limit},
+		"the store's timeout":                     {timeout: limit},
+		"the store's, after the visitor has left": {timeout: limit, cancelled: limit / 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t)
+			var opts []redisstore.Option
+			if test.timeout > 0 {
+				opts = append(opts, redisstore.WithTimeout(test.timeout))
+			}
+			s := newStore(t, client(t, server), opts...)
+			b := &browser{t: t}
+			b.visit(s)
+			must(t, server.Pause())
+			defer func() { must(t, server.Resume()) }()
+			for name, operation := range map[string]func(*gin.Context) error{
+				"Increment":  func(c *gin.Context) error { _, err := redisstore.Default(c).Increment("visits", 1); return err },
+				"Save":       func(c *gin.Context) error { return save(c, "name", "Ann") },
+				"Load":       func(c *gin.Context) error { return redisstore.Default(c).Load() },
+				"Touch":      func(c *gin.Context) error { return redisstore.Default(c).Touch() },
+				"Destroy":    func(c *gin.Context) error { return redisstore.Default(c).Destroy() },
+				"Regenerate": func(c *gin.Context) error { return redisstore.Default(c).Regenerate() },
+				"Check":      func(c *gin.Context) error { return s.Check(c.Request.Context()) },
+			} {
+				ctx, cancel := context.WithCancel(t.Context())
+				if test.deadline > 0 {
+					ctx, cancel = context.WithTimeout(ctx, test.deadline)
 				}
-				for name, operation := range operations {
-					ctx, cancel := context.WithCancel(t.Context())
-					if end == "deadline" {
-						ctx, cancel = context.WithTimeout(ctx, limit)
-					} else {
-						time.AfterFunc(limit, cancel)
-					}
-					engine := gin.New()
-					engine.Use(sessions.Sessions(cookieName, s))
-					engine.GET("/", func(c *gin.Context) {
-						wantError(t, operation(c), redisstore.ErrUnavailable)
-					})
-					r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
-					r.AddCookie(b.cookie)
-					w, start := httptest.NewRecorder(), time.Now()
-					engine.ServeHTTP(w, r)
-					if took := time.Since(start); took > 5*limit {
-						t.Errorf("%s took %v, want about %v", name, took, limit)
-					}
-					noCookie(t, w)
-					cancel()
+				if test.cancelled > 0 {
+					time.AfterFunc(test.cancelled, cancel)
 				}
-			})
-		}
+				start := time.Now()
+				w := sendWith(ctx, s, b.cookies(), func(c *gin.Context) { wantError(t, operation(c), redisstore.ErrUnavailable) })
+				if took := time.Since(start); took > 5*limit {
+					t.Errorf("%s took %v, want about %v", name, took, limit)
+				}
+				noCookie(t, w)
+				cancel()
+			}
+		})
 	}
+}
+
+// wantCancelled fails the test unless err says that the visitor has left, and nothing of Redis.
+func wantCancelled(t *testing.T, err error) {
+	t.Helper()
+	wantError(t, err, context.Canceled)
+	if errors.Is(err, redisstore.ErrUnavailable) {
+		t.Errorf("a visitor who leaves is an outage: %v", err)
+	}
+}
+
+func TestAVisitorWhoLeavesIsNoOutage(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server)
+	rdb := client(t, proxy, func(o *redis.Options) { o.PoolSize = 1 })
+	s := newStore(t, rdb)
+	b := &browser{t: t}
+	b.visit(s)
+
+	t.Run("before the operation", func(t *testing.T) {
+		before := proxy.Seen()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, operation := range []func(*gin.Context) error{
+			func(c *gin.Context) error { _, err := redisstore.Default(c).Increment("visits", 1); return err },
+			func(c *gin.Context) error { return save(c, "name", "Ann") },
+			func(c *gin.Context) error { return redisstore.Default(c).Load() },
+			func(c *gin.Context) error { return redisstore.Default(c).Touch() },
+			func(c *gin.Context) error { return redisstore.Default(c).Destroy() },
+			func(c *gin.Context) error { return redisstore.Default(c).Regenerate() },
+		} {
+			w := sendWith(ctx, s, b.cookies(), func(c *gin.Context) { wantCancelled(t, operation(c)) })
+			noCookie(t, w)
+		}
+		want(t, "commands", proxy.Seen()-before, 0)
+	})
+	t.Run("while a command is under way", func(t *testing.T) {
+		connections := rdb.PoolStats().Misses
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		proxy.Next(1, isScript, redistest.Fate{Delay: 50 * time.Millisecond})
+		time.AfterFunc(10*time.Millisecond, cancel)
+		sendWith(ctx, s, b.cookies(), func(c *gin.Context) {
+			result, err := redisstore.Default(c).Increment("visits", 1)
+			must(t, err)
+			want(t, "number", result.Count, 2)
+		})
+		want(t, "number of the next visit", b.visit(s), 3)
+		want(t, "connections that had to be made", rdb.PoolStats().Misses-connections, 0)
+	})
+	t.Run("in line", func(t *testing.T) {
+		held := newGate("evalsha")
+		rdb.AddHook(held)
+		var wg sync.WaitGroup
+		for range 4 { // as many as are under way at once
+			wg.Go(func() { (&browser{t: t, cookie: b.cookie}).visit(s) })
+			<-held.arrived
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Millisecond, cancel)
+		sendWith(ctx, s, b.cookies(), func(c *gin.Context) {
+			_, err := redisstore.Default(c).Increment("visits", 1)
+			wantCancelled(t, err)
+		})
+		for range 4 {
+			held.release <- struct{}{}
+		}
+		wg.Wait()
+	})
 }
 
 func TestAVisitAbandonedAtItsDeadlineCountsAtMostOnce(t *testing.T) {
 	server := redistest.Start(t)
-	s := newStore(t, client(t, server, func(o *redis.Options) { o.ContextTimeoutEnabled = false }))
+	s := newStore(t, client(t, server))
 	b := &browser{t: t}
 	b.visit(s)
 	must(t, server.Pause())
 	const visits = 20
 	for range visits {
 		b.request(s, func(c *gin.Context) {
-			_, err := redisstore.Increment(c, "visits", 1)
+			_, err := redisstore.Default(c).Increment("visits", 1)
 			wantError(t, err, redisstore.ErrUnavailable)
 		}, within(20*time.Millisecond))
 	}
@@ -281,20 +352,20 @@ func TestDamagedAndForeignDataIsAnErrorAndStaysAsItIs(t *testing.T) {
 		"two fields with NUL": func(ctx context.Context, rdb *redis.Client, key string) error {
 			return rdb.HSet(ctx, key, "p", "1\x00q", "r", "1\x00s").Err()
 		},
-		"binary":                      field("name", "\xff\xfe\x00\x01"),
-		"bytes that are not UTF-8":    field("name", "\"\xff\""),
-		"a name that is not UTF-8":    field("\xff", "1"),
-		"a name that is empty":        field("", "1"),
-		"a creation of garbage":       field("@created", "yesterday"),
-		"a creation of zero":          field("@created", "0"),
-		"a creation of 5,000 digits":  field("@created", strings.Repeat("9", 5000)),
-		"a reserved field of garbage": field("@other.1", "x"),
-		"a counter of text":           field("visits", `"1"`),
-		"a counter of blanks":         field("visits", " 1"),
-		"a counter with a fraction":   field("visits", "1.5"),
-		"a counter of garbage":        field("visits", "1x"),
-		"a counter of -0":             field("visits", "-0"),
-		"a counter of 5,000 digits":   field("visits", strings.Repeat("9", 5000)),
+		"binary":                     field("name", "\xff\xfe\x00\x01"),
+		"bytes that are not UTF-8":   field("name", "\"\xff\""),
+		"a name that is not UTF-8":   field("\xff", "1"),
+		"a name that is empty":       field("", "1"),
+		"a creation of garbage":      field("@created", "yesterday"),
+		"a creation of zero":         field("@created", "0"),
+		"a creation of 5,000 digits": field("@created", strings.Repeat("9", 5000)),
+		"a lane of garbage":          field("@OTHER.1", "x"),
+		"a counter of text":          field("visits", `"1"`),
+		"a counter of blanks":        field("visits", " 1"),
+		"a counter with a fraction":  field("visits", "1.5"),
+		"a counter of garbage":       field("visits", "1x"),
+		"a counter of -0":            field("visits", "-0"),
+		"a counter of 5,000 digits":  field("visits", strings.Repeat("9", 5000)),
 	}
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
@@ -307,7 +378,7 @@ func TestDamagedAndForeignDataIsAnErrorAndStaysAsItIs(t *testing.T) {
 				before := content(t, rdb, b.key())
 
 				w := b.request(s, func(c *gin.Context) {
-					_, err := redisstore.Increment(c, "visits", 1)
+					_, err := redisstore.Default(c).Increment("visits", 1)
 					wantError(t, err, redisstore.ErrCorrupt)
 					if err != nil && len(err.Error()) > 200 || strings.Contains(fmt.Sprint(err), b.id()) {
 						t.Errorf("error = %v", err)
@@ -320,18 +391,18 @@ func TestDamagedAndForeignDataIsAnErrorAndStaysAsItIs(t *testing.T) {
 				}
 				key := b.key()
 				b.request(s, func(c *gin.Context) {
-					_, err := redisstore.Increment(c, "visits", 1)
+					_, err := redisstore.Default(c).Increment("visits", 1)
 					wantError(t, err, redisstore.ErrCorrupt)
-					must(t, redisstore.Abandon(c))
-					result, err := redisstore.Increment(c, "visits", 1)
+					must(t, redisstore.Default(c).Abandon())
+					result, err := redisstore.Default(c).Increment("visits", 1)
 					must(t, err)
 					want(t, "number", result.Count, 1)
 				})
 				if b.cookie.Value == old {
 					t.Error("the new session has the old id")
 				}
-				if ttl := rdb.PTTL(t.Context(), key).Val(); ttl <= 0 {
-					t.Errorf("what was abandoned has the time to live %v", ttl)
+				if after := content(t, rdb, key); after != before {
+					t.Error("what was abandoned was changed")
 				}
 				want(t, "number", b.visit(s), 2)
 			})
@@ -350,7 +421,7 @@ func TestADamagedSessionThatIsLoadedIsNeverSaved(t *testing.T) {
 			wantError(t, save(c, "name", "Bob"), redisstore.ErrCorrupt)
 		})
 		noCookie(t, w)
-		b.request(s, func(c *gin.Context) { must(t, redisstore.Destroy(c)) }) // works for a damaged one
+		b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) }) // works for a damaged one
 		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 	})
 }
@@ -363,7 +434,7 @@ func TestASessionDamagedAfterTheLoadIsNotWiped(t *testing.T) {
 		b.request(s, func(c *gin.Context) {
 			want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
 			must(t, rdb.HSet(t.Context(), b.key(), "broken", "{").Err())
-			_, err := redisstore.Increment(c, "visits", 1)
+			_, err := redisstore.Default(c).Increment("visits", 1)
 			wantError(t, err, redisstore.ErrCorrupt)
 			wantError(t, save(c, "age", 30), redisstore.ErrCorrupt) // by a program that ignored the error
 		})
@@ -383,17 +454,17 @@ func TestACounterThatWouldOverflowStaysAsItIs(t *testing.T) {
 			b := &browser{t: t}
 			b.set(s, "n", test.start)
 			w := b.request(s, func(c *gin.Context) {
-				_, err := redisstore.Increment(c, "visits", 1, redisstore.And("n", test.by))
+				_, err := redisstore.Default(c).Increment("visits", 1, redisstore.And("n", test.by))
 				wantError(t, err, redisstore.ErrOverflow)
 			})
 			noCookie(t, w)
-			want(t, "n", b.get(s, "n"), any(int(test.start)))
+			want(t, "n", b.get(s, "n"), any(test.start))
 			want(t, "visits", b.get(s, "visits"), nil)
 		}
 		b := &browser{t: t}
 		for _, by := range []int64{most - 1, 1, -most, -most} {
 			b.request(s, func(c *gin.Context) {
-				_, err := redisstore.Increment(c, "n", by)
+				_, err := redisstore.Default(c).Increment("n", by)
 				must(t, err)
 			})
 		}
@@ -413,7 +484,7 @@ func TestTooLargeASessionIsNotWritten(t *testing.T) {
 		b.set(s, "name", strings.Repeat("x", 94)) // and two quotes
 		w = b.request(s, func(c *gin.Context) {
 			wantError(t, save(c, "n", 1), redisstore.ErrTooLarge)
-			_, err := redisstore.Increment(c, "visits", 1)
+			_, err := redisstore.Default(c).Increment("visits", 1)
 			wantError(t, err, redisstore.ErrTooLarge)
 		})
 		noCookie(t, w)
@@ -440,7 +511,7 @@ func TestASessionOfThousandsOfFields(t *testing.T) {
 		b.request(s, func(c *gin.Context) {
 			session := sessions.Default(c)
 			want(t, "the last field", session.Get(fmt.Sprintf("f%d", fields-1)), any(fields-1))
-			_, err := redisstore.Increment(c, "visits", 1, more...)
+			_, err := redisstore.Default(c).Increment("visits", 1, more...)
 			must(t, err)
 			want(t, "the last field", session.Get(fmt.Sprintf("f%d", fields-1)), any(fields))
 			session.Clear()
@@ -459,7 +530,7 @@ func TestASessionMayHoldAsManyBytesAsItSaysAndNoMore(t *testing.T) {
 		b := &browser{t: t}
 		want(t, "number", b.visit(newStore(t, rdb, redisstore.WithMaxBytes(bytes))), 1)
 		send(newStore(t, rdb, redisstore.WithMaxBytes(bytes-1)), nil, func(c *gin.Context) {
-			_, err := redisstore.Increment(c, "visits", 1)
+			_, err := redisstore.Default(c).Increment("visits", 1)
 			wantError(t, err, redisstore.ErrTooLarge)
 		})
 	})

@@ -68,6 +68,14 @@ func client(t testing.TB, target redistest.Target, change ...func(*redis.Options
 	return rdb
 }
 
+// nobody returns a client of a Redis that is not there.
+func nobody(t testing.TB) *redis.Client {
+	t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true, MaxRetries: -1})
+	t.Cleanup(func() { must(t, rdb.Close()) })
+	return rdb
+}
+
 // onBoth runs a test on a real Redis and on the embedded one.
 func onBoth(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
 	t.Helper()
@@ -130,7 +138,12 @@ func (b *browser) key() string { return redisstore.DefaultPrefix + "session:" + 
 
 // send runs handler behind the middleware and the Sessions middleware for one request with the cookies.
 func send(s sessions.Store, cookies []*http.Cookie, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	return sendWith(context.Background(), s, cookies, handler, middleware...)
+}
+
+// sendWith is send with a context of the request.
+func sendWith(ctx context.Context, s sessions.Store, cookies []*http.Cookie, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
 	for _, c := range cookies {
 		r.Header.Add("Cookie", c.Name+"="+c.Value)
 	}
@@ -148,7 +161,7 @@ func (b *browser) visit(s sessions.Store) int64 {
 	b.t.Helper()
 	var n int64
 	b.request(s, func(c *gin.Context) {
-		result, err := redisstore.Increment(c, "visits", 1)
+		result, err := redisstore.Default(c).Increment("visits", 1)
 		if err != nil { // not fatal: visits are concurrent
 			b.t.Errorf("visit: %v", err)
 		}
@@ -248,3 +261,10 @@ func within(d time.Duration) gin.HandlerFunc {
 		c.Next()
 	}
 }
+
+// newRequest returns a request of a browser without a cookie.
+func newRequest(ctx context.Context) *http.Request {
+	return httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+}
+
+func newAnswer() *httptest.ResponseRecorder { return httptest.NewRecorder() }

@@ -40,7 +40,7 @@ func TestTheTimeToLiveSlidesWithEveryUse(t *testing.T) {
 		b.visit(s)
 		wantTTL(t, rdb, b.key(), time.Hour)
 		for name, use := range map[string]gin.HandlerFunc{
-			"Increment": func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+			"Increment": func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
 			"Save":      func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
 			"Save of nothing": func(c *gin.Context) {
 				session := sessions.Default(c)
@@ -62,7 +62,7 @@ func TestTheTimeToLiveSlidesWithEveryUse(t *testing.T) {
 
 func TestASessionExpiresAfterItsLastUse(t *testing.T) {
 	server := miniredis.RunT(t)
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
 	t.Cleanup(func() { must(t, rdb.Close()) })
 	s := newStore(t, rdb, redisstore.WithTTL(time.Minute))
 	b := &browser{t: t}
@@ -94,7 +94,7 @@ func TestASessionLivesNoLongerThanItsLifetime(t *testing.T) {
 
 		for name, use := range map[string]gin.HandlerFunc{
 			"Increment": func(c *gin.Context) {
-				result, err := redisstore.Increment(c, "visits", 1)
+				result, err := redisstore.Default(c).Increment("visits", 1)
 				must(t, err)
 				want(t, "number", result.Count, 1)
 			},
@@ -137,7 +137,7 @@ func TestEveryKeyHasATimeToLiveButTheSecret(t *testing.T) {
 	rdb := client(t, redistest.Start(t))
 	s := newStoreWith(t, rdb, nil)
 	for _, use := range []gin.HandlerFunc{
-		func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) },
+		func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
 		func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
 		func(c *gin.Context) {
 			sessions.Default(c).Options(sessions.Options{MaxAge: 0})
@@ -149,7 +149,7 @@ func TestEveryKeyHasATimeToLiveButTheSecret(t *testing.T) {
 		},
 		func(c *gin.Context) {
 			must(t, save(c, "name", "Ann"))
-			must(t, redisstore.Regenerate(c))
+			must(t, redisstore.Default(c).Regenerate())
 		},
 	} {
 		(&browser{t: t}).request(s, use)
@@ -190,7 +190,7 @@ func TestOptionsOfTheStoreReplaceTheDefaults(t *testing.T) {
 	s := newStore(t, rdb)
 	s.Options(sessions.Options{Path: "/shop", MaxAge: 120})
 	b := &browser{t: t}
-	w := b.request(s, func(c *gin.Context) { _, err := redisstore.Increment(c, "visits", 1); must(t, err) })
+	w := b.request(s, func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) })
 	c := w.Result().Cookies()[0]
 	if c.Path != "/shop" || c.MaxAge != 120 || c.HttpOnly {
 		t.Errorf("cookie %s", c.Raw[len(c.Name)+len(c.Value)+1:])
@@ -207,11 +207,103 @@ func TestATimeToLiveOfParts(t *testing.T) {
 	s := newStore(t, rdb, redisstore.WithTTL(1500*time.Millisecond))
 	b := &browser{t: t}
 	b.request(s, func(c *gin.Context) {
-		result, err := redisstore.Increment(c, "visits", 1)
+		result, err := redisstore.Default(c).Increment("visits", 1)
 		must(t, err)
 		want(t, "expires in", result.ExpiresIn, 1500*time.Millisecond)
 	})
 	if ttl := rdb.PTTL(t.Context(), b.key()).Val(); ttl > 1500*time.Millisecond {
 		t.Errorf("time to live = %v", ttl)
+	}
+}
+
+func TestTheMaxAgeOfASessionLasts(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		const month = 30 * 24 * 3600
+		stores := []*redisstore.Store{newStore(t, rdb, redisstore.WithTTL(time.Hour)), newStore(t, rdb, redisstore.WithTTL(time.Hour))}
+		give := func(maxAge int) gin.HandlerFunc {
+			return func(c *gin.Context) {
+				sessions.Default(c).Options(sessions.Options{Path: "/", MaxAge: maxAge})
+				must(t, save(c, "name", "Ann"))
+			}
+		}
+		uses := map[string]gin.HandlerFunc{
+			"Save":       func(c *gin.Context) { must(t, save(c, "name", "Bob")) },
+			"Increment":  func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
+			"Touch":      func(c *gin.Context) { must(t, redisstore.Default(c).Touch()) },
+			"Regenerate": func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) },
+		}
+		for _, test := range []struct {
+			given, maxAge int
+			ttl           time.Duration
+		}{
+			{month, month, month * time.Second}, {0, 0, time.Hour}, {3600, 3600, time.Hour}, {60, 60, time.Minute},
+		} {
+			b := &browser{t: t}
+			b.visit(stores[0])
+			b.request(stores[0], give(month/2))
+			b.request(stores[0], give(test.given))
+			for name, use := range uses {
+				for _, s := range stores {
+					if name != "Regenerate" { // which does not renew
+						must(t, rdb.Expire(t.Context(), b.key(), time.Second*30).Err())
+					}
+					w := b.request(s, use)
+					if maxAge := w.Result().Cookies()[0].MaxAge; maxAge > test.maxAge || maxAge < test.maxAge-1 {
+						t.Errorf("Max-Age after %s = %d, want %d", name, maxAge, test.maxAge)
+					}
+					wantTTL(t, rdb, b.key(), test.ttl)
+				}
+			}
+		}
+	})
+}
+
+func TestTheMaxAgeOfASessionEndsWithItsLifetime(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb, redisstore.WithMaxLifetime(10*time.Hour))
+		b := aged(t, rdb, s, 9*time.Hour)
+		w := b.request(s, func(c *gin.Context) {
+			sessions.Default(c).Options(sessions.Options{Path: "/", MaxAge: 30 * 24 * 3600})
+			must(t, sessions.Default(c).Save())
+		})
+		if maxAge := w.Result().Cookies()[0].MaxAge; maxAge > 3600 || maxAge < 3590 {
+			t.Errorf("Max-Age = %d, want 3600", maxAge)
+		}
+		wantTTL(t, rdb, b.key(), time.Hour)
+	})
+}
+
+func TestADamagedMaxAgeIsCorrupt(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		for _, text := range []string{"", "x", "-1", "1.5", "99999999999"} {
+			b := &browser{t: t}
+			b.visit(s)
+			must(t, rdb.HSet(t.Context(), b.key(), "@maxage", text).Err())
+			b.request(s, func(c *gin.Context) {
+				_, err := redisstore.Default(c).Increment("visits", 1)
+				wantError(t, err, redisstore.ErrCorrupt)
+			})
+			b.request(s, func(c *gin.Context) { wantError(t, redisstore.Default(c).Load(), redisstore.ErrCorrupt) })
+		}
+	})
+}
+
+func TestOnlyTheClockOfRedisCounts(t *testing.T) {
+	for name, skew := range map[string]time.Duration{"behind": -6 * time.Minute, "ahead": 6 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			server := miniredis.RunT(t)
+			server.SetTime(time.Now().Add(skew))
+			rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
+			t.Cleanup(func() { must(t, rdb.Close()) })
+			s := newStore(t, rdb, redisstore.WithMaxLifetime(5*time.Minute))
+			b := &browser{t: t}
+			b.set(s, "user", "ann")
+			want(t, "user", b.get(s, "user"), any("ann"))
+			want(t, "number", b.visit(s), 1)
+			b.set(s, "name", "Ann")
+			server.SetTime(time.Now().Add(skew + 5*time.Minute))
+			want(t, "user after the lifetime", b.get(s, "user"), nil)
+		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,155 +20,247 @@ import (
 )
 
 type address struct {
-	Town string `json:"town"`
-	Zip  int    `json:"zip"`
+	Town string `json:"-"` // what other writers of JSON leave out comes back as well
+	Zip  uint32
 }
+
+type role int
 
 type person struct {
 	Name    string
-	Age     int
+	Role    role
 	Weight  float64
-	Address *address `json:"address"`
+	Address *address
 	Tags    []string
+	Any     any
+	Born    time.Time
 }
 
-// degrees is a number that writes itself as a text.
-type degrees float64
+// celsius hides its field, and writes itself.
+type celsius struct{ degrees int }
 
-func (d degrees) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%.0f°", float64(d)), nil }
+func (c celsius) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%d°", c.degrees), nil }
 
-// metres is a number that writes itself as one.
-type metres float64
+func (c *celsius) UnmarshalText(text []byte) error {
+	_, err := fmt.Sscanf(string(text), "%d°", &c.degrees)
+	return err
+}
 
-func (m metres) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%.0f", float64(m)), nil }
+func pointer[T any](v T) *T { return &v }
 
-func TestValuesComeBackAsDocumented(t *testing.T) {
+func TestValuesComeBackAsTheyWereSet(t *testing.T) {
 	when := time.Date(2026, 11, 21, 9, 18, 0, 5, time.UTC)
-	seven, half := 7, 0.5
+	known := redisstore.WithTypes(person{}, role(0), &celsius{}, new(big.Int))
 	for _, test := range []struct {
-		name    string
-		in, out any
-		text    string
+		name        string
+		in          any
+		text, types string
 	}{
-		{"text", "Ann", "Ann", `"Ann"`},
-		{"empty text", "", "", `""`},
-		{"text that looks like HTML", "<a&b>", "<a&b>", `"<a&b>"`},
-		{"text with quotes, NUL and others", "\"\\\x00\n\u2028é😀\ufffd", "\"\\\x00\n\u2028é😀\ufffd", `"\"\\\u0000\n\u2028é😀` + "\ufffd" + `"`},
-		{"text that looks like an escape", `\ufffd`, `\ufffd`, `"\\ufffd"`},
-		{"text that looks like a number", "12", "12", `"12"`},
-		{"true", true, true, "true"},
-		{"false", false, false, "false"},
-		{"nil", nil, nil, "null"},
-		{"int", 42, 42, "42"},
-		{"zero", 0, 0, "0"},
-		{"negative", -42, -42, "-42"},
-		{"beyond 2^53", 1<<53 + 1, 1<<53 + 1, "9007199254740993"},
-		{"int64 max", int64(math.MaxInt64), math.MaxInt64, "9223372036854775807"},
-		{"int64 min", int64(math.MinInt64), math.MinInt64, "-9223372036854775808"},
-		{"int8", int8(-5), -5, "-5"},
-		{"uint32", uint32(5), 5, "5"},
-		{"uint64 max", uint64(math.MaxUint64), json.Number("18446744073709551615"), "18446744073709551615"},
-		{"big", new(big.Int).Lsh(big.NewInt(1), 70), json.Number("1180591620717411303424"), "1180591620717411303424"},
-		{"number with its digits", json.Number("1.10"), 1.1, "1.10"},
-		{"float", 1.5, 1.5, "1.5"},
-		{"whole float", 2.0, 2.0, "2.0"},
-		{"whole negative float", -3.0, -3.0, "-3.0"},
-		{"large float", 1e300, 1e300, "1e+300"},
-		{"small float", 1e-7, 1e-7, "1e-7"},
-		{"float32", float32(0.1), 0.1, "0.1"},
-		{"whole float32", float32(3), 3.0, "3.0"},
-		{"float that is a text", degrees(21), "21°", `"21°"`},
-		{"float that writes itself", metres(21), 21.0, "21.0"},
-		{"pointer", &seven, 7, "7"},
-		{"pointer to a float", &half, 0.5, "0.5"},
-		{"nil pointer", (*float64)(nil), nil, "null"},
-		{"duration", time.Second, 1_000_000_000, "1000000000"},
-		{"time", when, "2026-11-21T09:18:00.000000005Z", `"2026-11-21T09:18:00.000000005Z"`},
-		{"bytes", []byte{0, 1, 255}, "AAH/", `"AAH/"`},
-		{"slice", []int{1, 2}, []any{1, 2}, "[1,2]"},
-		{"nil slice", []int(nil), nil, "null"},
-		{"empty slice", []int{}, []any{}, "[]"},
-		{"floats in a slice", []float64{1, 1.5}, []any{1, 1.5}, "[1,1.5]"},
-		{"array of texts", [2]string{"a", "b"}, []any{"a", "b"}, `["a","b"]`},
-		{"map", map[string]any{"b": 1, "a": []any{"x", nil}}, map[string]any{"b": 1, "a": []any{"x", nil}}, `{"a":["x",null],"b":1}`},
-		{"map with numbers as keys", map[int]bool{7: true}, map[string]any{"7": true}, `{"7":true}`},
+		{"text", "Ann", `"Ann"`, ""},
+		{"empty text", "", `""`, ""},
+		{"text that looks like HTML", "<a&b>", `"<a&b>"`, ""},
+		{"text with quotes, NUL and others", "\"\\\x00\n\u2028é😀\ufffd", `"\"\\\u0000\n\u2028é😀` + "\ufffd" + `"`, ""},
+		{"text that looks like an escape", `\ufffd`, `"\\ufffd"`, ""},
+		{"text that looks like a number", "12", `"12"`, ""},
+		{"text that is not UTF-8", "\x1f\x8b\xff", `"H4v/"`, ";base64"},
+		{"true", true, "true", ""},
+		{"false", false, "false", ""},
+		{"nil", nil, "null", ""},
+		{"int", 42, "42", ""},
+		{"zero", 0, "0", ""},
+		{"negative", -42, "-42", ""},
+		{"beyond 2^53", 1<<53 + 1, "9007199254740993", ""},
+		{"int64 max", int64(math.MaxInt64), "9223372036854775807", "int64"},
+		{"int64 min", int64(math.MinInt64), "-9223372036854775808", "int64"},
+		{"int8", int8(-5), "-5", "int8"},
+		{"uint", uint(5), "5", "uint"},
+		{"uint64 max", uint64(math.MaxUint64), "18446744073709551615", "uint64"},
+		{"big", new(big.Int).Lsh(big.NewInt(1), 70), `"1180591620717411303424"`, "*math/big.Int"},
+		{"number with its digits", json.Number("1.10"), `"1.10"`, "json.Number"},
+		{"float", 1.5, "1.5", ""},
+		{"whole float", 2.0, "2.0", ""},
+		{"whole negative float", -3.0, "-3.0", ""},
+		{"large float", 1e300, "1e+300", ""},
+		{"float32", float32(0.1), "0.1", "float32"},
+		{"whole float32", float32(3), "3.0", "float32"},
+		{"complex", 1 - 2i, `"(1-2i)"`, "complex128"},
+		{"pointer", pointer(7), "7", "*int"},
+		{"pointer to nil", pointer([]int(nil)), "[null]", "*[]int"},
+		{"nil pointer", (*float64)(nil), "null", "*float64"},
+		{"duration", time.Second, "1000000000", "time.Duration"},
+		{"time", when, `"2026-11-21T09:18:00.000000005Z"`, "time.Time"},
+		{"bytes", []byte{0, 1, 255}, `"AAH/"`, "[]uint8"},
+		{"array of bytes", [3]byte{0, 1, 255}, `"AAH/"`, "[3]uint8"},
+		{"slice", []int{1, 2}, "[1,2]", "[]int"},
+		{"roles", []string{"admin", "\xff"}, `["admin","/w=="]`, `{"":"[]string","/1":";base64"}`},
+		{"nil slice", []int(nil), "null", "[]int"},
+		{"empty slice", []int{}, "[]", "[]int"},
+		{"slice of anything", []any{"a", 1, nil}, `["a",1,null]`, ""},
+		{"slice of many types", []any{int64(1), 1, when, []any{uint8(2)}}, `[1,1,"2026-11-21T09:18:00.000000005Z",[2]]`, `{"/0":"int64","/2":"time.Time","/3/0":"uint8"}`},
+		{"nil slice of anything", []any(nil), "null", "[]any"},
+		{"map", map[string]any{"b": 1, "a": []any{"x", nil}}, `{"a":["x",null],"b":1}`, ""},
+		{"map with slashes", map[string]any{"a/b~": int64(1)}, `{"a/b~":1}`, `{"/a~1b~0":"int64"}`},
+		{"map of numbers", map[string]int64{"a": 1}, `{"a":1}`, "map[string]int64"},
+		{"map with numbers as keys", map[int]bool{7: true, -1: false}, `{"-1":false,"7":true}`, "map[int]bool"},
+		{"map with other keys", map[float64]string{1.5: "a", 2: "b"}, `[[1.5,"a"],[2.0,"b"]]`, "map[float64]string"},
+		{"map with any keys", map[any]any{1: "a", "b": int8(2)}, `[["b",2],[1,"a"]]`, `{"":"map[any]any","/0/1":"int8"}`},
+		{"named number", role(3), "3", "visit-counter/internal/storetest_test.role"},
+		{"what writes itself", celsius{21}, `"21°"`, "visit-counter/internal/storetest_test.celsius"},
 		{
-			"nested structs", person{Name: "Ann", Age: 30, Weight: 60.5, Address: &address{"Ulm", 89073}, Tags: []string{"x"}},
-			map[string]any{"Name": "Ann", "Age": 30, "Weight": 60.5, "address": map[string]any{"town": "Ulm", "zip": 89073}, "Tags": []any{"x"}},
-			`{"Name":"Ann","Age":30,"Weight":60.5,"address":{"town":"Ulm","zip":89073},"Tags":["x"]}`,
+			"struct", person{Name: "Ann", Role: 2, Weight: 60, Address: &address{"Ulm", 89073}, Any: int64(5), Born: when},
+			`{"Name":"Ann","Role":2,"Weight":60.0,"Address":{"Town":"Ulm","Zip":89073},"Tags":null,"Any":5,"Born":"2026-11-21T09:18:00.000000005Z"}`,
+			`{"":"visit-counter/internal/storetest_test.person","/Any":"int64"}`,
 		},
-		{"JSON", json.RawMessage(` {"a" : 1.0} `), map[string]any{"a": 1.0}, `{"a":1.0}`},
+		{"flashes", []any{person{Name: "Ann"}, &person{Name: "Bob"}}, "", ""},
+		{"pointers to structs", map[string]*person{"a": {Name: "Ann"}, "b": nil}, "", ""},
+		{"slices of slices", [][]string{{"a"}, nil, {}}, `[["a"],null,[]]`, "[][]string"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, rdb *redis.Client) {
-				s := newStore(t, rdb)
+				s := newStore(t, rdb, known)
 				b := &browser{t: t}
 				b.set(s, "value", test.in)
-				want(t, "text in Redis", rdb.HGet(t.Context(), b.key(), "value").Val(), test.text)
+				if test.text != "" {
+					want(t, "text in Redis", rdb.HGet(t.Context(), b.key(), "value").Val(), test.text)
+					want(t, "types in Redis", rdb.HGet(t.Context(), b.key(), "@type:value").Val(), test.types)
+				}
 				b.request(s, func(c *gin.Context) {
-					if got := sessions.Default(c).Get("value"); !reflect.DeepEqual(got, test.out) {
-						t.Errorf("loaded: %T %v, want %T %v", got, got, test.out, test.out)
+					if got := sessions.Default(c).Get("value"); !reflect.DeepEqual(got, test.in) {
+						t.Errorf("loaded: %T %v, want %T %v", got, got, test.in, test.in)
 					}
 				})
 				b.request(s, func(c *gin.Context) {
-					_, err := redisstore.Increment(c, "visits", 1)
+					_, err := redisstore.Default(c).Increment("visits", 1)
 					must(t, err)
-					if got := sessions.Default(c).Get("value"); !reflect.DeepEqual(got, test.out) {
-						t.Errorf("incremented: %T %v, want %T %v", got, got, test.out, test.out)
+					if got := sessions.Default(c).Get("value"); !reflect.DeepEqual(got, test.in) {
+						t.Errorf("incremented: %T %v, want %T %v", got, got, test.in, test.in)
 					}
 				})
+				b.set(s, "value", "another") // the type goes with the value
+				want(t, "types", rdb.HExists(t.Context(), b.key(), "@type:value").Val(), false)
+				want(t, "value", b.get(s, "value"), any("another"))
 			})
 		})
 	}
 }
 
-func TestWhatJSONCannotHoldIsRefused(t *testing.T) {
+func TestATypeGoesWithItsField(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb)
+		b := &browser{t: t}
+		b.set(s, "n", 1)
+		// One request saw a field without a type, and removes or sets it after another has given it one.
+		for i, last := range []func(sessions.Session){
+			func(session sessions.Session) { session.Delete("n") },
+			func(session sessions.Session) { session.Set("n", "a text") },
+		} {
+			b.set(s, "n", 1+i)
+			b.request(s, func(c *gin.Context) {
+				last(sessions.Default(c))
+				(&browser{t: t, cookie: b.cookie}).set(s, "n", time.Second)
+				must(t, sessions.Default(c).Save())
+			})
+			want(t, "types", rdb.HExists(t.Context(), b.key(), "@type:n").Val(), false)
+		}
+		want(t, "n", b.get(s, "n"), any("a text"))
+		b.set(s, "n", int64(5))
+		b.request(s, func(c *gin.Context) { _, err := redisstore.Default(c).Increment("n", 1); must(t, err) })
+		want(t, "n, counted", b.get(s, "n"), any(int64(6)))
+	})
+}
+
+// As in a rolling deployment: one version of the program knows the type, another does not.
+func TestATypeThatIsNotKnownComesBackAsJSONAndStays(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		young, old := newStore(t, rdb, redisstore.WithTypes(person{})), newStore(t, rdb)
+		b := &browser{t: t}
+		ann := person{Name: "Ann", Role: 2, Any: int64(5)}
+		b.set(young, "user", ann)
+		b.request(old, func(c *gin.Context) {
+			user, _ := sessions.Default(c).Get("user").(map[string]any)
+			want(t, "name", user["Name"], any("Ann"))
+			want(t, "any", user["Any"], any(int64(5)))
+			must(t, save(c, "other", 1))
+		})
+		b.visit(old)
+		if got := b.get(young, "user"); !reflect.DeepEqual(got, ann) {
+			t.Errorf("user = %v, want %v", got, ann)
+		}
+	})
+}
+
+type hidden struct{ secret string }
+
+func TestWhatWouldNotComeBackIsRefused(t *testing.T) {
 	cycle := map[string]any{}
 	cycle["itself"] = cycle
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := newStore(t, rdb)
-		for name, pair := range map[string][2]any{
-			"NaN":                        {"x", math.NaN()},
-			"infinite":                   {"x", math.Inf(1)},
-			"channel":                    {"x", make(chan int)},
-			"function":                   {"x", func() {}},
-			"complex":                    {"x", 1i},
-			"cycle":                      {"x", cycle},
-			"not UTF-8":                  {"x", "\xff"},
-			"not UTF-8, inside":          {"x", []any{map[string]any{"y": "a\xffb"}}},
-			"not UTF-8, beside a U+FFFD": {"x", "\ufffd\xff"},
-			"not UTF-8, as JSON":         {"x", json.RawMessage("\"\xff\"")},
-			"no JSON":                    {"x", json.RawMessage("{")},
-			"no number":                  {"x", json.Number("one")},
-			"number as a name":           {1, "x"},
-			"struct as a name":           {struct{}{}, "x"},
-			"empty name":                 {"", "x"},
-			"reserved name":              {"@created", 1},
-			"NUL in a name":              {"a\x00b", 1},
-			"a name that is not UTF-8":   {"\xff", 1},
+		for name, test := range map[string]struct {
+			key, value any
+			remedy     string // what the error says beside the field
+		}{
+			"NaN":                      {"x", math.NaN(), "NaN"},
+			"infinite":                 {"x", []any{math.Inf(1)}, "+Inf"},
+			"channel":                  {"x", make(chan int), "chan int"},
+			"function":                 {"x", func() {}, "func()"},
+			"cycle":                    {"x", cycle, "contains itself"},
+			"a type that is not known": {"x", []any{role(1)}, "storetest_test.role is not known to the store: name it in New, redisstore.WithTypes"},
+			"a pointer to one":         {"x", &person{}, "WithTypes"},
+			"a map of one":             {"x", map[string]person{}, "WithTypes"},
+			"a struct without a name":  {"x", struct{ A int }{1}, "named type"},
+			"raw JSON":                 {"x", json.RawMessage("{"), "WithTypes"},
+			"a year of five digits":    {"x", time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), "10000"},
+			"number as a name":         {1, "x", "int"},
+			"struct as a name":         {struct{}{}, "x", "struct {}"},
+			"empty name":               {"", "x", "empty"},
+			"reserved name":            {"@created", 1, "@"},
+			"NUL in a name":            {"a\x00b", 1, "NUL"},
+			"a name that is not UTF-8": {"\xff", 1, "UTF-8"},
 		} {
 			b := &browser{t: t}
 			w := b.request(s, func(c *gin.Context) {
-				if err := save(c, pair[0], pair[1]); err == nil {
-					t.Errorf("%s: saved", name)
-				} else {
-					wantError(t, err, redisstore.ErrInvalid)
+				err := save(c, test.key, test.value)
+				wantError(t, err, redisstore.ErrInvalid)
+				if err != nil && (!strings.Contains(err.Error(), test.remedy) || test.key == "x" && !strings.Contains(err.Error(), `field "x"`)) {
+					t.Errorf("%s: the error is %q, without the field or %q", name, err, test.remedy)
 				}
-				_, err := redisstore.Increment(c, "visits", 1) // with what is unsaved and invalid
+				_, err = redisstore.Default(c).Increment("visits", 1) // with what is unsaved and invalid
 				wantError(t, err, redisstore.ErrInvalid)
 			})
 			noCookie(t, w)
 		}
 		for _, counter := range []string{"", "@created", "a\x00b", "\xff"} {
 			(&browser{t: t}).request(s, func(c *gin.Context) {
-				_, err := redisstore.Increment(c, counter, 1)
+				_, err := redisstore.Default(c).Increment(counter, 1)
 				wantError(t, err, redisstore.ErrInvalid)
-				_, err = redisstore.Increment(c, "visits", 1, redisstore.And(counter, 1))
+				_, err = redisstore.Default(c).Increment("visits", 1, redisstore.And(counter, 1))
 				wantError(t, err, redisstore.ErrInvalid)
 			})
 		}
 		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 	})
+}
+
+func TestTypesThatCannotBeKeptAreRefusedByNew(t *testing.T) {
+	for name, test := range map[string]struct {
+		value any
+		said  string
+	}{
+		"nil":            {nil, "nil"},
+		"hidden field":   {hidden{"x"}, "secret"},
+		"a pointer":      {[]*hidden{}, "secret"},
+		"a channel":      {struct{ C chan int }{}, "no name"},
+		"a mutex inside": {struct{ M sync.Mutex }{}, "no name"},
+	} {
+		_, err := redisstore.New(nobody(t), nil, redisstore.WithTypes(test.value))
+		t.Run(name, func(t *testing.T) {
+			wantError(t, err, redisstore.ErrInvalid)
+			if err != nil && !strings.Contains(err.Error(), test.said) {
+				t.Errorf("the error is %q, without %q", err, test.said)
+			}
+		})
+	}
 }
 
 func TestDeleteClearAndFlashes(t *testing.T) {

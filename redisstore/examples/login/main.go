@@ -1,12 +1,10 @@
-// Login is a small app with its sessions in the Redis of this machine: it counts visits, logs in and logs out.
+// Login is a small app with its sessions in the Redis of this machine: it logs in, remembers, logs out and counts visits.
 package main
 
 import (
-	"context"
 	"errors"
 	"log"
 	"net/http"
-	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -27,41 +25,25 @@ func main() {
 // routes returns the app.
 func routes(store sessions.Store) *gin.Engine {
 	router := gin.Default()
-	router.Use(limited, sessions.Sessions("session", store))
+	router.Use(sessions.Sessions("session", store))
 	router.GET("/", visit)
 	router.POST("/login", login)
 	router.POST("/logout", logout)
+	router.GET("/account", redisstore.Require(fail), account)
 	return router
-}
-
-// limited gives each request a second, so that nobody waits longer for a Redis that is away. It belongs before the
-// sessions.
-func limited(c *gin.Context) {
-	ctx, cancel := context.WithTimeout(c.Request.Context(), time.Second)
-	defer cancel()
-	c.Request = c.Request.WithContext(ctx)
-	c.Next()
-}
-
-// visit counts. Increment has loaded the session, so that reading it costs nothing more.
-func visit(c *gin.Context) {
-	result, err := redisstore.Increment(c, "visits", 1)
-	if err != nil {
-		fail(c, err)
-		return
-	}
-	user := sessions.Default(c).Get("user")
-	c.JSON(http.StatusOK, gin.H{"visits": result.Count, "user": user})
 }
 
 // login gives the session a new id: whoever knew the old one knows nothing now.
 func login(c *gin.Context) {
-	if err := redisstore.Regenerate(c); err != nil {
+	if err := redisstore.Default(c).Regenerate(); err != nil {
 		fail(c, err)
 		return
 	}
 	session := sessions.Default(c)
 	session.Set("user", c.PostForm("user")) // where the password has been checked
+	if c.PostForm("remember") != "" {
+		session.Options(sessions.Options{Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: 30 * 24 * 3600})
+	}
 	if err := session.Save(); err != nil {
 		fail(c, err)
 		return
@@ -71,11 +53,32 @@ func login(c *gin.Context) {
 
 // logout ends the session, whatever a slow request still writes.
 func logout(c *gin.Context) {
-	if err := redisstore.Destroy(c); err != nil {
+	if err := redisstore.Default(c).Destroy(); err != nil {
 		fail(c, err)
 		return
 	}
 	c.Status(http.StatusNoContent)
+}
+
+// account only reads. Require has seen to it that the session is loaded.
+func account(c *gin.Context) {
+	user, ok := sessions.Default(c).Get("user").(string)
+	if !ok {
+		c.String(http.StatusForbidden, "Please log in.\n")
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"user": user})
+}
+
+// visit counts. Increment has loaded the session, so that reading it costs nothing more.
+func visit(c *gin.Context) {
+	result, err := redisstore.Default(c).Increment("visits", 1)
+	if err != nil {
+		fail(c, err)
+		return
+	}
+	user := sessions.Default(c).Get("user")
+	c.JSON(http.StatusOK, gin.H{"visits": result.Count, "user": user})
 }
 
 // fail answers with what a client can do about it.

@@ -38,7 +38,9 @@ func TestTheCountGoesOnOverALogInAndEndsWithALogOut(t *testing.T) {
 		want string
 	}{
 		{"/", nil, `200 {"user":null,"visits":1}`},
-		{"/login", url.Values{"user": {"ann"}}, "204 "},
+		{"/account", nil, "403 Please log in.\n"},
+		{"/login", url.Values{"user": {"ann"}, "remember": {"yes"}}, "204 "},
+		{"/account", nil, `200 {"user":"ann"}`},
 		{"/", nil, `200 {"user":"ann","visits":2}`},
 		{"/logout", url.Values{}, "204 "},
 		{"/", nil, `200 {"user":null,"visits":1}`},
@@ -48,8 +50,10 @@ func TestTheCountGoesOnOverALogInAndEndsWithALogOut(t *testing.T) {
 		}
 	}
 	server.Close()
-	if got, want := ask(t, visitor, app.URL, nil), "503 Please come back in a moment.\n"; got != want {
-		t.Errorf("without Redis: %s; want %s", got, want)
+	for _, path := range []string{"/", "/account"} {
+		if got, want := ask(t, visitor, app.URL+path, nil), "503 Please come back in a moment.\n"; got != want {
+			t.Errorf("%s without Redis: %s; want %s", path, got, want)
+		}
 	}
 }
 

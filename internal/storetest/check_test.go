@@ -1,0 +1,128 @@
+package storetest_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
+)
+
+func TestACheckLeavesNothingBehind(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		must(t, newStore(t, rdb).Check(t.Context()))
+		want(t, "keys", len(rdb.Keys(t.Context(), "*").Val()), 0)
+		shared := newStoreWith(t, rdb, nil)
+		must(t, shared.Check(t.Context()))
+		want(t, "keys", strings.Join(rdb.Keys(t.Context(), "*").Val(), " "), redisstore.DefaultPrefix+"secret")
+		b := &browser{t: t}
+		want(t, "number", b.visit(shared), 1)
+		must(t, shared.Check(t.Context()))
+		want(t, "number", b.visit(shared), 2)
+		want(t, "keys", rdb.DBSize(t.Context()).Val(), 2)
+	})
+}
+
+// A check fails whenever a visit would, and with the same code.
+func TestACheckAndAVisitAgree(t *testing.T) {
+	for name, test := range map[string]struct {
+		config []string // of the server
+		rules  string   // of the user, beside all that the store needs
+		fault  string   // what is set at runtime
+		answer string   // to writes
+		code   string   // "": all is well
+	}{
+		"all is well":                 {},
+		"EVALSHA is not there":        {config: []string{`rename-command EVALSHA ""`}, code: "unknown command"},
+		"HSET is not there":           {config: []string{`rename-command HSET ""`}, code: "unknown command"},
+		"SET is not there":            {config: []string{`rename-command SET ""`}, code: "unknown command"},
+		"no scripting":                {rules: "-@scripting", code: "NOPERM"},
+		"no HSET":                     {rules: "-hset", code: "NOPERM"},
+		"no keys":                     {rules: "resetkeys ~other:*", code: "NOPERM"},
+		"a replica":                   {fault: "replicaof 127.0.0.1 1", code: "READONLY"},
+		"full":                        {fault: "maxmemory 1", code: "OOM"},
+		"too few replicas":            {fault: "min-replicas-to-write 1", code: "NOREPLICAS"},
+		"no disk":                     {answer: "-MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk.", code: "MISCONF"},
+		"a script that does not end":  {answer: "-BUSY Redis is busy running a script.", code: "BUSY"},
+		"RENAME, which is not needed": {rules: "-rename"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.StartWith(t, redisserver.Options{Config: test.config})
+			direct := redistest.Client(t, server)
+			user, password := restricted(t, direct, redisstore.Rights+" "+test.rules)
+			switch word, value, _ := strings.Cut(test.fault, " "); word {
+			case "":
+			case "replicaof":
+				must(t, direct.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err())
+			default:
+				must(t, direct.ConfigSet(t.Context(), word, value).Err())
+			}
+			proxy := redistest.NewProxy(t, server)
+			if test.answer != "" {
+				proxy.All(redistest.Writes, redistest.Fate{Answer: test.answer})
+			}
+			s := newStoreWith(t, client(t, proxy, func(o *redis.Options) {
+				o.Username, o.Password, o.MaxRetries = user, password, -1
+			}), nil)
+			checked := s.Check(t.Context())
+			_, visited := s.Session(newAnswer(), newRequest(t.Context()), cookieName).Increment("visits", 1)
+			for what, err := range map[string]error{"check": checked, "visit": visited} {
+				if test.code == "" {
+					must(t, err)
+					continue
+				}
+				wantError(t, err, redisstore.ErrUnavailable)
+				if err != nil && !strings.HasSuffix(err.Error(), ": "+test.code) && test.code != "OOM" {
+					t.Errorf("%s: %v, want the code %s", what, err, test.code)
+				}
+			}
+		})
+	}
+}
+
+func TestACheckAsksTheWholeCluster(t *testing.T) {
+	c := redistest.StartCluster(t, 3, 0)
+	t.Run("as a Cluster", func(t *testing.T) {
+		rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), ContextTimeoutEnabled: true, MaxRedirects: 2})
+		t.Cleanup(func() { must(t, rdb.Close()) })
+		s := newStore(t, rdb)
+		must(t, s.Check(t.Context()))
+		for _, node := range c.Nodes {
+			want(t, "keys", redistest.Client(t, node).DBSize(t.Context()).Val(), 0)
+		}
+		c.Nodes[2].Kill()
+		for range 5 {
+			wantError(t, s.Check(t.Context()), redisstore.ErrUnavailable)
+		}
+	})
+	t.Run("as if one node were alone", func(t *testing.T) {
+		s := newStore(t, client(t, c.Nodes[0], func(o *redis.Options) { o.MaxRetries = -1 }))
+		for range 20 {
+			err := s.Check(t.Context())
+			wantError(t, err, redisstore.ErrUnavailable)
+			if err != nil && !strings.HasSuffix(err.Error(), ": MOVED") && !strings.HasSuffix(err.Error(), ": CLUSTERDOWN") {
+				t.Errorf("check = %v", err)
+			}
+		}
+	})
+}
+
+func TestACheckEndsInTime(t *testing.T) {
+	server := redistest.Start(t)
+	s := newStore(t, client(t, server))
+	must(t, s.Check(t.Context()))
+	must(t, server.Pause())
+	defer func() { must(t, server.Resume()) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	wantError(t, s.Check(ctx), redisstore.ErrUnavailable)
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+}

@@ -1,0 +1,72 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Check reports whether this Redis can keep sessions: it does what an increment, a load and a Destroy do, with the same
+// rights, and leaves nothing behind but the shared secret, where no keys were given. All masters of a Cluster have to
+// answer, and one node of a Cluster that is used as if it were alone is an error. It ends as every operation does.
+//
+// Errors: [ErrUnavailable], with the code of Redis' answer and the cause behind it.
+func (s *Store) Check(ctx context.Context) error {
+	request := ctx
+	ctx, cancel, err := s.limit(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	if _, err := s.secrets.ask(ctx, true); err != nil {
+		return err
+	}
+	if err := s.checkNodes(ctx); err != nil {
+		return err
+	}
+	id := newID()
+	err = s.checkSession(request, ctx, id)
+	if removed := s.rdb.Del(ctx, s.key(id)).Err(); err == nil {
+		err = classify(removed)
+	}
+	return err
+}
+
+// checkSession creates a session, counts in it, removes a field of it, and finds it again.
+func (s *Store) checkSession(request, ctx context.Context, id string) error {
+	const counter, field = "checks", "checked"
+	first := changes{set: []any{field, "true", "", maxAgeField, "10", ""}} // seconds, should it not be removed
+	for i, changed := range []changes{first, {remove: []any{field}}} {
+		turn, err := s.lanes.take(request, ctx, id)
+		if err != nil {
+			return classify(err)
+		}
+		_, err = s.write(ctx, id, i == 0, changed, turn, []any{counter, 1}, true)
+		turn.end()
+		if err != nil {
+			return fmt.Errorf("check: %w", err)
+		}
+	}
+	fields, err := s.rdb.HGetAll(ctx, s.key(id)).Result()
+	if err != nil {
+		return classify(err)
+	}
+	if fields[counter] != "2" || fields[field] != "" {
+		return fmt.Errorf("%w: what was written is not found again; does the client read from replicas?", ErrUnavailable)
+	}
+	return nil
+}
+
+// checkNodes asks for sessions all over a Cluster.
+func (s *Store) checkNodes(ctx context.Context) error {
+	if cluster, ok := s.rdb.(*redis.ClusterClient); ok {
+		return classify(cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return node.Time(ctx).Err() }))
+	}
+	pipe := s.rdb.Pipeline()
+	for range 16 { // a node with two thirds of a Cluster's slots answers all of them once in 650 times
+		pipe.HGetAll(ctx, s.key(newID()))
+	}
+	_, err := pipe.Exec(ctx)
+	return classify(err)
+}

@@ -1,0 +1,200 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	gsessions "github.com/gorilla/sessions"
+)
+
+// A Session is the handle for what [sessions.Session] has no words for. The values are still read and set there, or in the
+// session that [Store.Get] returns. It belongs to its request. Every method is [ErrInvalid] where the request has no
+// session of this package.
+type Session struct {
+	w   http.ResponseWriter
+	r   *http.Request
+	get func() *gsessions.Session // loads it at the first call
+}
+
+// Default returns the handle of the session of [sessions.Sessions].
+func Default(c *gin.Context) *Session {
+	return &Session{c.Writer, c.Request, func() *gsessions.Session { return unwrap(c.Value(sessions.DefaultKey)) }}
+}
+
+// Named returns the handle of one of the sessions of [sessions.SessionsMany].
+func Named(c *gin.Context, name string) *Session {
+	return &Session{c.Writer, c.Request, func() *gsessions.Session {
+		many, _ := c.Value(sessions.DefaultKey).(map[string]sessions.Session)
+		return unwrap(many[name])
+	}}
+}
+
+// unwrap returns the session in a session of gin-contrib/sessions.
+func unwrap(session any) *gsessions.Session {
+	if wrapper, ok := session.(interface{ Session() *gsessions.Session }); ok {
+		return wrapper.Session()
+	}
+	return gsessions.NewSession(nil, "") // not one of ours
+}
+
+// Session returns the handle of a session of that name, for programs without gin.
+func (s *Store) Session(w http.ResponseWriter, r *http.Request, name string) *Session {
+	return &Session{w, r, func() *gsessions.Session {
+		session, _ := s.Get(r, name) // the error is in the record
+		return session
+	}}
+}
+
+// Require returns a middleware for routes that need their default session: if it cannot be loaded, fail answers, and
+// the route's handlers are not called. A visitor without a session is no error.
+func Require(fail func(*gin.Context, error)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if err := Default(c).Load(); err != nil {
+			fail(c, err)
+			c.Abort()
+		}
+	}
+}
+
+// do does an operation on the session: in the load's place where it is not loaded yet, so that both are one command.
+func (x *Session) do(op operation) (*record, error) {
+	st := stateOf(x.r)
+	var first error
+	st.instead = func(ctx context.Context, rec *record) error {
+		first = op(ctx, rec)
+		if errors.Is(first, ErrGone) {
+			return nil // no failure of the load: the session is a new one
+		}
+		return first
+	}
+	rec, err := recordOf(x.get())
+	loaded := st.take() != nil // by an earlier call
+	if err != nil {
+		return nil, err
+	}
+	if rec.err != nil {
+		return rec, rec.err
+	}
+	if !loaded {
+		return rec, first
+	}
+	ctx, cancel, err := rec.store.limit(x.r.Context())
+	if err != nil {
+		return rec, err
+	}
+	defer cancel()
+	return rec, op(ctx, rec)
+}
+
+// Load loads the session, if the request has not done so, and returns the error of the load: [ErrUnavailable],
+// [ErrCorrupt], or that of a request that has ended. gin-contrib/sessions only logs it, so that "Redis is away" looks like
+// "not logged in".
+func (x *Session) Load() error {
+	_, err := x.do(func(ctx context.Context, rec *record) error {
+		if rec.loaded {
+			return nil
+		}
+		return rec.load(ctx)
+	})
+	return err
+}
+
+// Touch renews the session without a change, and loads it with the same command if the request has not done so. It is
+// [ErrGone] where there is no session, or none any more. The cookie is renewed as long as the answer has not begun, so that
+// Touch also tells a stream or a WebSocket whether its session is still there.
+//
+// Errors: [ErrGone], [ErrUnavailable], [ErrCorrupt].
+func (x *Session) Touch() error {
+	_, err := x.do(func(ctx context.Context, rec *record) error {
+		if rec.id == "" {
+			return ErrGone
+		}
+		answer, err := rec.store.write(ctx, rec.id, false, changes{}, turn{}, nil, !rec.loaded)
+		if errors.Is(err, ErrGone) && !rec.loaded {
+			return errors.Join(rec.gone(ctx), ErrGone)
+		}
+		if err != nil {
+			return err
+		}
+		if !rec.loaded {
+			if err := rec.fill(pairs(answer[1:])); err != nil {
+				return err
+			}
+		}
+		if notBegun(x.w) != nil {
+			return nil
+		}
+		return rec.setCookie(ctx, x.w, answer[0])
+	})
+	return err
+}
+
+// pairs returns name, value, name, value, ... as a map.
+func pairs(flat []string) map[string]string {
+	fields := make(map[string]string, len(flat)/2)
+	for i := 0; i < len(flat); i += 2 {
+		fields[flat[i]] = flat[i+1]
+	}
+	return fields
+}
+
+// Regenerate gives the session a new id and sets its cookie; the old id is gone in the same instant. Do it at every change
+// of what a session may do, log-in first of all (OWASP ASVS 5.0, 7.2.4). The values stay; what the request has changed is
+// still to be saved. A session that is not stored yet gets its id when it is. A request that comes with the old id
+// meanwhile finds no session; if it begins a new one, and is answered last, the browser keeps that one's cookie.
+//
+// Errors: [ErrGone], [ErrUnavailable], [ErrInvalid] when the answer has begun, or that of the load. The cookie is left as it
+// is then. On [ErrUnavailable] the session may be found under the old id, or, if the answer was lost, under none.
+func (x *Session) Regenerate() error {
+	if err := notBegun(x.w); err != nil {
+		return err
+	}
+	_, err := x.do(func(ctx context.Context, rec *record) error {
+		if !rec.loaded {
+			if err := rec.load(ctx); err != nil {
+				return err
+			}
+		}
+		if rec.id == "" {
+			return nil
+		}
+		s, id := rec.store, newIDBeside(rec.id)
+		answer, err := s.run(ctx, regenerateScript, []string{s.key(rec.id), s.key(id)})
+		if err != nil {
+			return err
+		}
+		rec.id, rec.session.ID = id, id
+		return rec.setCookie(ctx, x.w, answer[0])
+	})
+	return err
+}
+
+// Destroy removes the session from Redis and expires its cookie: it is what a log-out does. It does not load the session,
+// so it works for a damaged one too. Whatever a slow request still writes, the session stays gone; what this
+// request sets and saves after it begins a new one, under a new id. On [ErrUnavailable] the session may still be there,
+// and the cookie is left as it is.
+func (x *Session) Destroy() error {
+	rec, err := x.do(nothing)
+	if rec == nil {
+		return err
+	}
+	return rec.destroy(x.r.Context(), x.w)
+}
+
+// Abandon leaves what lies under the session's key as it is, without a look at it, and makes the session an empty new
+// one, which Save or [Session.Increment] will store under a new id. It is the way on after [ErrCorrupt], [ErrTooLarge],
+// [ErrOverflow] and [ErrGone]. After [ErrUnavailable] it returns that error: the session may be in perfect order.
+func (x *Session) Abandon() error {
+	rec, err := x.do(nothing)
+	if rec == nil || err != nil && !damaged(err) {
+		return err
+	}
+	rec.forget()
+	return nil
+}
+
+// nothing is the operation for a session that is not to be loaded.
+func nothing(context.Context, *record) error { return nil }
