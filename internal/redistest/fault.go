@@ -15,11 +15,8 @@ type Fate struct {
 	Cut    bool          // the server executes the command and all that came with it; then the connection closes
 }
 
-// Fault decides the fate of a command: args holds its name, as the client spelled it, and its arguments. It is
-// called for one command at a time, and must not call methods of the Proxy.
-type Fault func(args []string) Fate
-
-// Match selects commands. args holds the name, as the client spelled it, and the arguments.
+// Match selects commands. args holds the name, as the client spelled it, and the arguments. A Proxy calls it for one
+// command at a time; it must not call the Proxy.
 type Match func(args []string) bool
 
 // Answers of a Redis in trouble.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"io"
 	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,25 +37,31 @@ type Proxy struct {
 	listener net.Listener // nil while connections are refused
 	closed   bool
 	links    map[*link]struct{}
-	fault    Fault
-	healed   chan struct{} // closed by Heal
-	seen     map[string]int
+	fault    fault
+	healed   chan struct{}  // closed by Heal
+	seen     map[string]int // by upper-case name
 	affected int
+}
+
+// fault says which commands have which fate.
+type fault struct {
+	left  int // how many more commands; negative: all
+	match Match
+	fate  Fate
 }
 
 // link is one connection through a Proxy.
 type link struct {
 	client, server net.Conn
-	lost, mute     bool // nothing reaches the server, or the client, any more
+	replies        chan string // closed when the server is gone
+	lost, mute     bool        // nothing reaches the server, or the client, any more
 }
 
 // NewProxy starts a proxy in front of target. It ends with the test.
 func NewProxy(t testing.TB, target Target) *Proxy {
 	t.Helper()
 	port, err := redisserver.ReservePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(port.Release)
 	p := &Proxy{
 		t:      t,
@@ -75,34 +80,16 @@ func NewProxy(t testing.TB, target Target) *Proxy {
 func (p *Proxy) Addr() string { return p.addr }
 
 // URL returns the target's URL with the proxy's address in it.
-func (p *Proxy) URL() string {
-	u, err := url.Parse(p.target.URL())
-	if err != nil {
-		panic("redistest: a target has an address that is no URL")
-	}
-	u.Host = p.addr
-	return u.String()
-}
+func (p *Proxy) URL() string { return strings.Replace(p.target.URL(), p.target.Addr(), p.addr, 1) }
 
-// Set lets fault decide what becomes of each command from now on.
-func (p *Proxy) Set(fault Fault) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.fault = fault
-}
-
-// All sets the fate of all commands that match.
+// All gives all commands that match a fate, instead of the fault that there was before.
 func (p *Proxy) All(match Match, fate Fate) { p.Next(-1, match, fate) }
 
-// Next sets the fate of the next n commands that match.
+// Next gives the next n commands that match a fate, instead of the fault that there was before.
 func (p *Proxy) Next(n int, match Match, fate Fate) {
-	p.Set(func(args []string) Fate {
-		if n == 0 || !match(args) {
-			return Fate{}
-		}
-		n--
-		return fate
-	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault = fault{left: n, match: match, fate: fate}
 }
 
 // Refuse makes the kernel refuse new connections, as if nothing ran there. Present ones stay: see Cut.
@@ -129,7 +116,7 @@ func (p *Proxy) Cut() {
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fault = nil
+	p.fault = fault{}
 	close(p.healed)
 	p.healed = make(chan struct{})
 	for l := range p.links {
@@ -142,7 +129,8 @@ func (p *Proxy) Heal() {
 	}
 }
 
-// Seen returns how many commands of these names clients have sent; without names, how many at all.
+// Seen returns how many commands of these names clients have sent; without names, how many at all. What came
+// behind a command that was cut does not count.
 func (p *Proxy) Seen(names ...string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -182,32 +170,24 @@ func (p *Proxy) listen() {
 	})
 }
 
-// connect connects one client to the target until either side, or the proxy, closes the connection.
+// connect connects a client to the target until either side, or the proxy, closes the connection.
 func (p *Proxy) connect(client net.Conn) {
-	defer client.Close()
 	server, err := net.DialTimeout("tcp", p.target.Addr(), dialTimeout)
 	if err != nil {
+		_ = client.Close()
 		return
 	}
-	l := &link{client: client, server: server}
-	if !p.add(l) {
-		l.close()
-		return
+	l := &link{client: client, server: server, replies: make(chan string)}
+	p.running.Go(l.readReplies)
+	if p.add(l) {
+		p.serve(l)
+		p.remove(l)
 	}
-	replies := make(chan string)
-	p.running.Go(func() {
-		defer close(replies)
-		// The client is to see at once that the server is gone, but not before it has got the last reply.
-		defer func() { _ = l.client.SetReadDeadline(time.Unix(1, 0)) }()
-		l.readReplies(replies)
-	})
-	p.serve(l, replies)
 	l.close()
-	for range replies { // until the reader has ended
-	}
-	p.remove(l)
+	l.drain()
 }
 
+// add reports whether the connection may begin.
 func (p *Proxy) add(l *link) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -224,13 +204,11 @@ func (p *Proxy) remove(l *link) {
 }
 
 // serve passes one command after the other, and its answer.
-func (p *Proxy) serve(l *link, replies <-chan string) {
+func (p *Proxy) serve(l *link) {
 	requests := bufio.NewReaderSize(l.client, bufferSize)
 	delayed := false
 	for {
-		if requests.Buffered() == 0 {
-			delayed = false // what is read now did not come with what was delayed
-		}
+		delayed = delayed && requests.Buffered() > 0 // the next command came with the one that was delayed
 		request, err := proto.Read(requests)
 		if err != nil {
 			return
@@ -240,26 +218,22 @@ func (p *Proxy) serve(l *link, replies <-chan string) {
 			return
 		}
 		fate, healed := p.judge(l, args)
-		if l.lost {
-			p.count(fate)
-			continue
-		}
 		reply := fate.Answer + "\r\n"
-		if fate.Answer == "" {
-			_, _ = io.WriteString(l.server, request) // fails if the server is gone: there may be a last reply of it
+		if fate.Answer == "" && !l.lost {
 			if fate.Cut {
-				_, _ = io.CopyN(l.server, requests, int64(requests.Buffered())) // fails if the server is gone
+				rest, _ := requests.Peek(requests.Buffered())
+				request += string(rest)
 			}
+			_, _ = io.WriteString(l.server, request) // fails if the server is gone: there may be a last reply of it
 			var ok bool
-			if reply, ok = <-replies; !ok {
+			if reply, ok = <-l.replies; !ok {
 				return
 			}
 		}
 		p.count(fate)
 		if fate.Cut {
-			_ = l.server.(*net.TCPConn).CloseWrite() // the server executes what it has got, and closes
-			for range replies {
-			}
+			_ = l.server.(*net.TCPConn).CloseWrite() // the server executes what it was sent, and closes
+			l.drain()
 			return
 		}
 		if fate.Delay > 0 && !delayed {
@@ -269,7 +243,7 @@ func (p *Proxy) serve(l *link, replies <-chan string) {
 			case <-healed:
 			}
 		}
-		if l.mute {
+		if l.lost || l.mute {
 			continue
 		}
 		if _, err := io.WriteString(l.client, reply); err != nil {
@@ -283,8 +257,9 @@ func (p *Proxy) judge(l *link, args []string) (fate Fate, healed <-chan struct{}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seen[strings.ToUpper(args[0])]++
-	if p.fault != nil {
-		fate = p.fault(args)
+	if p.fault.left != 0 && p.fault.match(args) {
+		p.fault.left--
+		fate = p.fault.fate
 	}
 	l.lost = l.lost || fate.Lose
 	l.mute = l.mute || fate.Mute
@@ -316,15 +291,24 @@ func (l *link) close() {
 	_ = l.server.Close()
 }
 
-// readReplies sends the server's replies until it closes the connection.
-func (l *link) readReplies(replies chan<- string) {
+// drain waits until the server has closed the connection.
+func (l *link) drain() {
+	for range l.replies {
+	}
+}
+
+// readReplies receives what the server answers. When the server closes the connection, serve reads no more, so that the
+// client sees it at once, but not before it has got the last reply.
+func (l *link) readReplies() {
+	defer close(l.replies)
+	defer func() { _ = l.client.SetReadDeadline(time.Unix(1, 0)) }() // fails if the client is gone
 	r := bufio.NewReader(l.server)
 	for {
 		reply, err := readReply(r)
 		if err != nil {
 			return
 		}
-		replies <- reply
+		l.replies <- reply
 	}
 }
 

@@ -81,7 +81,7 @@ func TestWhatWasCutIsExecutedWithAllThatCameWithIt(t *testing.T) {
 
 	p.Next(1, redistest.Named("incr"), redistest.Fate{Cut: true})
 	_, err := through.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
-		for range 100 {
+		for range 1000 { // more than Redis reads at once
 			pipe.Incr(t.Context(), "n")
 		}
 		return nil
@@ -89,7 +89,7 @@ func TestWhatWasCutIsExecutedWithAllThatCameWithIt(t *testing.T) {
 	if !lost(err) {
 		t.Errorf("a pipeline = %v, want a lost connection", err)
 	}
-	want(t, "n after the pipeline", direct.Get(t.Context(), "n").Val(), "101")
+	want(t, "n after the pipeline", direct.Get(t.Context(), "n").Val(), "1001")
 	want(t, "commands affected", p.Affected(), 2)
 }
 
