@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,7 @@ func startNode(t testing.TB) *Node {
 		"cluster-announce-ip 127.0.0.1",
 		"cluster-node-timeout " + nodeTimeout,
 		"repl-diskless-sync-delay 0",
+		"repl-ping-replica-period 1", // a replica counts as online from its master's first ping on
 	}})
 	n := &Node{Server: server, client: Client(t, server)}
 	id, err := n.client.ClusterMyID(t.Context()).Result()
@@ -84,10 +86,12 @@ func (c *Cluster) join(masters int) {
 	c.t.Helper()
 	ctx := c.t.Context()
 	for i, n := range c.Nodes {
-		must(c.t, n.client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err()) // nodes with the same one would quarrel
-		if i < masters {
-			must(c.t, n.client.ClusterAddSlotsRange(ctx, i*slots/masters, (i+1)*slots/masters-1).Err())
-		}
+		must(c.t, n.client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err()) // no two nodes may have the same
+	}
+	for i, n := range c.Nodes[:masters] {
+		must(c.t, n.client.ClusterAddSlotsRange(ctx, i*slots/masters, (i+1)*slots/masters-1).Err())
+	}
+	for _, n := range c.Nodes[1:] {
 		must(c.t, c.Nodes[0].client.ClusterMeet(ctx, "127.0.0.1", port(n.Addr())).Err())
 	}
 	for i, n := range c.Nodes[masters:] {
@@ -100,17 +104,21 @@ func (c *Cluster) join(masters int) {
 	})
 }
 
-// completeFor reports whether a node finds the cluster working, with all its slots and all its nodes. Replicas
-// without data are not among them.
+// completeFor reports whether a node finds the cluster working, with so many masters, and all nodes ready where
+// clients are to find them.
 func (c *Cluster) completeFor(n *Node, masters int) bool {
-	ranges, err := n.slots()
-	if err != nil || len(ranges) != masters {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	shards, err := n.shards(ctx)
+	if err != nil || len(shards) != masters {
 		return false
 	}
 	var addrs []string
-	for _, r := range ranges {
-		for _, node := range r.Nodes {
-			addrs = append(addrs, node.Addr)
+	for _, shard := range shards {
+		for _, node := range shard.Nodes {
+			if node.Health == "online" { // a replica without data is loading
+				addrs = append(addrs, net.JoinHostPort(node.IP, strconv.FormatInt(node.Port, 10)))
+			}
 		}
 	}
 	want := c.Addrs()
@@ -119,22 +127,17 @@ func (c *Cluster) completeFor(n *Node, masters int) bool {
 	return slices.Equal(addrs, want)
 }
 
-// slots asks the node who serves which slots: the master first, then its replicas. It is an error if the node
-// does not answer soon, or finds the cluster not working.
-func (n *Node) slots() ([]redis.ClusterSlot, error) {
+// shards asks the node for the masters, their replicas and their slots. There are none while it finds the cluster
+// not working. A node that does not answer is an error.
+func (n *Node) shards(ctx context.Context) ([]redis.ClusterShard, error) {
 	if !n.Running() {
 		return nil, errors.New("it is down")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
 	info, err := n.client.ClusterInfo(ctx).Result()
-	if err != nil {
+	if err != nil || !strings.Contains(info, "cluster_state:ok") {
 		return nil, err
 	}
-	if !strings.Contains(info, "cluster_state:ok") {
-		return nil, nil
-	}
-	return n.client.ClusterSlots(ctx).Result()
+	return n.client.ClusterShards(ctx).Result()
 }
 
 // Addrs returns where clients find the nodes.
@@ -187,19 +190,24 @@ func (c *Cluster) agreedMaster(key string) (master *Node) {
 
 // masterOf asks the node for the id of the key's master; "" if it finds the cluster not working.
 func (n *Node) masterOf(key string) (id string, err error) {
-	ranges, err := n.slots()
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	shards, err := n.shards(ctx)
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
 	slot, err := n.client.ClusterKeySlot(ctx, key).Result()
 	if err != nil {
 		return "", err
 	}
-	for _, r := range ranges {
-		if r.Start <= int(slot) && int(slot) <= r.End {
-			return r.Nodes[0].ID, nil
+	for _, shard := range shards {
+		if !slices.ContainsFunc(shard.Slots, func(r redis.SlotRange) bool { return r.Start <= slot && slot <= r.End }) {
+			continue
+		}
+		for _, node := range shard.Nodes {
+			if node.Role == "master" {
+				return node.ID, nil
+			}
 		}
 	}
 	return "", nil
