@@ -35,8 +35,9 @@ func NewCA(t testing.TB) *CA {
 	return &CA{Cert: cert, PEM: encode("CERTIFICATE", cert.Raw), key: key}
 }
 
-// Issue makes a key and a certificate for a server of these names or addresses, valid from yesterday until tomorrow. Without
-// names it is for this machine: 127.0.0.1, ::1 and localhost. The files are in a temporary directory of the test.
+// Issue makes a key and a certificate for a server of these names or addresses, valid from yesterday until tomorrow.
+// Without names it is for this machine: 127.0.0.1, ::1 and localhost. The files are in a temporary directory of the
+// test.
 func (ca *CA) Issue(t testing.TB, names ...string) *redisserver.TLS {
 	t.Helper()
 	return ca.issue(t, certificate("test server", names))
