@@ -35,9 +35,9 @@ func TestPictures(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			r, g, b, _ := pixels.At(0, 0).RGBA()
-			if pixels.Bounds().Dx() != width || !paper(float64(r+g+b)/3/0xffff) {
-				t.Errorf("%s is %d px wide, and its paper %04x%04x%04x; want %d px, and a %s one", name, pixels.Bounds().Dx(), r, g, b, width, scheme)
+			red, green, blue, _ := pixels.At(0, 0).RGBA()
+			if pixels.Bounds().Dx() != width || !paper(float64(red+green+blue)/3/0xffff) {
+				t.Errorf("%s is %d px wide, and its paper %04x%04x%04x; want %d px, and a %s one", name, pixels.Bounds().Dx(), red, green, blue, width, scheme)
 			}
 		}
 	}

@@ -33,7 +33,7 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			const requests, timeout = 16, 2 * time.Second
+			const requests, timeout = 16, 4 * time.Second
 			server := redistest.Start(t)
 			proxy := redistest.NewProxy(t, server)
 			i := start(t, "REDIS_URL="+proxy.URL(), "REDIS_TIMEOUT="+timeout.String())
@@ -77,7 +77,7 @@ func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
 
 func TestSIGTERMEndsInTimeWhateverClientsDo(t *testing.T) {
 	t.Parallel()
-	i := start(t, "SESSION_STORE=memory")
+	i := start(t, "SESSION_STORE=memory", longTimeout)
 	const ready = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 	i.dial(t) // says nothing at all
 	half := i.dial(t)
@@ -183,8 +183,8 @@ func TestRollingRestartFailsNoRequest(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	instances := []*instance{
-		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.1", "LOG_LEVEL=warn"),
-		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.2", "LOG_LEVEL=warn"),
+		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.1", "LOG_LEVEL=warn", longTimeout),
+		start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.2", "LOG_LEVEL=warn", longTimeout),
 	}
 	tally := newTally(t, newRouter(t, routerOptions{}, instances...).url)
 	tally.visit()

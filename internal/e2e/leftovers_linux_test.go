@@ -19,6 +19,13 @@ func TestNothingIsLeftOfATestThatIsKilled(t *testing.T) {
 	temp := t.TempDir()
 	tests := exec.Command(os.Args[0], "-test.run=^TestRedisAwayIsSaidAndTheCountGoesOn$")
 	tests.Env = append(os.Environ(), "TMPDIR="+temp)
+	var said output
+	tests.Stdout, tests.Stderr = &said, &said
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(said.String())
+		}
+	})
 	if err := tests.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -28,8 +28,8 @@ func TestTenThousandVisitsAreTenThousand(t *testing.T) {
 	t.Parallel()
 	const visits, browsers = 10_000, 100
 	server := redistest.Start(t)
-	one := start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.1", "LOG_LEVEL=error")
-	two := start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.2", "LOG_LEVEL=error")
+	one := start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.1", "LOG_LEVEL=error", longTimeout)
+	two := start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.2", "LOG_LEVEL=error", longTimeout)
 	tally := newTally(t, one.url)
 	tally.visit()
 	elsewhere := tally.visitor.At(two.url)

@@ -69,8 +69,6 @@ func TestConnectionsToRedisNeverExceedThePool(t *testing.T) {
 			})
 			i := start(t, "REDIS_URL="+strings.Replace(server.URL(), "//", "//app:any@", 1), "LOG_LEVEL=error", pool.env)
 			i.load(t, 64, 5) // before any connection is open
-			before := i.memory(t)
-			i.load(t, 32, 20)
 			back := make(chan struct{})
 			go func() {
 				defer close(back)
@@ -80,6 +78,8 @@ func TestConnectionsToRedisNeverExceedThePool(t *testing.T) {
 			i.load(t, 64, 10) // while it is away and comes back
 			<-back
 			newTally(t, i.url).recover()
+			before := i.memory(t)
+			i.load(t, 32, 20)
 			i.load(t, 32, 20)
 			stop()
 			watching.Wait()

@@ -139,35 +139,6 @@ func TestNoIDIsTakenFromOutside(t *testing.T) {
 	}
 }
 
-func TestPlantedCookieDoesNotPushTheVisitorOut(t *testing.T) {
-	t.Parallel()
-	i := start(t, "REDIS_URL="+redistest.Start(t).URL())
-	v := newVisitor(t, i.url)
-	visit(t, v)
-	planted := "session=planted; session=" + strings.Repeat("y", 71) + "; session=" + sessionCookie(v)
-	if got := visit(t, newVisitor(t, i.url), "Cookie", planted).Visits; got != 2 {
-		t.Errorf("beside planted cookies the count is %d, want 2", got)
-	}
-}
-
-func TestSecretIsSharedThroughRedis(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	one, two := start(t, "REDIS_URL="+server.URL()), start(t, "REDIS_URL="+server.URL())
-	count(t, newVisitor(t, one.url), 1, 4, one, two)
-	rdb := redistest.Client(t, server)
-	keys := rdb.Keys(t.Context(), "*").Val()
-	if len(keys) != 2 {
-		t.Errorf("there are %d keys, want the session and the secret", len(keys))
-	}
-	for _, key := range keys {
-		lives := rdb.PTTL(t.Context(), key).Val() > 0
-		if lives != strings.HasPrefix(key, "visits:session:") {
-			t.Errorf("a key of the kind %q has a time to live: %t", key[:min(len(key), 14)], lives)
-		}
-	}
-}
-
 func TestResetEndsTheSession(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
