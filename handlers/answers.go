@@ -16,12 +16,6 @@ import (
 // retryAfter is how many seconds a client should wait after a 503.
 const retryAfter = "2"
 
-// errorAnswer is what a client that prefers JSON is told instead of a page.
-type errorAnswer struct {
-	Error string `json:"error"`
-	Hint  string `json:"hint"`
-}
-
 // problem answers with a page that is not a counted visit.
 func (a *App) problem(c *gin.Context, p templates.Problem) {
 	c.Abort()
@@ -30,7 +24,7 @@ func (a *App) problem(c *gin.Context, p templates.Problem) {
 	if p.Status == http.StatusServiceUnavailable {
 		c.Header("Retry-After", retryAfter)
 	}
-	if prefersJSON(c.Request) {
+	if wantsJSON(c) {
 		hint := strings.Join(append([]string{p.Todo}, p.Commands...), "\n")
 		c.JSON(p.Status, errorAnswer{p.Wrong, hint})
 		return

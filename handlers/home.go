@@ -41,23 +41,20 @@ func (a *App) home() gin.HandlerFunc {
 		}
 		v.roundTrips, v.redisTime = sent.RoundTrips(), sent.Elapsed()
 		c.Header("Vary", "Accept")
-		answer := buffers.Get().(*bytes.Buffer)
-		defer buffers.Put(answer)
-		answer.Reset()
-		if prefersJSON(c.Request) {
-			answer.Write(a.appendJSON(answer.AvailableBuffer(), v))
-			c.Header("Content-Type", jsonType)
-			// Not by c.Data: net/http finds the length of a short answer by itself. It fails where nobody listens any more.
-			_, _ = c.Writer.Write(answer.Bytes())
+		if wantsJSON(c) {
+			c.JSON(http.StatusOK, a.homeAnswer(v))
 			return
 		}
-		page := a.homePage(c, v)
-		page.RedisCommand = strings.Join(sent.Commands(plain...), "; ")
-		if err := a.Pages.Home(answer, page); err != nil {
+		home := a.homePage(c, v)
+		home.RedisCommand = strings.Join(sent.Commands(plain...), "; ")
+		page := buffers.Get().(*bytes.Buffer)
+		defer buffers.Put(page)
+		page.Reset()
+		if err := a.Pages.Home(page, home); err != nil {
 			a.fail(c, err)
 			return
 		}
-		document(c, http.StatusOK, answer.Bytes())
+		document(c, http.StatusOK, page.Bytes())
 	}
 }
 
@@ -132,12 +129,11 @@ func routerHeader(r *http.Request) string {
 func (a *App) homeHead() gin.HandlerFunc {
 	return func(c *gin.Context) {
 		c.Header("Vary", "Accept")
-		contentType := jsonType
-		if !prefersJSON(c.Request) {
-			contentType = htmlType
-			isolate(c)
+		if wantsJSON(c) {
+			c.Header("Content-Type", jsonType)
+			return
 		}
-		c.Header("Content-Type", contentType)
-		c.Status(http.StatusOK)
+		c.Header("Content-Type", htmlType)
+		isolate(c)
 	}
 }

@@ -1,59 +1,67 @@
 package handlers
 
 import (
-	"encoding/json"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/gin-gonic/gin"
 )
 
-// appendJSON appends the answer of GET / to a client that prefers JSON. encoding/json would take five times as long for
-// it; the tests hold the one against the other.
-func (a *App) appendJSON(dst []byte, v visit) []byte {
-	dst = appendNumber(dst, `{"visits":`, v.Count)
-	dst = appendText(dst, `,"instance":`, a.Instance)
-	dst = appendTime(dst, `,"started_at":`, a.Started)
-	dst = appendText(dst, `,"store":`, a.StoreName)
-	dst = appendTime(dst, `,"first_visit_at":`, v.CreatedAt.UTC())
-	dst = appendNumber(dst, `,"expires_in_seconds":`, int64((v.ExpiresIn+time.Second/2)/time.Second))
-	dst = append(dst, `,"processes":[`...)
-	for i, row := range v.ledger.rows {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendText(dst, `{"instance":`, row.Instance)
-		dst = appendTime(dst, `,"started_at":`, row.Started)
-		dst = appendNumber(dst, `,"visits":`, row.Visits)
-		dst = append(dst, `,"current":`...)
-		dst = append(strconv.AppendBool(dst, row.Current), '}')
-	}
-	dst = appendNumber(dst, `],"earlier_visits":`, v.ledger.earlier)
-	dst = appendNumber(dst, `,"instances":`, int64(v.ledger.instances))
-	dst = appendNumber(dst, `,"restarts":`, int64(v.ledger.restarts))
-	dst = appendNumber(dst, `,"redis":{"round_trips":`, int64(v.roundTrips))
-	dst = append(dst, `,"milliseconds":`...)
-	dst = strconv.AppendFloat(dst, float64(v.redisTime.Microseconds())/1000, 'f', -1, 64)
-	return append(dst, `}}`...)
+// wantsJSON reports whether a client asks for JSON rather than for HTML. Who asks for nothing, or for something else,
+// gets HTML.
+func wantsJSON(c *gin.Context) bool {
+	return c.NegotiateFormat(gin.MIMEHTML, gin.MIMEJSON) == gin.MIMEJSON
 }
 
-func appendNumber(dst []byte, name string, n int64) []byte {
-	return strconv.AppendInt(append(dst, name...), n, 10)
+// homeAnswer is the answer of GET / as JSON. Clients depend on its names.
+type homeAnswer struct {
+	Visits           int64           `json:"visits"`
+	Instance         string          `json:"instance"`   // the one that answers
+	Started          time.Time       `json:"started_at"` // when its process did
+	Store            string          `json:"store"`      // "redis" or "memory"
+	FirstVisit       time.Time       `json:"first_visit_at"`
+	ExpiresInSeconds int64           `json:"expires_in_seconds"` // unless there is another visit
+	Processes        []processAnswer `json:"processes"`          // by start; the visits of all, and the earlier ones, are the count
+	EarlierVisits    int64           `json:"earlier_visits"`     // of processes that are too long ago for a row
+	Instances        int             `json:"instances"`          // how many names the processes have
+	Restarts         int             `json:"restarts"`           // how many processes had the name of an earlier one
+	Redis            redisAnswer     `json:"redis"`
 }
 
-func appendTime(dst []byte, name string, t time.Time) []byte {
-	dst = append(append(dst, name...), '"')
-	return append(t.AppendFormat(dst, time.RFC3339Nano), '"')
+type processAnswer struct {
+	Instance string    `json:"instance"`
+	Started  time.Time `json:"started_at"`
+	Visits   int64     `json:"visits"`
+	Current  bool      `json:"current"` // true for the one that answers
 }
 
-// appendText appends a text of which encoding/json decides how it is written, if it is more than letters and the like.
-func appendText(dst []byte, name, text string) []byte {
-	dst = append(dst, name...)
-	if !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' || strings.ContainsRune(`"\\<>&`, c) }) {
-		return append(append(append(dst, '"'), text...), '"')
+// redisAnswer is what the visit cost.
+type redisAnswer struct {
+	RoundTrips   int     `json:"round_trips"`
+	Milliseconds float64 `json:"milliseconds"`
+}
+
+// errorAnswer is what a client that wants JSON is told instead of a page.
+type errorAnswer struct {
+	Error string `json:"error"`
+	Hint  string `json:"hint"`
+}
+
+func (a *App) homeAnswer(v visit) homeAnswer {
+	answer := homeAnswer{
+		Visits:           v.Count,
+		Instance:         a.Instance,
+		Started:          a.Started,
+		Store:            a.StoreName,
+		FirstVisit:       v.CreatedAt.UTC(),
+		ExpiresInSeconds: int64(v.ExpiresIn.Round(time.Second) / time.Second),
+		Processes:        make([]processAnswer, 0, len(v.ledger.rows)),
+		EarlierVisits:    v.ledger.earlier,
+		Instances:        v.ledger.instances,
+		Restarts:         v.ledger.restarts,
+		Redis:            redisAnswer{v.roundTrips, float64(v.redisTime.Microseconds()) / 1000},
 	}
-	quoted, err := json.Marshal(text)
-	if err != nil { // there is no such text
-		return append(dst, "null"...)
+	for _, row := range v.ledger.rows {
+		answer.Processes = append(answer.Processes, processAnswer(row))
 	}
-	return append(dst, quoted...)
+	return answer
 }
