@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"visit-counter/internal/config"
 	"visit-counter/templates"
 )
 
@@ -166,8 +167,8 @@ func defines(tests map[string]string, folder, name string) bool {
 func TestTheCommandsOfThePagesAreInTheDocuments(t *testing.T) {
 	t.Parallel()
 	texts := documents(t)
-	for platform, document := range map[templates.Platform]string{
-		templates.Heroku: "docs/heroku.md", templates.CloudFoundry: "docs/cloudfoundry.md",
+	for platform, document := range map[config.Platform]string{
+		config.Heroku: "docs/heroku.md", config.CloudFoundry: "docs/cloudfoundry.md",
 	} {
 		commands := templates.NoRedis(platform, "visit-counter").Commands
 		if len(commands) == 0 {

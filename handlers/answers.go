@@ -16,8 +16,24 @@ import (
 // retryAfter is how many seconds a client should wait after a 503.
 const retryAfter = "2"
 
+// fail answers a request that could not be done: what Redis is to blame for is a 503, all else a 500.
+func (a *app) fail(c *gin.Context, err error) {
+	if errors.Is(err, redisstore.ErrUnavailable) {
+		fault := redisfault.Explain(err)
+		_ = c.Error(fault)
+		a.problem(c, templates.Unavailable(fault.Wrong, fault.Todo))
+		return
+	}
+	_ = c.Error(err)
+	a.problem(c, templates.Internal())
+}
+
+func (a *app) problemHandler(p templates.Problem) gin.HandlerFunc {
+	return func(c *gin.Context) { a.problem(c, p) }
+}
+
 // problem answers with a page that is not a counted visit.
-func (a *App) problem(c *gin.Context, p templates.Problem) {
+func (a *app) problem(c *gin.Context, p templates.Problem) {
 	c.Abort()
 	c.Header("Vary", "Accept")
 	c.Writer.Header().Del("Set-Cookie") // the browser keeps the session that it has
@@ -30,8 +46,8 @@ func (a *App) problem(c *gin.Context, p templates.Problem) {
 		return
 	}
 	var page bytes.Buffer
-	if err := a.Pages.Problem(&page, p); err != nil {
-		a.logFailure(c, err)
+	if err := a.pages.Problem(&page, p); err != nil {
+		_ = c.Error(err)
 		c.String(http.StatusInternalServerError, "Sorry, this page could not be shown.\n")
 		return
 	}
@@ -48,22 +64,3 @@ func document(c *gin.Context, status int, page []byte) {
 
 // isolate keeps other sites' windows away from a page's own. Only a page has a window.
 func isolate(c *gin.Context) { c.Header("Cross-Origin-Opener-Policy", "same-origin") }
-
-func (a *App) problemHandler(p templates.Problem) gin.HandlerFunc {
-	return func(c *gin.Context) { a.problem(c, p) }
-}
-
-// fail answers a request that could not be done: what Redis is to blame for is a 503, all else a 500.
-func (a *App) fail(c *gin.Context, err error) {
-	if errors.Is(err, redisstore.ErrUnavailable) {
-		fault := redisfault.Explain(err)
-		a.logFailure(c, fault)
-		a.problem(c, templates.Unavailable(fault.Wrong, fault.Todo))
-		return
-	}
-	a.logFailure(c, err)
-	a.problem(c, templates.Internal())
-}
-
-// logFailure notes in the request's log line why it failed.
-func (a *App) logFailure(c *gin.Context, err error) { c.Set(failureKey, err) }

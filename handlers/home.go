@@ -23,12 +23,12 @@ const (
 	earlierProcessField = "earlier_processes" // how many processes have no row any more
 )
 
-// mostRows is how many processes keep a row of their own in the ledger.
-const mostRows = 32
+// maxRows is how many processes keep a row of their own in the ledger.
+const maxRows = 32
 
 // home counts one visit and shows it.
-func (a *App) home() gin.HandlerFunc {
-	row := rowName(a.Started, a.Instance)
+func (a *app) home() gin.HandlerFunc {
+	row := rowName(a.pages.Started, a.pages.Instance)
 	plain := []string{row, visitsField, earlierProcessField} // what a page may show of a command
 	buffers := sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	return func(c *gin.Context) {
@@ -50,7 +50,7 @@ func (a *App) home() gin.HandlerFunc {
 		page := buffers.Get().(*bytes.Buffer)
 		defer buffers.Put(page)
 		page.Reset()
-		if err := a.Pages.Home(page, home); err != nil {
+		if err := a.pages.Home(page, home); err != nil {
 			a.fail(c, err)
 			return
 		}
@@ -67,10 +67,10 @@ type visit struct {
 }
 
 // count counts one visit, in one round trip. A session that is damaged is left aside, and the visitor gets a new one.
-func (a *App) count(c *gin.Context, row string) (visit, error) {
+func (a *app) count(c *gin.Context, row string) (visit, error) {
 	v, err := countOnce(c, row)
 	if damaged(err) {
-		a.Log.LogAttrs(c.Request.Context(), slog.LevelError, "damaged session set aside", slog.Any("err", err))
+		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "damaged session set aside", slog.Any("err", err))
 		if err := redisstore.Default(c).Abandon(); err != nil {
 			return visit{}, err
 		}
@@ -98,7 +98,7 @@ func countOnce(c *gin.Context, row string) (visit, error) {
 }
 
 // homePage is what the page shows of a visit.
-func (a *App) homePage(c *gin.Context, v visit) templates.Home {
+func (a *app) homePage(c *gin.Context, v visit) templates.Home {
 	return templates.Home{
 		Now:        time.Now(),
 		Visits:     v.Count,
@@ -126,14 +126,12 @@ func routerHeader(r *http.Request) string {
 }
 
 // homeHead answers HEAD /, which is not a visit.
-func (a *App) homeHead() gin.HandlerFunc {
-	return func(c *gin.Context) {
-		c.Header("Vary", "Accept")
-		if wantsJSON(c) {
-			c.Header("Content-Type", jsonType)
-			return
-		}
-		c.Header("Content-Type", htmlType)
-		isolate(c)
+func homeHead(c *gin.Context) {
+	c.Header("Vary", "Accept")
+	if wantsJSON(c) {
+		c.Header("Content-Type", jsonType)
+		return
 	}
+	c.Header("Content-Type", htmlType)
+	isolate(c)
 }

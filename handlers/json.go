@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"visit-counter/templates"
 )
 
 // wantsJSON reports whether a client asks for JSON rather than for HTML. Who asks for nothing, or for something else,
@@ -17,7 +19,7 @@ type homeAnswer struct {
 	Visits           int64           `json:"visits"`
 	Instance         string          `json:"instance"`   // the one that answers
 	Started          time.Time       `json:"started_at"` // when its process did
-	Store            string          `json:"store"`      // "redis" or "memory"
+	Store            templates.Store `json:"store"`      // "redis" or "memory"
 	FirstVisit       time.Time       `json:"first_visit_at"`
 	ExpiresInSeconds int64           `json:"expires_in_seconds"` // unless there is another visit
 	Processes        []processAnswer `json:"processes"`          // by start; the visits of all, and the earlier ones, are the count
@@ -46,12 +48,12 @@ type errorAnswer struct {
 	Hint  string `json:"hint"`
 }
 
-func (a *App) homeAnswer(v visit) homeAnswer {
+func (a *app) homeAnswer(v visit) homeAnswer {
 	answer := homeAnswer{
 		Visits:           v.Count,
-		Instance:         a.Instance,
-		Started:          a.Started,
-		Store:            a.StoreName,
+		Instance:         a.pages.Instance,
+		Started:          a.pages.Started,
+		Store:            a.pages.Store,
 		FirstVisit:       v.CreatedAt.UTC(),
 		ExpiresInSeconds: int64(v.ExpiresIn.Round(time.Second) / time.Second),
 		Processes:        make([]processAnswer, 0, len(v.ledger.rows)),

@@ -11,7 +11,11 @@ import (
 
 func TestTheNamesOfTheJSONStay(t *testing.T) {
 	started := time.Date(2026, 11, 21, 9, 18, 0, 120_000_000, time.UTC)
-	app := &App{Instance: "<web.2>", Started: started, StoreName: "redis"}
+	pages, err := templates.New(templates.Settings{Instance: "<web.2>", Started: started, Store: templates.Redis})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &app{pages: pages}
 	v := visit{
 		Result: redisstore.Result{
 			Count: 14, CreatedAt: started.Add(-time.Hour).In(time.FixedZone("CET", 3600)),
@@ -26,7 +30,7 @@ func TestTheNamesOfTheJSONStay(t *testing.T) {
 			earlier: 2, instances: 2, restarts: 1,
 		},
 	}
-	got, err := json.Marshal(app.homeAnswer(v))
+	got, err := json.Marshal(a.homeAnswer(v))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +43,7 @@ func TestTheNamesOfTheJSONStay(t *testing.T) {
 		t.Errorf("the answer is\n%s\nwant\n%s", got, want)
 	}
 	v.ledger.rows = nil
-	if got := app.homeAnswer(v).Processes; got == nil {
+	if got := a.homeAnswer(v).Processes; got == nil {
 		t.Error("no process is null, want an empty list")
 	}
 }

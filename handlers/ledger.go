@@ -18,8 +18,8 @@ const (
 	// the names sort by it.
 	rowPrefix     = "process:"
 	rowTimeLayout = "2006-01-02T15:04:05.000Z"
-	// mostVisits is the greatest count: up to it, every reader of JSON agrees on whole numbers.
-	mostVisits = 1<<53 - 1
+	// maxVisits is the greatest count: up to it, every reader of JSON agrees on whole numbers.
+	maxVisits = 1<<53 - 1
 )
 
 // rowName returns the session's field in which the process counts its visits.
@@ -81,7 +81,7 @@ func newLedger(result redisstore.Result, current string) (ledger, error) {
 // trim removes the oldest rows from the ledger and the session if there are too many, but not this process's. Their
 // visits are earlier ones from then on: those that no row has.
 func (l *ledger) trim(session sessions.Session) {
-	excess := len(l.rows) - mostRows
+	excess := len(l.rows) - maxRows
 	if excess <= 0 {
 		return
 	}
@@ -99,7 +99,7 @@ func (l *ledger) trim(session sessions.Session) {
 	_ = session.Save() // the visit is counted; where this fails, the next one trims
 }
 
-func impossible(n int64) bool { return n < 0 || n > mostVisits }
+func impossible(n int64) bool { return n < 0 || n > maxVisits }
 
 // parseRows returns the rows of the ledger, by start.
 func parseRows(fields map[string]int64, current string) ([]templates.Row, error) {
@@ -128,7 +128,7 @@ func (l *ledger) balance(visits int64) error {
 	surplus := -visits
 	for _, row := range l.rows {
 		surplus += row.Visits
-		if surplus > mostVisits {
+		if surplus > maxVisits {
 			return fmt.Errorf("%w: the ledger has more visits than can be", redisstore.ErrCorrupt)
 		}
 	}

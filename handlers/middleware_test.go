@@ -20,18 +20,13 @@ import (
 func newTestApp(t *testing.T) (*gin.Engine, *bytes.Buffer) {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	pages, err := templates.New(templates.Settings{})
+	pages, err := templates.New(templates.Settings{Instance: "web.1", Started: time.Now(), Store: templates.None})
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := new(bytes.Buffer)
-	app := &App{
-		Log: slog.New(slog.NewJSONHandler(log, nil)), Pages: pages, Instance: "web.1", Started: time.Now(),
-		Draining: func() bool { return false },
-	}
-	engine := gin.New()
-	engine.Use(app.logged(), app.recovered(), app.secured(), app.closed())
-	return engine, log
+	routes := New(slog.New(slog.NewJSONHandler(log, nil)), pages, nil, Options{Draining: func() bool { return false }})
+	return routes.(*gin.Engine), log
 }
 
 func TestPanicIsAPageWithoutSecrets(t *testing.T) {

@@ -34,16 +34,9 @@ func process(t *testing.T, rdb redis.UniversalClient, name string, started time.
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := &handlers.App{
-		Log: slog.New(slog.DiscardHandler), Pages: pages, Store: store,
+	return handlers.New(slog.New(slog.DiscardHandler), pages, store, handlers.Options{
 		Ping: func(context.Context) error { return nil }, Timeout: time.Second, Draining: func() bool { return false },
-		Instance: name, Started: started, StoreName: "redis", CookieName: "session",
-	}
-	routes, err := app.Routes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return routes
+	})
 }
 
 // visitor is a browser that goes from one process to the next.

@@ -4,9 +4,9 @@ package handlers
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -16,57 +16,48 @@ import (
 	"visit-counter/templates"
 )
 
-// App is what the handlers need. All of it is set before [App.Routes] and never changes afterwards.
-type App struct {
-	Log     *slog.Logger
-	Pages   *templates.Pages
-	Store   sessions.Store              // a redisstore.Store; nil if Missing is set
-	Ping    func(context.Context) error // says why Redis cannot keep sessions now; not called if Missing is set
-	Timeout time.Duration               // the longest that one request may wait for Redis
-
-	Instance   string    // the name of this process, shown to everybody
-	Started    time.Time // when it started: with Instance, it tells the process from every other
-	StoreName  string    // "redis", "memory", or "none" if Missing is set
-	CookieName string    // with the __Host- prefix where it has one
-
-	HTTPS          bool               // redirect http to https, and say so for the future (HSTS)
-	TrustedProxies []string           // CIDRs whose X-Forwarded-* headers are believed; empty: nobody's
-	Missing        *templates.Problem // if set, no Redis is configured, and this page says what to do
-	Stop           func()             // if set, POST /stop is there, and calls it after its answer
-	Draining       func() bool        // reports whether the process has begun to stop
+// Options are what the handlers need to know beside what the pages show.
+type Options struct {
+	Ping           func(context.Context) error // says why Redis cannot keep sessions now; not called without a store
+	Timeout        time.Duration               // the longest that one request may wait for Redis
+	HTTPS          bool                        // redirect http to https, and say so for the future (HSTS)
+	TrustedProxies []netip.Prefix              // whose X-Forwarded-Proto is believed; empty: nobody's
+	Draining       func() bool                 // reports whether the process has begun to stop
+	Stop           func()                      // makes it begin; POST /stop calls it after its answer
 }
 
-// Routes returns the app as one handler.
-func (a *App) Routes() (http.Handler, error) {
+// app is what all handlers share.
+type app struct {
+	log   *slog.Logger
+	pages *templates.Pages
+	Options
+}
+
+// New returns the app as one handler. store is a redisstore.Store, or nil where no Redis is configured: then the page
+// says what to do. POST /stop is there if the pages offer it.
+func New(log *slog.Logger, pages *templates.Pages, store sessions.Store, o Options) http.Handler {
+	a := &app{log, pages, o}
 	engine := gin.New()
 	engine.RedirectTrailingSlash = false // both would build a Location from what the client sends
 	engine.RedirectFixedPath = false
 	engine.HandleMethodNotAllowed = true
-	if err := engine.SetTrustedProxies(a.TrustedProxies); err != nil {
-		return nil, fmt.Errorf("TRUSTED_PROXIES: %w", err)
-	}
-	proxies, err := parseProxies(a.TrustedProxies)
-	if err != nil {
-		return nil, err
-	}
-	engine.Use(a.logged(), a.recovered(), a.secured(), a.closed(), a.redirected(proxies))
+	engine.Use(a.logRequests, gin.CustomRecoveryWithWriter(nil, a.panicked), securityHeaders(o.HTTPS), a.closeWhileDraining,
+		ignoreBody, a.redirectToHTTPS)
 
-	session := sessions.Sessions(a.CookieName, a.Store)
-	engine.GET("/", a.prefetched(), a.configured(), a.bounded(), session, a.home())
-	engine.HEAD("/", a.homeHead())
-	engine.POST("/reset", a.sameOrigin(), a.configured(), a.bounded(), session, a.reset())
-	if a.Stop != nil {
-		engine.POST("/stop", a.sameOrigin(), a.stop())
+	session := sessions.Sessions(pages.CookieName, store)
+	engine.GET("/", a.refusePrefetch, a.requireRedis, a.limitTime, session, a.home())
+	engine.HEAD("/", homeHead)
+	engine.POST("/reset", a.sameOrigin, a.requireRedis, a.limitTime, session, a.reset)
+	if pages.DemoControls {
+		engine.POST("/stop", a.sameOrigin, a.stop)
 	}
-	engine.GET("/healthz", a.healthz())
-	engine.HEAD("/healthz", a.healthz())
-	engine.GET("/readyz", a.bounded(), a.readyz())
-	engine.HEAD("/readyz", a.bounded(), a.readyz())
+	read := []string{http.MethodGet, http.MethodHead}
+	engine.Match(read, "/healthz", a.healthz)
+	engine.Match(read, "/readyz", a.limitTime, a.readyz)
 	for _, file := range static.All {
-		engine.GET(file.URL, gin.WrapH(file))
-		engine.HEAD(file.URL, gin.WrapH(file))
+		engine.Match(read, file.URL, gin.WrapH(file))
 	}
 	engine.NoRoute(a.problemHandler(templates.NotFound()))
 	engine.NoMethod(a.problemHandler(templates.MethodNotAllowed()))
-	return engine, nil
+	return engine
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+
+	"visit-counter/internal/config"
 )
 
 // Store says where sessions are kept.
@@ -41,6 +43,9 @@ type Settings struct {
 	KeyPrefix    string    // of every key in Redis: "visits:"
 	CookieName   string    // with its __Host- prefix, if it has one
 	DemoControls bool      // true offers the button "Stop this instance"
+
+	Platform config.Platform // whose commands are shown where no Redis is configured
+	AppName  string          // the app's name on it; "" if unknown
 }
 
 // Pages renders the pages of one process. It never changes after New, so any number of goroutines may use it.
@@ -48,7 +53,8 @@ type Pages struct {
 	Settings
 
 	// The parts that are the same at every visit are rendered once.
-	head, brand, header, banner, buttons, source templ.Component
+	head, brand, header, banner, buttons, source, readKey templ.Component
+	findKey                                               string // HTML of the command that finds a session's key, up to the id
 }
 
 // New returns the pages of a process with these settings.
@@ -66,6 +72,8 @@ func New(s Settings) (*Pages, error) {
 	p.banner = once(p.memoryBanner())
 	p.buttons = once(p.actions())
 	p.source = once(p.redisSource())
+	p.findKey = command(s.RedisCLI + " --scan --pattern '" + s.KeyPrefix + "session:")
+	p.readKey = once(lines([]string{s.RedisCLI + " HGETALL KEY", s.RedisCLI + " TTL KEY"}))
 	if failed != nil {
 		return nil, fmt.Errorf("templates: %w", failed)
 	}

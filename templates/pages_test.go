@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"visit-counter/internal/config"
 	"visit-counter/static"
 	"visit-counter/templates"
 )
@@ -120,10 +121,10 @@ func states() map[string]state {
 		"internal":             templates.Internal(),
 		"unavailable":          templates.Unavailable("Redis is out of memory.", "Give it more memory."),
 		"reset-failed":         templates.ResetFailed(),
-		"no-redis":             templates.NoRedis(templates.Local, ""),
-		"no-redis-heroku":      templates.NoRedis(templates.Heroku, "my-app"),
-		"no-redis-cf":          templates.NoRedis(templates.CloudFoundry, "my-app"),
-		"no-redis-cf-nameless": templates.NoRedis(templates.CloudFoundry, ""),
+		"no-redis":             templates.NoRedis(config.Local, ""),
+		"no-redis-heroku":      templates.NoRedis(config.Heroku, "my-app"),
+		"no-redis-cf":          templates.NoRedis(config.CloudFoundry, "my-app"),
+		"no-redis-cf-nameless": templates.NoRedis(config.CloudFoundry, ""),
 		"prefetch":             templates.Prefetch(),
 		"stopping":             templates.Stopping("web.2"),
 		"stopping-hostile":     templates.Stopping(hostileName),
@@ -408,15 +409,15 @@ func TestCommandsNameTheApp(t *testing.T) {
 		problem templates.Problem
 		want    []string
 	}{
-		{templates.NoRedis(templates.Heroku, ""), []string{"heroku addons:create heroku-redis:mini"}},
-		{templates.NoRedis(templates.Heroku, "x"), []string{"heroku addons:create heroku-redis:mini --app x"}},
-		{templates.NoRedis(templates.CloudFoundry, ""), []string{
+		{templates.NoRedis(config.Heroku, ""), []string{"heroku addons:create heroku-redis:mini"}},
+		{templates.NoRedis(config.Heroku, "x"), []string{"heroku addons:create heroku-redis:mini --app x"}},
+		{templates.NoRedis(config.CloudFoundry, ""), []string{
 			"cf create-service SERVICE PLAN my-redis", "cf bind-service visit-counter my-redis", "cf restage visit-counter",
 		}},
-		{templates.NoRedis(templates.CloudFoundry, "x"), []string{
+		{templates.NoRedis(config.CloudFoundry, "x"), []string{
 			"cf create-service SERVICE PLAN my-redis", "cf bind-service x my-redis", "cf restage x",
 		}},
-		{templates.NoRedis(templates.CloudFoundry, "my app's"), []string{
+		{templates.NoRedis(config.CloudFoundry, "my app's"), []string{
 			"cf create-service SERVICE PLAN my-redis", `cf bind-service 'my app'\''s' my-redis`, `cf restage 'my app'\''s'`,
 		}},
 	} {

@@ -25,8 +25,8 @@ type node struct {
 }
 
 const (
-	mostNodes  = 6  // drawn boxes; the rest are counted in the last one
-	mostLetter = 10 // letters in a box
+	maxNodes   = 6  // drawn boxes; the rest are counted in the last one
+	maxLetters = 10 // letters in a box
 	slotTenths = 24 // height of a node's slot in tenths of an em
 )
 
@@ -44,8 +44,8 @@ func (h Home) picture() picture {
 		}
 	}
 	left := 0
-	if len(names) > mostNodes {
-		names, left = fold(names, lit), len(names)-(mostNodes-1)
+	if len(names) > maxNodes {
+		names, left = fold(names, lit), len(names)-(maxNodes-1)
 	}
 	slices.SortFunc(names, func(a, b string) int { // web.2 before web.10
 		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
@@ -69,7 +69,7 @@ func (h Home) picture() picture {
 
 // fold keeps the newest names, and lit among them, and leaves one place for the box that counts the others.
 func fold(names []string, lit string) []string {
-	kept := slices.Clone(names[len(names)-(mostNodes-1):])
+	kept := slices.Clone(names[len(names)-(maxNodes-1):])
 	if lit != "" && !slices.Contains(kept, lit) {
 		kept[0] = lit
 	}
@@ -79,10 +79,10 @@ func fold(names []string, lit string) []string {
 // shorten keeps the end of a long name: that is where the port or the index is, which tells instances apart.
 func shorten(name string) string {
 	runes := []rune(name)
-	if len(runes) <= mostLetter {
+	if len(runes) <= maxLetters {
 		return name
 	}
-	return "…" + string(runes[len(runes)-(mostLetter-1):])
+	return "…" + string(runes[len(runes)-(maxLetters-1):])
 }
 
 // tenths writes a length: 24 is "2.4em".

@@ -37,8 +37,8 @@ func TestThePictureAlwaysHoldsTheInstanceThatAnswered(t *testing.T) {
 				lit++
 			}
 		}
-		if lit != 1 || len(nodes) != mostNodes || !last.Rest || last.Name != "+ 4 more" {
-			t.Errorf("%s answers: nodes = %v; want %d with it lit once and the last counting 4", names[current], nodes, mostNodes)
+		if lit != 1 || len(nodes) != maxNodes || !last.Rest || last.Name != "+ 4 more" {
+			t.Errorf("%s answers: nodes = %v; want %d with it lit once and the last counting 4", names[current], nodes, maxNodes)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package templates
 import (
 	"net/http"
 	"strings"
+
+	"visit-counter/internal/config"
 )
 
 // Problem is a page that is not a counted visit, and at the same time what a client that prefers JSON is told: Wrong is
@@ -45,10 +47,11 @@ func MethodNotAllowed() Problem {
 // Forbidden is the page for a form that another site has sent.
 func Forbidden() Problem {
 	return Problem{
-		Status:    http.StatusForbidden,
-		Title:     "Another site has sent this",
-		Wrong:     "The request came from a page that is not this one, so nothing was done.",
-		Todo:      "If it was you, use the button on the counter's own page.",
+		Status: http.StatusForbidden,
+		Title:  "Another site has sent this",
+		Wrong:  "The request came from a page that is not this one, so nothing was done.",
+		Todo: "If it was you, use the button on the counter's own page. If you did, a proxy in between has changed the Host " +
+			"header: let it pass on the browser's.",
 		Button:    toCounter,
 		CountSafe: true,
 	}
@@ -86,19 +89,9 @@ func ResetFailed() Problem {
 	}
 }
 
-// Platform is where the process runs.
-type Platform string
-
-// The platforms whose commands the page with no Redis knows.
-const (
-	Local        Platform = ""
-	Heroku       Platform = "heroku"
-	CloudFoundry Platform = "cloudfoundry"
-)
-
 // NoRedis is the page of an app that no Redis is bound to, with the commands of the platform. app is its name there,
 // empty if unknown.
-func NoRedis(platform Platform, app string) Problem {
+func NoRedis(platform config.Platform, app string) Problem {
 	app = shellWord(app)
 	p := Problem{
 		Status: http.StatusServiceUnavailable,
@@ -106,10 +99,10 @@ func NoRedis(platform Platform, app string) Problem {
 		Wrong:  "The count is kept in Redis, and this app has been given none.",
 	}
 	switch platform {
-	case Heroku:
+	case config.Heroku:
 		p.Todo = "Add one; Heroku restarts the app by itself."
 		p.Commands = []string{"heroku addons:create heroku-redis:mini" + option(" --app ", app)}
-	case CloudFoundry:
+	case config.CloudFoundry:
 		if app == "" {
 			app = "visit-counter"
 		}

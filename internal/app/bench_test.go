@@ -16,7 +16,7 @@ import (
 // BenchmarkVisit is a returning visitor's request from the router to the last byte of the answer, with a real Redis
 // and without the HTTP server.
 func BenchmarkVisit(b *testing.B) {
-	routes := newRoutes(b)
+	routes := routesOf(b)
 	for name, accept := range map[string]string{"HTML": "text/html", "JSON": "application/json"} {
 		b.Run(name, func(b *testing.B) {
 			first := httptest.NewRecorder()
@@ -39,8 +39,8 @@ func BenchmarkVisit(b *testing.B) {
 	}
 }
 
-// newRoutes returns the app as serve builds it, with a Redis of its own.
-func newRoutes(b *testing.B) http.Handler {
+// routesOf returns the app as serve builds it, with a Redis of its own.
+func routesOf(b *testing.B) http.Handler {
 	b.Helper()
 	env := map[string]string{"REDIS_URL": redistest.Start(b).URL()}
 	cfg, err := config.Load(func(name string) string { return env[name] })
@@ -53,12 +53,7 @@ func newRoutes(b *testing.B) http.Handler {
 		b.Fatal(err)
 	}
 	b.Cleanup(redis.Close)
-	app, err := newApp(cfg, redis, log, time.Now())
-	if err != nil {
-		b.Fatal(err)
-	}
-	app.Draining = func() bool { return false }
-	routes, err := app.Routes()
+	routes, err := newRoutes(cfg, redis, log, time.Now(), func() bool { return false }, func() {})
 	if err != nil {
 		b.Fatal(err)
 	}

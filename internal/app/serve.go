@@ -54,20 +54,12 @@ func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var draining atomic.Bool
-	app, err := newApp(cfg, redis, log, started)
-	if err != nil {
-		return err
-	}
-	app.Draining = draining.Load
-	if cfg.DemoControls {
-		app.Stop = stop
-	}
-	routes, err := app.Routes()
+	routes, err := newRoutes(cfg, redis, log, started, draining.Load, stop)
 	if err != nil {
 		return err
 	}
 	log.Info("serving", slog.String("url", "http://localhost:"+strconv.Itoa(cfg.Port)),
-		slog.String("instance", cfg.Instance), slog.String("store", app.StoreName),
+		slog.String("instance", cfg.Instance), slog.String("store", string(redis.Kind)),
 		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
 	return serveUntil(ctx, listener, routes, &draining, log)
 }
@@ -107,8 +99,8 @@ func warn(log *slog.Logger, warnings []string) {
 	}
 }
 
-// newApp puts together what the handlers need.
-func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started time.Time) (*handlers.App, error) {
+// newRoutes puts together what answers requests.
+func newRoutes(cfg config.Config, b *backend.Backend, log *slog.Logger, started time.Time, draining func() bool, stop func()) (http.Handler, error) {
 	if os.Getenv(gin.EnvGinMode) == "" {
 		gin.SetMode(gin.ReleaseMode)
 	}
@@ -116,24 +108,25 @@ func newApp(cfg config.Config, b *backend.Backend, log *slog.Logger, started tim
 	if err != nil {
 		return nil, err
 	}
-	app := &handlers.App{
-		Log: log, Pages: pages, Ping: b.Ping, Timeout: cfg.RedisTimeout,
-		Instance: cfg.Instance, Started: started, StoreName: string(b.Kind), CookieName: cfg.Cookie(),
-		HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies,
+	store, err := newStore(cfg, b)
+	if err != nil {
+		return nil, err
 	}
-	if b.Kind == backend.None {
-		missing := templates.NoRedis(platform(cfg.Platform), cfg.AppName)
+	if store == nil {
 		log.Error("no Redis is configured: every visit is refused until there is one",
-			slog.String("commands", strings.Join(missing.Commands, "; ")))
-		app.Missing = &missing
-		return app, nil
+			slog.String("commands", strings.Join(templates.NoRedis(cfg.Platform, cfg.AppName).Commands, "; ")))
 	}
-	app.Store, err = newStore(cfg, b)
 	b.Watch(b.Ping)
-	return app, err
+	return handlers.New(log, pages, store, handlers.Options{
+		Ping: b.Ping, Timeout: cfg.RedisTimeout, HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies, Draining: draining, Stop: stop,
+	}), nil
 }
 
-func newStore(cfg config.Config, b *backend.Backend) (*redisstore.Store, error) {
+// newStore returns the session store, nil where no Redis is configured.
+func newStore(cfg config.Config, b *backend.Backend) (sessions.Store, error) {
+	if b.Kind == backend.None {
+		return nil, nil
+	}
 	options := []redisstore.Option{redisstore.WithPrefix(cfg.KeyPrefix), redisstore.WithTTL(cfg.SessionTTL)}
 	if cfg.SessionMaxLifetime > 0 {
 		options = append(options, redisstore.WithMaxLifetime(cfg.SessionMaxLifetime))
@@ -155,7 +148,7 @@ func settings(cfg config.Config, b *backend.Backend, started time.Time) template
 		Instance: cfg.Instance, Started: started, Store: templates.Store(b.Kind),
 		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address, Unverified: b.Redis.TLS && !b.Redis.Verified,
 		RedisCLI: redisCLI(b), KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
-		DemoControls: cfg.DemoControls,
+		DemoControls: cfg.DemoControls, Platform: cfg.Platform, AppName: cfg.AppName,
 	}
 }
 
@@ -165,14 +158,4 @@ func redisCLI(b *backend.Backend) string {
 		return ""
 	}
 	return b.Redis.CLI()
-}
-
-func platform(p config.Platform) templates.Platform {
-	switch p {
-	case config.Heroku:
-		return templates.Heroku
-	case config.CloudFoundry:
-		return templates.CloudFoundry
-	}
-	return templates.Local
 }

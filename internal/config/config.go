@@ -9,6 +9,7 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -46,10 +47,10 @@ type Config struct {
 	CookieName string // as configured; see [Config.Cookie]
 	KeyPrefix  string // of every key in Redis
 
-	Secure         bool     // redirect to HTTPS, send HSTS, mark the cookie Secure
-	TrustedProxies []string // CIDR ranges that may set X-Forwarded-*; empty: nobody
-	Instance       string   // name of this process for people; at most 64 characters, all printable
-	DemoControls   bool     // offer POST /stop
+	Secure         bool           // redirect to HTTPS, send HSTS, mark the cookie Secure
+	TrustedProxies []netip.Prefix // who may set X-Forwarded-*; empty: nobody
+	Instance       string         // name of this process for people; at most 64 characters, all printable
+	DemoControls   bool           // offer POST /stop
 
 	LogLevel  slog.Level
 	LogFormat string // "text", "json", or "auto": text on a terminal, else json

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -84,8 +85,8 @@ func TestAPlatformHasItsPresets(t *testing.T) {
 			if !c.Secure || c.LogFormat != "json" || c.Cookie() != "__Host-session" {
 				t.Errorf("secure %t, log %s, cookie %s; want true, json, __Host-session", c.Secure, c.LogFormat, c.Cookie())
 			}
-			if len(c.TrustedProxies) == 0 || c.TrustedProxies[0] != "10.0.0.0/8" {
-				t.Errorf("trusted proxies are %q; want the private ranges", c.TrustedProxies)
+			if len(c.TrustedProxies) == 0 || c.TrustedProxies[0].String() != "10.0.0.0/8" {
+				t.Errorf("trusted proxies are %v; want the private ranges", c.TrustedProxies)
 			}
 			if c.Port != 8080 || c.Redis.Options != nil {
 				t.Errorf("port %d, redis %q: .env was read", c.Port, c.Redis.Address)
@@ -312,7 +313,7 @@ func TestGoodValuesAreTaken(t *testing.T) {
 		{"COOKIE_NAME", "sid", func(c Config) any { return c.Cookie() }, "sid"},
 		{"KEY_PREFIX", "{app}:", func(c Config) any { return c.KeyPrefix }, "{app}:"},
 		{"TRUSTED_PROXIES", "none", func(c Config) any { return len(c.TrustedProxies) }, 0},
-		{"TRUSTED_PROXIES", "10.1.2.3/8, ::1", func(c Config) any { return strings.Join(c.TrustedProxies, " ") }, "10.0.0.0/8 ::1/128"},
+		{"TRUSTED_PROXIES", "10.1.2.3/8, ::1", func(c Config) any { return fmt.Sprint(c.TrustedProxies) }, "[10.0.0.0/8 ::1/128]"},
 		{"INSTANCE", "Zürich 1", func(c Config) any { return c.Instance }, "Zürich 1"},
 		{"INSTANCE", strings.Repeat("ü", 64), func(c Config) any { return c.Instance }, strings.Repeat("ü", 64)},
 		{"FOREMAN_WORKER_NAME", "web.3", func(c Config) any { return c.Instance }, "web.3"},

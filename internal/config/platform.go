@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -52,11 +53,15 @@ func (l *loader) appName() string {
 }
 
 // routers returns the ranges from which the platform's routers, whose addresses change, reach the app.
-func (l *loader) routers() []string {
+func (l *loader) routers() []netip.Prefix {
 	if l.platform == Local {
 		return nil
 	}
-	return []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"}
+	return []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+		netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("127.0.0.0/8"),
+		netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("::1/128"),
+	}
 }
 
 // memoryLimit returns the container's limit in bytes: what Cloud Foundry says, else what the kernel says in the folder

@@ -229,8 +229,8 @@ func hostInstance(host string, port int) string {
 }
 
 // proxies reads a comma-separated list of address ranges.
-func (l *loader) proxies(text string) ([]string, error) {
-	var ranges []string
+func (l *loader) proxies(text string) ([]netip.Prefix, error) {
+	var ranges []netip.Prefix
 	for i, item := range strings.Split(text, ",") {
 		prefix, err := parsePrefix(strings.TrimSpace(item))
 		if err != nil {
@@ -239,7 +239,7 @@ func (l *loader) proxies(text string) ([]string, error) {
 		if prefix.Bits() == 0 {
 			l.warn("TRUSTED_PROXIES trusts everybody: any client can forge its address")
 		}
-		ranges = append(ranges, prefix.String())
+		ranges = append(ranges, prefix)
 	}
 	return ranges, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"visit-counter/internal/config"
 	"visit-counter/templates"
 )
 
@@ -166,7 +167,7 @@ func TestHerokuButtonBringsARedis(t *testing.T) {
 	if len(app.Addons) != 1 || app.Formation["web"].Quantity != 1 || len(app.Formation) != 1 {
 		t.Errorf("add-ons %q, formation %v", app.Addons, app.Formation)
 	}
-	if want := "heroku addons:create " + app.Addons[0]; !slices.Contains(templates.NoRedis(templates.Heroku, "").Commands, want) {
+	if want := "heroku addons:create " + app.Addons[0]; !slices.Contains(templates.NoRedis(config.Heroku, "").Commands, want) {
 		t.Errorf("the page of an app without Redis does not tell to run %q", want)
 	}
 }

@@ -65,6 +65,8 @@ func TestOnlyVisitsReachRedis(t *testing.T) {
 		{"prefetch", "GET", "/", 503, []string{"Sec-Purpose", "prefetch;prerender"}},
 		{"old Chromium's prefetch", "GET", "/", 503, []string{"Purpose", "prefetch"}},
 		{"Firefox's prefetch", "GET", "/", 503, []string{"X-Moz", "prefetch"}},
+		{"Safari's preview", "GET", "/", 503, []string{"X-Purpose", "preview"}},
+		{"an old preview", "GET", "/", 503, []string{"Purpose", "preview"}},
 		{"another site's form", "POST", "/reset", 403, []string{"Sec-Fetch-Site", "cross-site"}},
 		{"a form without an origin", "POST", "/stop", 403, []string{"Origin", "null"}},
 	} {
