@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +45,7 @@ func (a *app) home() gin.HandlerFunc {
 			return
 		}
 		home := a.homePage(c, v)
-		home.RedisCommand = strings.Join(sent.Commands(plain...), "; ")
+		home.RedisCommands = sent.Commands(plain...)
 		page := buffers.Get().(*bytes.Buffer)
 		defer buffers.Put(page)
 		page.Reset()

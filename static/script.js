@@ -27,7 +27,9 @@
 
   // comeBack waits until the app can count again. /readyz counts nothing.
   async function comeBack() {
-    find("todo").after(make("p", "This page goes back to the counter by itself, as soon as the app is ready."));
+    const words = find("todo").nextElementSibling;
+    words.textContent = words.textContent.replace("Go back to the counter in a moment.",
+      "This page goes back to the counter by itself, as soon as the app is ready.");
     for (let ready = false; !ready;) {
       await pause(3000);
       ready = await fetch("/readyz", { cache: "no-store" }).then((answer) => answer.ok, () => false);

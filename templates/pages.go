@@ -53,8 +53,8 @@ type Pages struct {
 	Settings
 
 	// The parts that are the same at every visit are rendered once.
-	head, brand, header, banner, buttons, source, readKey templ.Component
-	findKey                                               string // HTML of the command that finds a session's key, up to the id
+	head, brand, header, banner, servedBy, buttons, instance, source, readKey templ.Component
+	findKey                                                                   string // HTML of the command that finds a session's key, up to the id
 }
 
 // New returns the pages of a process with these settings.
@@ -71,6 +71,8 @@ func New(s Settings) (*Pages, error) {
 	p.header = once(p.homeHeader())
 	p.banner = once(p.memoryBanner())
 	p.buttons = once(p.actions())
+	p.servedBy = once(p.served())
+	p.instance = once(p.name())
 	p.source = once(p.redisSource())
 	p.findKey = command(s.RedisCLI + " --scan --pattern '" + s.KeyPrefix + "session:")
 	p.readKey = once(lines([]string{s.RedisCLI + " HGETALL KEY", s.RedisCLI + " TTL KEY"}))
@@ -78,6 +80,14 @@ func New(s Settings) (*Pages, error) {
 		return nil, fmt.Errorf("templates: %w", failed)
 	}
 	return p, nil
+}
+
+// storeName is what people call the place where the sessions are.
+func (p *Pages) storeName() string {
+	if p.Store == Memory {
+		return "Memory"
+	}
+	return "Redis"
 }
 
 // Home writes the page of a counted visit, in pieces: w had better be a buffer, so that a page that fails halfway is

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// picture is what changes in the drawing of a visit's way: the instances, one below the other.
+// picture is what changes in the drawing of a visit's way: the instances, one below the other. Each has a slot of the
+// same height.
 type picture struct {
 	Nodes  []node
-	Height string // of the whole drawing: "9.6em"
-	Top    string // middle of the uppermost box, where the upright lines begin
-	Bottom string // middle of the lowest box, where they end
-	Lit    string // middle of the box that is lit, "50%" if none is
+	Height string // of the whole drawing: "10em"
+	Bottom string // middle of the lowest slot, where the upright lines end
+	Lit    string // middle of the slot that is lit, "50%" if none is
 }
 
 // node is one box of the drawing.
 type node struct {
 	Name string // shortened to fit the box at 320 px
-	Y    string // upper edge of its slot: "2.4em"
+	Y    string // upper edge of its slot: "2.5em"
 	Lit  bool   // true for the instance that answered
 	Rest bool   // true for the count of those left out, which has no box
 }
@@ -27,7 +27,6 @@ type node struct {
 const (
 	maxNodes   = 6  // drawn boxes; the rest are counted in the last one
 	maxLetters = 10 // letters in a box
-	slotTenths = 24 // height of a node's slot in tenths of an em
 )
 
 // picture draws each instance once, in the order of their names, whatever number of processes it had. The one that
@@ -53,19 +52,21 @@ func (h Home) picture() picture {
 	d := picture{Lit: "50%"}
 	for i, name := range names {
 		if name == lit {
-			d.Lit = tenths(i*slotTenths + slotTenths/2)
+			d.Lit = slots(float64(i) + .5)
 		}
-		d.Nodes = append(d.Nodes, node{Name: shorten(name), Y: tenths(i * slotTenths), Lit: name == lit})
+		d.Nodes = append(d.Nodes, node{Name: shorten(name), Y: slots(float64(i)), Lit: name == lit})
 	}
 	if left > 0 {
-		d.Nodes = append(d.Nodes, node{Name: "+ " + strconv.Itoa(left) + " more", Y: tenths(len(names) * slotTenths), Rest: true})
+		more := "+ " + strconv.Itoa(left) + " more"
+		d.Nodes = append(d.Nodes, node{Name: more, Y: slots(float64(len(names))), Rest: true})
 	}
-	n := max(len(d.Nodes), 1)
-	d.Height = tenths(n * slotTenths)
-	d.Top = tenths(slotTenths / 2)
-	d.Bottom = tenths(n*slotTenths - slotTenths/2)
+	n := float64(max(len(d.Nodes), 1))
+	d.Height, d.Bottom = slots(n), slots(n-.5)
 	return d
 }
+
+// slots is the height of so many slots: "2.5em" for one.
+func slots(n float64) string { return strconv.FormatFloat(2.5*n, 'f', -1, 64) + "em" }
 
 // fold keeps the newest names, and lit among them, and leaves one place for the box that counts the others.
 func fold(names []string, lit string) []string {
@@ -83,9 +84,4 @@ func shorten(name string) string {
 		return name
 	}
 	return "…" + string(runes[len(runes)-(maxLetters-1):])
-}
-
-// tenths writes a length: 24 is "2.4em".
-func tenths(n int) string {
-	return strconv.Itoa(n/10) + "." + strconv.Itoa(n%10) + "em"
 }

@@ -17,12 +17,12 @@ func rowsOf(current int, names ...string) []Row {
 func TestThePictureHasOneBoxForEachInstanceInOrder(t *testing.T) {
 	h := Home{Rows: rowsOf(3, "web.10", "web.2", "web.1", "web.2")}
 	p := h.picture()
-	want := []node{{Name: "web.1", Y: "0.0em"}, {Name: "web.2", Y: "2.4em", Lit: true}, {Name: "web.10", Y: "4.8em"}}
+	want := []node{{Name: "web.1", Y: "0em"}, {Name: "web.2", Y: "2.5em", Lit: true}, {Name: "web.10", Y: "5em"}}
 	if fmt.Sprint(p.Nodes) != fmt.Sprint(want) {
 		t.Errorf("nodes = %v; want %v", p.Nodes, want)
 	}
-	if p.Height != "7.2em" || p.Top != "1.2em" || p.Bottom != "6.0em" || p.Lit != "3.6em" {
-		t.Errorf("height, top, bottom, lit = %s, %s, %s, %s; want 7.2em, 1.2em, 6.0em, 3.6em", p.Height, p.Top, p.Bottom, p.Lit)
+	if p.Height != "7.5em" || p.Bottom != "6.25em" || p.Lit != "3.75em" {
+		t.Errorf("height, bottom, lit = %s, %s, %s; want 7.5em, 6.25em, 3.75em", p.Height, p.Bottom, p.Lit)
 	}
 }
 
@@ -44,7 +44,7 @@ func TestThePictureAlwaysHoldsTheInstanceThatAnswered(t *testing.T) {
 }
 
 func TestThePictureOfNothingCanBeDrawn(t *testing.T) {
-	if p := (Home{}).picture(); len(p.Nodes) != 0 || p.Height != "2.4em" || p.Top != p.Bottom {
+	if p := (Home{}).picture(); len(p.Nodes) != 0 || p.Height != "2.5em" || p.Bottom != "1.25em" {
 		t.Errorf("picture = %+v; want no box in one slot", p)
 	}
 	if nodes := (Home{Rows: rowsOf(-1, "a", "b", "c", "d", "e", "f", "g")}).picture().Nodes; nodes[0].Name != "c" {

@@ -39,7 +39,7 @@ func MethodNotAllowed() Problem {
 		Status: http.StatusMethodNotAllowed,
 		Title:  "This does not work that way",
 		Wrong:  "This address exists, but not for this kind of request.",
-		Todo:   "This answer's header Allow names those that it takes. On the counter, a visit is a GET, and starting over is a POST.",
+		Todo:   "The Allow header of this answer names the methods that it takes. A visit is a GET of /, starting over a POST to /reset.",
 		Button: toCounter,
 	}
 }
@@ -50,8 +50,8 @@ func Forbidden() Problem {
 		Status: http.StatusForbidden,
 		Title:  "Another site has sent this",
 		Wrong:  "The request came from a page that is not this one, so nothing was done.",
-		Todo: "If it was you, use the button on the counter's own page. If you did, a proxy in between has changed the Host " +
-			"header: let it pass on the browser's.",
+		Todo: "Use the buttons on the counter's own page. If you did, a proxy on the way rewrites the Host header: " +
+			"let it pass on the browser's.",
 		Button:    toCounter,
 		CountSafe: true,
 	}
@@ -72,7 +72,7 @@ func Internal() Problem {
 func Unavailable(wrong, todo string) Problem {
 	return Problem{
 		Status:    http.StatusServiceUnavailable,
-		Title:     "Redis does not answer",
+		Title:     "Redis cannot count this visit",
 		Wrong:     wrong,
 		Todo:      todo,
 		CountSafe: true,
@@ -96,24 +96,25 @@ func NoRedis(platform config.Platform, app string) Problem {
 	p := Problem{
 		Status: http.StatusServiceUnavailable,
 		Title:  "No Redis is bound to this app",
-		Wrong:  "The count is kept in Redis, and this app has been given none.",
+		Wrong:  "Visits are counted in Redis, and this app has none.",
 	}
 	switch platform {
 	case config.Heroku:
-		p.Todo = "Add one; Heroku restarts the app by itself."
+		p.Todo = "Add one with this command. Heroku then restarts the app."
 		p.Commands = []string{"heroku addons:create heroku-redis:mini" + option(" --app ", app)}
 	case config.CloudFoundry:
 		if app == "" {
 			app = "visit-counter"
 		}
-		p.Todo = "Create one, bind it and restage the app. The command “cf marketplace” lists services and plans."
+		p.Todo = "Create one, bind it and restage the app. “cf marketplace” lists services and plans."
 		p.Commands = []string{
 			"cf create-service SERVICE PLAN my-redis",
 			"cf bind-service " + app + " my-redis",
 			"cf restage " + app,
 		}
 	default:
-		p.Todo = "Start a Redis and say where it is."
+		p.Title = "No Redis is configured"
+		p.Todo = "Start one, and start the app with its address."
 		p.Commands = startRedis()
 	}
 	return p

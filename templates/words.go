@@ -37,6 +37,14 @@ func span(d time.Duration) string {
 	return count(int64(d/day), "day")
 }
 
+// uptime says how long a process has been running.
+func uptime(d time.Duration) string {
+	if d < time.Second {
+		return "just started"
+	}
+	return "up for " + span(d)
+}
+
 // ago says how long before now something was. Clocks of two machines differ, so the future is "just now" too.
 func ago(now, then time.Time) string {
 	d := now.Sub(then)

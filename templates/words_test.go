@@ -81,13 +81,31 @@ func TestAnIDIsNeverShownWhole(t *testing.T) {
 }
 
 func TestTheSentenceClaimsOnlyWhatIsKnown(t *testing.T) {
-	h := Home{Instances: 4, Restarts: 3}
-	if got, want := h.sentence(Redis), "4 instances and 3 restarts later, no visit has been lost"; got != want {
-		t.Errorf("with Redis: %q; want %q", got, want)
+	for _, c := range []struct {
+		instances, restarts int
+		store               Store
+		want                string
+	}{
+		{4, 3, Redis, "4 instances and 3 restarts later, no visit has been lost"},
+		{1, 1, Redis, "1 instance and 1 restart later, no visit has been lost"},
+		{3, 0, Redis, "3 instances so far, no restart yet, and no visit has been lost"},
+		{1, 0, Redis, "1 instance so far, no restart yet, and no visit has been lost"},
+		{1, 0, Memory, "Only this process knows of you, and no visit has been lost yet"},
+	} {
+		h := Home{Instances: c.instances, Restarts: c.restarts}
+		if got := h.sentence(c.store); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
 	}
-	h = Home{Instances: 1, Restarts: 1}
-	if got, want := h.sentence(Memory), "1 instance and 1 restart later, no visit has been lost that this process knows of"; got != want {
-		t.Errorf("in memory: %q; want %q", got, want)
+}
+
+func TestAProcessIsNotUpForNoTime(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "just started", 999 * time.Millisecond: "just started", time.Second: "up for 1 second", time.Hour: "up for 1 hour",
+	} {
+		if got := uptime(d); got != want {
+			t.Errorf("uptime(%v) = %q; want %q", d, got, want)
+		}
 	}
 }
 

@@ -151,12 +151,14 @@ func TestEveryPageFitsEveryScreen(t *testing.T) {
 func TestThePictureStandsAboveItsWords(t *testing.T) {
 	t.Parallel()
 	b := withHistory(t, "web.2", 170, longLife()...)
-	// How far each box begins from what is said of it, in pixels: the browser, the router, the instance, Redis.
+	// How far each of the five boxes begins from what is said of it, and how far the last ends from the end of the card's
+	// content, in pixels.
 	const apart = `(() => {
-		const left = (e) => e.getBoundingClientRect().left;
-		const [browser, router, redis] = [...document.querySelectorAll(".picture > .lit > svg > rect")].map(left);
-		const words = [...document.querySelectorAll("ol > li")].map((li) => left(li) - parseFloat(getComputedStyle(li.parentNode).paddingLeft));
-		return [browser, router, left(document.querySelector(".here rect")), redis].map((box, i) => box - words[i]);
+		const side = (e, side) => e.getBoundingClientRect()[side];
+		const [browser, router, instances, redis, answer] = document.querySelectorAll(".picture > *");
+		const words = [...document.querySelectorAll("ol > li")].map((li) => side(li, "left") - parseFloat(getComputedStyle(li).marginLeft));
+		return [browser, router, instances, redis, answer].map((box, i) => side(box, "left") - words[i]).concat(
+			side(answer, "right") - side(document.querySelector("ol"), "right"));
 	})()`
 	for _, width := range []int64{1150, 1280, 1366, 2560} {
 		b.do(t, chromedp.EmulateViewport(width, 800))
@@ -164,8 +166,8 @@ func TestThePictureStandsAboveItsWords(t *testing.T) {
 			t.Fatalf("%d px: the words are not side by side", width)
 		}
 		for i, distance := range ask[[]float64](t, b, apart) {
-			if math.Abs(distance) > 16 {
-				t.Errorf("%d px: the box of step %d begins %.0f px from its words", width, i+1, distance)
+			if math.Abs(distance) > 2 {
+				t.Errorf("%d px: edge %d of the picture is %.0f px from that of the words", width, i+1, distance)
 			}
 		}
 	}
@@ -242,12 +244,12 @@ func TestForcedColoursKeepTheMarks(t *testing.T) {
 			t.Errorf("%s: the row of this process has the outline %q", scheme, got)
 		}
 		paper := style(t, b, "body", "background-color")
-		for _, bar := range []string{"tbody tr:not(.current) rect", ".current rect", ".here rect"} {
+		for _, bar := range []string{"tbody tr:not(.current) rect", ".current rect", ".picture .lit rect"} {
 			if got := style(t, b, bar, "fill"); got == paper {
 				t.Errorf("%s: %s cannot be seen: it is %s on %s", scheme, bar, got, paper)
 			}
 		}
-		if box, name := style(t, b, ".here rect", "fill"), style(t, b, ".here text", "fill"); box == name {
+		if box, name := style(t, b, ".picture .lit rect", "fill"), style(t, b, ".picture .lit text", "fill"); box == name {
 			t.Errorf("%s: the name of the lit instance is %s on %s", scheme, name, box)
 		}
 	}

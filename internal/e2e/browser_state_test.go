@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"visit-counter/internal/redisserver"
@@ -21,7 +22,7 @@ func TestRedisAwayIsSaidAndTheCountGoesOn(t *testing.T) {
 	if status := b.reload(t); status != http.StatusServiceUnavailable {
 		t.Fatalf("without Redis the status is %d, want 503", status)
 	}
-	b.wantText(t, "h1", "Redis does not answer", "503")
+	b.wantText(t, "h1", "Redis cannot count this visit", "503")
 	b.wantText(t, "main", "Redis cannot be reached.", "Your count is safe.", "What to do", "check that Redis runs")
 	if b.cookie(t) != cookie {
 		t.Error("the cookie has changed")
@@ -67,7 +68,11 @@ func TestMemoryIsSaidLoudly(t *testing.T) {
 	}
 	b.wantText(t, ".banner", "Sessions are in memory only", "every count is lost", "redis-server --appendonly yes", "REDIS_URL=redis://127.0.0.1:6379 SESSION_STORE=redis make run")
 	b.wantText(t, "header", "sessions in memory")
-	b.wantText(t, ".sentence", "that this process knows of")
+	b.wantText(t, ".sentence", "Only this process knows of you")
+	b.wantText(t, ".contrast", "would say 2", "After a restart, it starts again at 1.")
+	if text := ask[string](t, b, "document.body.textContent"); strings.Contains(text, "Redis says") {
+		t.Errorf("a page in memory says what Redis says: %s", text)
+	}
 }
 
 func TestNoRedisBoundIsSaidWithTheCommands(t *testing.T) {

@@ -222,7 +222,8 @@ type pageState struct {
 		Visits   int    `json:"visits"`
 		Current  bool   `json:"current"`
 	} `json:"rows"`
-	HTML string `json:"html"`
+	InMemory bool   `json:"inMemory"`
+	HTML     string `json:"html"`
 }
 
 const readPage = `(() => {
@@ -234,6 +235,7 @@ const readPage = `(() => {
 		sentence: words(".sentence"),
 		together: words("caption"),
 		way: words("#way"),
+		inMemory: document.querySelector(".banner") !== null,
 		rows: [...document.querySelectorAll("tbody tr")].map((row) => ({
 			instance: row.cells[0].textContent.replace(/ this process$/, ""),
 			started: row.cells[1].textContent,
@@ -264,14 +266,15 @@ func (b *tab) read(t testing.TB) pageState {
 		s.Title: {some(s.Visits, "time") + " · "},
 		s.Said: {
 			"You have visited " + some(s.Visits, "time"), "Served by " + instance + ", started ",
-			"This process has seen you " + some(here, "time"), fmt.Sprintf("would say %d", here), fmt.Sprintf("Redis says %d", s.Visits),
+			"This process has seen you " + some(here, "time"), fmt.Sprintf("would say %d", here),
+			map[bool]string{false: fmt.Sprintf("Redis says %d.", s.Visits), true: "After a restart, it starts again at 1."}[s.InMemory],
 		},
 		s.Together: {fmt.Sprintf("Together: %d.", s.Visits)},
-		s.Way:      {instance + ", up for ", fmt.Sprintf("Visit %d, ", s.Visits)},
+		s.Way:      {instance + ", ", " took the request", fmt.Sprintf("Visit %d, ", s.Visits)},
+		s.Sentence: {"no visit has been lost"},
 	}
-	if !names["earlier"] {
-		wants[s.Sentence] = []string{some(len(names), "instance") + " and " + some(len(s.Rows)-len(names), "restart") +
-			" later, no visit has been lost"}
+	if restarts := len(s.Rows) - len(names); !names["earlier"] && restarts > 0 {
+		wants[s.Sentence] = []string{some(len(names), "instance") + " and " + some(restarts, "restart") + " later, no visit has been lost"}
 	}
 	for text, parts := range wants {
 		for _, part := range parts {
