@@ -146,12 +146,12 @@ func TestAClusterWithTLSIsUsedWithOneCertificateForAllNodesOrOneForEach(t *testi
 // knowNames reports whether every node tells the names of all.
 func knowNames(t *testing.T, cluster *redistest.Cluster) bool {
 	for _, node := range cluster.Nodes {
-		slots, err := redistest.Client(t, node.Server).ClusterSlots(t.Context()).Result()
+		shards, err := redistest.Client(t, node.Server).ClusterShards(t.Context()).Result()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, slot := range slots {
-			if host, _, err := net.SplitHostPort(slot.Nodes[0].Addr); err != nil || net.ParseIP(host) != nil || host == "" || host == "?" {
+		for _, shard := range shards {
+			if shard.Nodes[0].Hostname == "" {
 				return false
 			}
 		}
