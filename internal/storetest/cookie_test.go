@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
@@ -402,3 +403,51 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func TestASharedSecretThatWasEvictedIsPutBack(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := redistest.Client(t, server)
+	old := newStoreWith(t, client(t, server), nil)
+	b := &browser{t: t}
+	visits := b.visit(old)
+	key := redisstore.DefaultPrefix + "secret"
+	secret := rdb.Get(t.Context(), key).Val()
+	must(t, rdb.Del(t.Context(), key).Err()) // as an eviction does
+	redistest.Wait(t, "the secret to be back", func() bool {
+		visits = b.visit(old)
+		return rdb.Exists(t.Context(), key).Val() == 1
+	})
+	want(t, "secret", rdb.Get(t.Context(), key).Val(), secret)
+	want(t, "number over a new store", b.visit(newStoreWith(t, client(t, server), nil)), visits+1)
+}
+
+// A Redis that evicts what was not used for long, a busy visitor, and other people's sessions.
+func TestASharedSecretInUseIsNotEvicted(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := redistest.Client(t, server)
+	for name, value := range map[string]string{"maxmemory-policy": "allkeys-lru", "maxmemory-samples": "64", "maxmemory": "4mb"} {
+		must(t, rdb.ConfigSet(t.Context(), name, value).Err())
+	}
+	old := newStoreWith(t, client(t, server), nil)
+	b := &browser{t: t}
+	visits := b.visit(old)
+	evicted := func() int {
+		var n int
+		_, err := fmt.Sscanf(rdb.InfoMap(t.Context(), "stats").Val()["Stats"]["evicted_keys"], "%d", &n)
+		must(t, err)
+		return n
+	}
+	others, began := 0, time.Now()
+	redistest.Wait(t, "others to push out what nobody uses, for longer than the store looks away", func() bool {
+		pipe := rdb.Pipeline()
+		for range 200 {
+			others++
+			pipe.Set(t.Context(), fmt.Sprintf("gin:session:other-%d", others), strings.Repeat("x", 200), time.Hour)
+		}
+		_, err := pipe.Exec(t.Context())
+		must(t, err)
+		visits = b.visit(old)
+		return evicted() > 5000 && time.Since(began) > 4*time.Second
+	})
+	want(t, "number over a new store", b.visit(newStoreWith(t, client(t, server), nil)), visits+1)
+}

@@ -359,3 +359,29 @@ func TestWorksInACluster(t *testing.T) {
 	}
 	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 0)
 }
+
+func TestEveryLogInSurvivesInARing(t *testing.T) {
+	const logins = 40
+	shards := map[string]string{"one": redistest.Start(t).Addr(), "two": redistest.Start(t).Addr()}
+	rdb := redis.NewRing(&redis.RingOptions{Addrs: shards, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { must(t, rdb.Close()) })
+	s := newStoreWith(t, rdb, nil)
+	must(t, s.Check(t.Context()))
+	for range logins {
+		b := &browser{t: t}
+		b.visit(s)
+		b.request(s, func(c *gin.Context) {
+			must(t, redisstore.Default(c).Regenerate())
+			must(t, save(c, "user", "ann"))
+		})
+		want(t, "user", b.get(s, "user"), any("ann"))
+		want(t, "number", b.visit(s), 2)
+	}
+	for name, addr := range shards {
+		shard := redis.NewClient(&redis.Options{Addr: addr})
+		if n := len(sessionKeys(t, shard)); n == 0 || n == logins {
+			t.Errorf("shard %s has %d of %d sessions", name, n, logins)
+		}
+		must(t, shard.Close())
+	}
+}

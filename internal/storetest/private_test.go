@@ -1,10 +1,14 @@
 package storetest_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -92,6 +96,62 @@ func TestNoErrorTellsAnIDACookieAKeyOrAPassword(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Redis repeats what it was sent, in more than one of its answers.
+func TestNoErrorRepeatsWhatRedisRepeats(t *testing.T) {
+	for name, config := range map[string][]string{
+		"no EVALSHA": {`rename-command EVALSHA ""`}, "no DEL": {`rename-command DEL ""`}, "no SET": {`rename-command SET ""`},
+		"no GET": {`rename-command GET ""`}, "no HGETALL": {`rename-command HGETALL ""`}, "all is well": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.StartWith(t, redisserver.Options{Config: config})
+			b := &browser{t: t, cookie: &http.Cookie{Name: cookieName, Value: signedCookie(keys("a")[0], "someone's-id-of-the-session")}}
+			shared := strings.Repeat("shared-secret", 4)
+			for _, ring := range [][][]byte{keys("a"), nil} {
+				for _, err := range everyDoor(b, newStoreWith(t, failing(t, server), ring)) {
+					wantSilent(t, err, b, shared)
+				}
+			}
+		})
+	}
+	const password = "correct-horse"
+	for _, kind := range []string{"-ERR", "-NOPERM", "-WRONGTYPE Operation", "-OOM command not allowed", "-someone's-id", "-ERR Error running script", "-READONLY", "-MOVED 1"} {
+		t.Run(kind, func(t *testing.T) {
+			server := redistest.Start(t)
+			proxy := redistest.NewProxy(t, server)
+			b := &browser{t: t}
+			b.visit(newStore(t, client(t, server)))
+			secret := string(keys("a")[0])
+			repeated := strings.Join([]string{kind, "at", b.key(), b.cookie.Value, secret, password}, " ")
+			proxy.All(redistest.Named("EVALSHA", "EVAL", "HGETALL", "DEL", "SET", "GET"), redistest.Fate{Answer: repeated})
+			found := everyDoor(b, newStore(t, failing(t, proxy)))
+			if errors.Join(found...) == nil {
+				t.Error("no error")
+			}
+			for _, err := range found {
+				wantSilent(t, err, b, secret, password, "someone")
+			}
+		})
+	}
+}
+
+// signedCookie returns the cookie value of an id.
+func signedCookie(key []byte, id string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(cookieName + "=" + id))
+	return id + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// wantSilent fails the test if an error tells something of a browser's session, or one of the secrets.
+func wantSilent(t *testing.T, err error, b *browser, secrets ...string) {
+	t.Helper()
+	text := fmt.Sprintf("%v %+v", err, err)
+	for _, secret := range append(secrets, b.id()[:9], b.cookie.Value[len(b.cookie.Value)-12:], "session:", "with args", "beginning") {
+		if strings.Contains(text, secret) {
+			t.Errorf("an error tells too much: %s", text)
+		}
 	}
 }
 
