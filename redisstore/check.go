@@ -7,11 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Check reports whether this Redis can keep sessions: it does what an increment, a load and a Destroy do, with the same
-// rights, and leaves nothing behind but the shared secret, where no keys were given. All masters of a Cluster have to
-// answer, and one node of a Cluster that is used as if it were alone is an error. It ends as every operation does.
-//
-// Errors: [ErrUnavailable], with the code of Redis' answer and the cause behind it.
+// Check reports whether this Redis can keep sessions: it counts in one, finds it and destroys it, all over a Cluster. Nothing
+// stays but the shared secret.
 func (s *Store) Check(ctx context.Context) error {
 	request := ctx
 	ctx, cancel, err := s.limit(ctx)

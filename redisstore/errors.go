@@ -10,36 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The errors of this package, to be tested with [errors.Is]. No text of an error holds a session id, a cookie, a key, a
-// password or a sentence of Redis, which repeats what it was sent: only the code of its answer, such as NOPERM. The
-// cause is behind it for [errors.As].
+// The errors of this package, for [errors.Is]. Their texts hold no id, cookie, key or password, and of Redis' answer its code
+// only; the cause is behind them. ErrUnavailable: a write was executed once or not at all; else nothing was written, but that
+// an increment may have counted beside a field that is ErrCorrupt. ErrFull is ErrUnavailable too.
 var (
-	// ErrUnavailable reports that Redis could not be asked or did not answer in time. Nothing is known about the session,
-	// and nothing that was known is lost. A write that ends with it was executed once or not at all. Answer 503, and
-	// leave the cookie alone.
-	ErrUnavailable = errors.New("redisstore: redis is unavailable")
-
-	// ErrFull reports that Redis has no memory left (OOM) and wrote nothing. It is ErrUnavailable too.
-	ErrFull = errors.New("redisstore: redis is out of memory")
-
-	// ErrGone reports that the session was destroyed or has expired. Nothing was written: it stays gone. Go on with
-	// [Session.Abandon], or ask for a new log-in.
-	ErrGone = errors.New("redisstore: session is gone")
-
-	// ErrCorrupt reports that what lies under the session's key is not a session, or that a field is damaged. It was
-	// left as it is, but an [Session.Increment] may have counted beside it. Go on with [Session.Abandon] or [Session.Destroy].
-	ErrCorrupt = errors.New("redisstore: session data is corrupt")
-
-	// ErrTooLarge reports that the session would exceed the limit of [WithMaxBytes]. Nothing was written.
-	ErrTooLarge = errors.New("redisstore: session is too large")
-
-	// ErrOverflow reports that a counter would leave ±(2^53 - 1), in which every JSON reader agrees on whole numbers.
-	// Nothing was written.
-	ErrOverflow = errors.New("redisstore: counter overflow")
-
-	// ErrInvalid reports a mistake in the program: a value that could not come back as it is, a name that cannot be
-	// one, a setting that cannot work, a Save after the answer has begun. Nothing was written.
-	ErrInvalid = errors.New("redisstore: invalid argument")
+	ErrUnavailable = errors.New("redisstore: redis is unavailable")    // it could not be asked, or not in time
+	ErrFull        = errors.New("redisstore: redis is out of memory")  // and takes no new data
+	ErrGone        = errors.New("redisstore: session is gone")         // destroyed or expired; it stays gone
+	ErrCorrupt     = errors.New("redisstore: session data is corrupt") // or no session at all; it stays as it is
+	ErrTooLarge    = errors.New("redisstore: session is too large")    // beyond WithMaxBytes
+	ErrOverflow    = errors.New("redisstore: counter overflow")        // beyond ±(2^53 - 1), as in all readers of JSON
+	ErrInvalid     = errors.New("redisstore: invalid argument")        // a mistake in the program: see the text
 )
 
 // failure is one of this package's errors with its cause, of which the text says no more than what.

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// A Step is one more thing that an increment does in its round trip. It may be used any number of times, at the same time
-// too; what is wrong with it is an [ErrInvalid] of each increment.
+// A Step is one more thing that an increment does.
 type Step func(*increment) error
 
 // increment is what one call of Increment does.
@@ -38,8 +37,7 @@ type Result struct {
 	fields map[string]string
 }
 
-// Counters returns all counters of the session whose names start with prefix, as this increment left them. It is an
-// [ErrCorrupt] if one of these fields is not a whole number.
+// Counters returns the counters whose names start with prefix.
 func (r Result) Counters(prefix string) (map[string]int64, error) {
 	counters := make(map[string]int64)
 	for name, text := range r.fields {
@@ -55,15 +53,9 @@ func (r Result) Counters(prefix string) (map[string]int64, error) {
 	return counters, nil
 }
 
-// Increment adds by to a counter of the session, atomically, and renews the session: load, addition and renewal are one
-// command, and [sessions.Default] sees the result, the counters as ints. A session that does not exist yet is created, under
-// a new id. What the request has changed before is saved with it. The cookie is set, so call it before the body is written.
-//
-// Any number of concurrent increments count exactly once each; of one session, a store has four under way at once, and the
-// others wait in line. One whose reply was lost may be repeated by the Redis client: it counts once.
-//
-// Errors: [ErrUnavailable], [ErrCorrupt], [ErrOverflow], [ErrTooLarge], [ErrInvalid]; and [ErrGone], only if the
-// session was loaded before in this request and has been destroyed since. No cookie is set then.
+// Increment loads the session, adds to a counter of it, saves what the request has changed, renews it, and sets the cookie:
+// one command. A session that does not exist is created; one that was loaded and has been destroyed since is [ErrGone].
+// A store has four increments of a session under way at once; the others wait.
 func (x *Session) Increment(counter string, by int64, more ...Step) (Result, error) {
 	op := new(increment)
 	for _, step := range append([]Step{And(counter, by)}, more...) {

@@ -10,9 +10,7 @@ import (
 	gsessions "github.com/gorilla/sessions"
 )
 
-// A Session is the handle for what [sessions.Session] has no words for. The values are still read and set there, or in the
-// session that [Store.Get] returns. It belongs to its request. Every method is [ErrInvalid] where the request has no
-// session of this package.
+// A Session does what [sessions.Session] has no words for, for one request.
 type Session struct {
 	w   http.ResponseWriter
 	r   *http.Request
@@ -40,7 +38,7 @@ func unwrap(session any) *gsessions.Session {
 	return gsessions.NewSession(nil, "") // not one of ours
 }
 
-// Session returns the handle of a session of that name, for programs without gin.
+// Session returns the handle of a session for programs without gin.
 func (s *Store) Session(w http.ResponseWriter, r *http.Request, name string) *Session {
 	return &Session{w, r, func() *gsessions.Session {
 		session, _ := s.Get(r, name) // the error is in the record
@@ -48,8 +46,8 @@ func (s *Store) Session(w http.ResponseWriter, r *http.Request, name string) *Se
 	}}
 }
 
-// Require returns a middleware for routes that need their default session: if it cannot be loaded, fail answers, and
-// the route's handlers are not called. A visitor without a session is no error.
+// Require returns a middleware for routes that need their default session: if it cannot be loaded, fail answers in their
+// place. A visitor without a session is no error.
 func Require(fail func(*gin.Context, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if err := Default(c).Load(); err != nil {
@@ -89,9 +87,7 @@ func (x *Session) do(op operation) (*record, error) {
 	return rec, op(ctx, rec)
 }
 
-// Load loads the session, if the request has not done so, and returns the error of the load: [ErrUnavailable],
-// [ErrCorrupt], or that of a request that has ended. gin-contrib/sessions only logs it, so that "Redis is away" looks like
-// "not logged in".
+// Load loads the session, if that is not done, and returns the error of the load, which gin-contrib/sessions only logs.
 func (x *Session) Load() error {
 	_, err := x.do(func(ctx context.Context, rec *record) error {
 		if rec.loaded {
@@ -102,11 +98,8 @@ func (x *Session) Load() error {
 	return err
 }
 
-// Touch renews the session without a change, and loads it with the same command if the request has not done so. It is
-// [ErrGone] where there is no session, or none any more. The cookie is renewed as long as the answer has not begun, so that
-// Touch also tells a stream or a WebSocket whether its session is still there.
-//
-// Errors: [ErrGone], [ErrUnavailable], [ErrCorrupt].
+// Touch renews the session without a change, loading it in the same trip. It is [ErrGone] where there is none, and works
+// after the answer has begun: a stream or a WebSocket asks whether its session is still there.
 func (x *Session) Touch() error {
 	_, err := x.do(func(ctx context.Context, rec *record) error {
 		if rec.id == "" {
@@ -141,13 +134,8 @@ func pairs(flat []string) map[string]string {
 	return fields
 }
 
-// Regenerate gives the session a new id and sets its cookie; the old id is gone in the same instant. Do it at every change
-// of what a session may do, log-in first of all (OWASP ASVS 5.0, 7.2.4). The values stay; what the request has changed is
-// still to be saved. A session that is not stored yet gets its id when it is. A request that comes with the old id
-// meanwhile finds no session; if it begins a new one, and is answered last, the browser keeps that one's cookie.
-//
-// Errors: [ErrGone], [ErrUnavailable], [ErrInvalid] when the answer has begun, or that of the load. The cookie is left as it
-// is then. On [ErrUnavailable] the session may be found under the old id, or, if the answer was lost, under none.
+// Regenerate gives the session a new id, and the browser its cookie; the old id is gone in the same instant. What the request
+// has changed is still to be saved. On [ErrUnavailable] the session has its old id, or, if only the answer was lost, none.
 func (x *Session) Regenerate() error {
 	if err := notBegun(x.w); err != nil {
 		return err
@@ -172,10 +160,8 @@ func (x *Session) Regenerate() error {
 	return err
 }
 
-// Destroy removes the session from Redis and expires its cookie: it is what a log-out does. It does not load the session,
-// so it works for a damaged one too. Whatever a slow request still writes, the session stays gone; what this
-// request sets and saves after it begins a new one, under a new id. On [ErrUnavailable] the session may still be there,
-// and the cookie is left as it is.
+// Destroy removes the session, without loading it, and expires its cookie. On [ErrUnavailable] the session may still be
+// there, and the cookie is left as it is.
 func (x *Session) Destroy() error {
 	rec, err := x.do(nothing)
 	if rec == nil {
@@ -184,9 +170,8 @@ func (x *Session) Destroy() error {
 	return rec.destroy(x.r.Context(), x.w)
 }
 
-// Abandon leaves what lies under the session's key as it is, without a look at it, and makes the session an empty new
-// one, which Save or [Session.Increment] will store under a new id. It is the way on after [ErrCorrupt], [ErrTooLarge],
-// [ErrOverflow] and [ErrGone]. After [ErrUnavailable] it returns that error: the session may be in perfect order.
+// Abandon leaves what lies under the session's key as it is, and begins a new session: the way on after [ErrCorrupt],
+// [ErrTooLarge], [ErrOverflow] and [ErrGone]. After [ErrUnavailable] it returns that.
 func (x *Session) Abandon() error {
 	rec, err := x.do(nothing)
 	if rec == nil || err != nil && !damaged(err) {

@@ -23,8 +23,7 @@ var (
 	regenerateScript = redis.NewScript(regenerateSource)
 )
 
-// A Store keeps the sessions of gin-contrib/sessions in Redis. It is safe for concurrent use; a session that it
-// returns belongs to one request, as everywhere in gorilla/sessions.
+// A Store keeps sessions in Redis. It is safe for concurrent use; a session belongs to its request.
 type Store struct {
 	rdb         redis.UniversalClient
 	prefix      string
@@ -40,15 +39,9 @@ type Store struct {
 
 var _ sessions.Store = (*Store)(nil)
 
-// New returns a Store that keeps sessions in rdb. It does no I/O ([Store.Check] does), and rdb stays the caller's, who
-// closes it. rdb needs ContextTimeoutEnabled, without which go-redis ignores deadlines.
-//
-// keys sign the cookies: the first signs, the others still verify, so that a key can be retired without logging
-// anybody out. Each has at least [MinKeyBytes] random bytes. With no keys, all stores with the same Redis and
-// the same prefix share a random one that they keep there, under prefix + "secret": nothing needs configuring,
-// and whoever can read Redis, where the sessions are anyway, can sign cookies.
-//
-// Cookies have Path "/", HttpOnly, SameSite=Lax and a Max-Age that follows [WithTTL]: see [Store.Options].
+// New returns a Store that keeps sessions in rdb, which needs ContextTimeoutEnabled, stays the caller's, and is not asked yet.
+// The first of keys signs the cookies, the others still verify. With no keys, all stores with the same Redis and prefix share
+// a random one, under prefix + "secret": whoever can read Redis can sign cookies then.
 func New(rdb redis.UniversalClient, keys [][]byte, opts ...Option) (*Store, error) {
 	if !honoursDeadlines(rdb) {
 		return nil, fmt.Errorf("%w: a Redis client is needed that ends at deadlines: set ContextTimeoutEnabled: true in its options", ErrInvalid)
@@ -94,13 +87,9 @@ func honoursDeadlines(rdb redis.UniversalClient) bool {
 	return true
 }
 
-// Options sets the attributes of all cookies, as gin-contrib/sessions asks for them: a field left out is off, so set
-// Path "/" and HttpOnly. Call it before the store is in use. A MaxAge above 0 is also how many seconds a session lives after
-// its last use; 0 makes cookies that end with the browser, while sessions live as [WithTTL] says.
-//
-// Options of one session (sessions.Session has the same method) replace all attributes in this one answer, but the MaxAge
-// stays with the session: every later cookie has it, and it is the session's time to live if it is above 0. A session
-// saved with a MaxAge below 0 is destroyed.
+// Options sets all attributes of the cookies; without it they are Path "/", HttpOnly, SameSite=Lax and the Max-Age of
+// [WithTTL]. Call it before the store is in use. A MaxAge above 0 is a time to live too; 0 makes cookies that end with the
+// browser. Options of one session replace all attributes in one answer, and its MaxAge stays with it; below 0 destroys it.
 func (s *Store) Options(o sessions.Options) {
 	s.cookie = *o.ToGorillaOptions()
 	if o.MaxAge > 0 && o.MaxAge != seconds(s.ttl) {
@@ -108,7 +97,7 @@ func (s *Store) Options(o sessions.Options) {
 	}
 }
 
-// Get returns the request's session of that name, loading it at the first call. See [Store.New].
+// Get returns the request's session, loading it at the first call.
 func (s *Store) Get(r *http.Request, name string) (*gsessions.Session, error) {
 	rec := stateOf(r).record(s, name)
 	session, err := gsessions.GetRegistry(r).Get(rec, name)
@@ -122,25 +111,14 @@ func (s *Store) Get(r *http.Request, name string) (*gsessions.Session, error) {
 	return session, err
 }
 
-// New loads the session that the request's cookie names, in one round trip. Without a cookie, with one that is
-// not signed by a key of this store, or with one whose session is gone, it returns a new session, which has no
-// id until it is saved and never takes one from the cookie.
-//
-// The session is never nil. On an error it is empty and refuses to be saved: [ErrUnavailable] when Redis could
-// not be asked, [ErrCorrupt] when something else lies under its key. gin-contrib/sessions only logs this error;
-// Save returns it again, and [Session.Load] does.
+// New loads the session that the request's cookie names, or returns a new one: never nil, and on an error one that refuses to
+// be saved, with that error.
 func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 	return (&record{store: s, name: name}).New(r, name)
 }
 
-// Save writes the fields that changed since the load and removes those that were removed, in one command; a field that
-// the request did not change is never written, so two requests that set different fields keep both, and of two that
-// set the same field the last one wins. The session is renewed and the cookie is set, also when nothing changed.
-// A session with a MaxAge below 0 is destroyed instead, as by [Session.Destroy].
-//
-// It fails with [ErrGone] when the session was destroyed or has expired since the load, with [ErrTooLarge], with
-// [ErrInvalid] for a value that could not come back as it is or when w's answer has begun, with [ErrUnavailable], or with
-// the error of the load; nothing is written then, and no cookie is set.
+// Save writes the fields that changed since the load, removes those that were removed, renews the session and sets its
+// cookie: one command, or nothing at all on an error. A session with a MaxAge below 0 is destroyed.
 func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.Session) error {
 	rec, err := recordOf(session)
 	if err != nil {
