@@ -1,4 +1,4 @@
-// Package commands is the program's command line: what one can type after its name.
+// Package commands is the program's command line.
 package commands
 
 import (
@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -16,15 +17,8 @@ import (
 	"visit-counter/internal/doctor"
 )
 
-// The exit statuses of [Run].
-const (
-	statusOK     = 0
-	statusFailed = 1
-	statusUsage  = 2
-)
-
-// Main runs the command line of this process and returns its exit status. SIGINT and SIGTERM end the command in order;
-// a second one ends the process at once. The end-to-end tests call it too: their binary is then the program.
+// Main runs the command line of this process and returns its exit status. SIGINT and SIGTERM end the command cleanly;
+// a second one ends the process at once. The end-to-end tests call Main too: their binary then is the program.
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -32,7 +26,7 @@ func Main() int {
 }
 
 // Run runs the command that args name, or serves, and returns the exit status: 0, 1 when the command failed, or 2 when
-// the command line is wrong. What was asked for goes to out, what went wrong to errOut, once.
+// the command line is wrong. Output goes to out, one error to errOut.
 func Run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
 	serve := func(cmd *cobra.Command, _ []string) error { return app.Serve(cmd.Context(), getenv, cmd.OutOrStdout()) }
 	cobra.EnableCommandSorting = false
@@ -48,8 +42,8 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out, er
 	}
 	root.AddCommand(
 		&cobra.Command{
-			Use: "serve", Short: "serve one instance (what is done without a command)",
-			Long: "Serves one instance of the app on PORT (8080) until SIGTERM or Ctrl-C. Same as no command at all.",
+			Use: "serve", Short: "serve one instance (the default)",
+			Long: "Serves one instance of the app on PORT (8080) until SIGTERM or Ctrl-C. This is also what happens without a command.",
 			Args: cobra.NoArgs, RunE: serve,
 		},
 		demo.Run(getenv, app.Serve),
@@ -57,30 +51,38 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out, er
 		demo.Prove(getenv),
 		doctor.Command(getenv),
 		&cobra.Command{
-			Use: "version", Short: "say which build this is",
-			Long: "Says which build this is: version, commit, Go, and the libraries that matter.",
-			Args: cobra.NoArgs, RunE: printBuild,
+			Use: "version", Short: "print which build this is",
+			Long: "Prints the version of this build and of Go; \"go version -m FILE\" prints all that is known.",
+			Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), cmd.Root().Name(), cmd.Root().Version)
+				return err
+			},
 		},
 	)
 	return run(ctx, root, args, out, errOut)
 }
 
-// run runs the command that args name. What fails before the command itself runs is a mistake on the command line.
+// version returns the version of this build, as the toolchain wrote it into the binary.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "of unknown version" // built without modules
+	}
+	return info.Main.Version + ", " + info.GoVersion
+}
+
+// run runs the command that args name. An error before the command itself runs is a mistake on the command line.
 func run(ctx context.Context, root *cobra.Command, args []string, out, errOut io.Writer) int {
 	running := false
-	var note func(*cobra.Command)
-	note = func(cmd *cobra.Command) {
+	for _, cmd := range append(root.Commands(), root) {
 		work := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			running = true
 			return work(cmd, args)
 		}
-		for _, sub := range cmd.Commands() {
-			note(sub)
-		}
 	}
-	note(root)
-	root.PreRunE = cobra.NoArgs // a word that is empty gets so far
+	root.PreRunE = cobra.NoArgs // cobra lets an empty word through
 	var helpErr error
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		_, helpErr = fmt.Fprintf(out, "%s\n\n%s", cmd.Long, cmd.UsageString())
@@ -101,14 +103,14 @@ func run(ctx context.Context, root *cobra.Command, args []string, out, errOut io
 	cmd, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil && helpErr == nil:
-		return statusOK
+		return 0
 	case err == nil:
 		_, _ = fmt.Fprintf(errOut, "%s: the help cannot be written\n", root.Name())
-		return statusFailed
+		return 1
 	case running:
 		_, _ = fmt.Fprintf(errOut, "%s: %v\n", root.Name(), err)
-		return statusFailed
+		return 1
 	}
-	_, _ = fmt.Fprintf(errOut, "%s: %v\nRun \"%s --help\" for what there is.\n", cmd.CommandPath(), err, cmd.CommandPath())
-	return statusUsage
+	_, _ = fmt.Fprintf(errOut, "%s: %v\nRun \"%s --help\" for usage.\n", cmd.CommandPath(), err, cmd.CommandPath())
+	return 2
 }
