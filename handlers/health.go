@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -32,7 +33,9 @@ func (a *app) readyz(c *gin.Context) {
 	case a.pages.Store == templates.None:
 		refuse(errNoRedis.Error(), "open / to see how to add one")
 	default:
-		if err := a.Ping(c.Request.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(c.Request.Context(), a.Timeout*9/10) // the rest is for the answer
+		defer cancel()
+		if err := a.Ping(ctx); err != nil {
 			fault := redisfault.Explain(err)
 			refuse(fault.Wrong, fault.Todo)
 			return

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -31,7 +32,10 @@ func (a *app) home() gin.HandlerFunc {
 	plain := []string{row, visitsField, earlierProcessField} // what a page may show of a command
 	buffers := sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	return func(c *gin.Context) {
-		ctx, sent := backend.Trace(c.Request.Context())
+		// The store limits each operation; this limits them all, where a session is damaged or its ledger trimmed.
+		ctx, cancel := context.WithTimeout(c.Request.Context(), a.Timeout)
+		defer cancel()
+		ctx, sent := backend.Trace(ctx)
 		*c.Request = *c.Request.WithContext(ctx) // in place: the session of gin-contrib/sessions holds this request
 		v, err := a.count(c, row)
 		if err != nil {

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -139,16 +138,6 @@ func (a *app) cameByHTTP(r *http.Request) bool {
 func plainHost(host string) bool {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
 	return host != "" && strings.Trim(host, allowed) == ""
-}
-
-// limitTime gives the request's work with Redis its own time: it ends when a.Timeout is all but over, so that the answer
-// is there in time, and goes on when the browser has gone away, because a command that is cancelled halfway costs a
-// connection.
-func (a *app) limitTime(c *gin.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), a.Timeout*9/10)
-	defer cancel()
-	c.Request = c.Request.WithContext(ctx)
-	c.Next()
 }
 
 // errNoRedis is what is said of a request that needs a Redis where none is configured.

@@ -45,15 +45,15 @@ func New(log *slog.Logger, pages *templates.Pages, store sessions.Store, o Optio
 		ignoreBody, a.redirectToHTTPS)
 
 	session := sessions.Sessions(pages.CookieName, store)
-	engine.GET("/", a.refusePrefetch, a.requireRedis, a.limitTime, session, a.home())
+	engine.GET("/", a.refusePrefetch, a.requireRedis, session, a.home())
 	engine.HEAD("/", homeHead)
-	engine.POST("/reset", a.sameOrigin, a.requireRedis, a.limitTime, session, a.reset)
+	engine.POST("/reset", a.sameOrigin, a.requireRedis, session, a.reset)
 	if pages.DemoControls {
 		engine.POST("/stop", a.sameOrigin, a.stop)
 	}
 	read := []string{http.MethodGet, http.MethodHead}
 	engine.Match(read, "/healthz", a.healthz)
-	engine.Match(read, "/readyz", a.limitTime, a.readyz)
+	engine.Match(read, "/readyz", a.readyz)
 	for _, file := range static.All {
 		engine.Match(read, file.URL, gin.WrapH(file))
 	}

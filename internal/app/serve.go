@@ -127,7 +127,11 @@ func newStore(cfg config.Config, b *backend.Backend) (sessions.Store, error) {
 	if b.Kind == backend.None {
 		return nil, nil
 	}
-	options := []redisstore.Option{redisstore.WithPrefix(cfg.KeyPrefix), redisstore.WithTTL(cfg.SessionTTL)}
+	options := []redisstore.Option{
+		redisstore.WithPrefix(cfg.KeyPrefix),
+		redisstore.WithTTL(cfg.SessionTTL),
+		redisstore.WithTimeout(cfg.RedisTimeout * 9 / 10), // the rest is for the answer
+	}
 	if cfg.SessionMaxLifetime > 0 {
 		options = append(options, redisstore.WithMaxLifetime(cfg.SessionMaxLifetime))
 	}
