@@ -1,0 +1,80 @@
+package redisserver
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Options say how the server runs. The zero value is a server without a password and without persistence.
+type Options struct {
+	// AppendOnly keeps writes in a file, which survives Kill and Restart. Without it the server is empty after each start;
+	// it never writes snapshots.
+	AppendOnly bool
+	// Fsync is the appendfsync policy. With "always" and "no", a write is in the file before it is answered, so that
+	// Kill loses none. With "everysec", which is the default, Redis holds writes back while an fsync is under way, for up
+	// to two seconds, and Kill loses them.
+	Fsync string
+	// Password of the default user. It is written to a file of mode 0600, never to a command line.
+	Password string
+	// TLS, if not nil, makes the server speak only TLS.
+	TLS *TLS
+	// Config holds further lines of redis.conf; they win over the lines made from the fields above.
+	Config []string
+	// Args are command-line arguments after the configuration file, such as "--sentinel".
+	Args []string
+}
+
+// TLS names the PEM files of a server that speaks TLS. Clients need no certificate.
+type TLS struct {
+	CertFile, KeyFile string
+	CAFile            string // may be empty
+}
+
+// configFile is the generated configuration. It is a file, not arguments, because ps must not show the password and because
+// Sentinel and CONFIG REWRITE write to it.
+func (s *Server) configFile() string { return filepath.Join(s.dir, "server.conf") }
+
+// writeConfig writes the configuration for the present port.
+func (s *Server) writeConfig() error {
+	o := s.opts
+	lines := []string{"bind 127.0.0.1", "dir " + quote(s.dir), `save ""`}
+	if o.TLS == nil {
+		lines = append(lines, fmt.Sprintf("port %d", s.port.Number))
+	} else {
+		lines = append(lines, "port 0", fmt.Sprintf("tls-port %d", s.port.Number), "tls-auth-clients no",
+			"tls-cert-file "+quote(o.TLS.CertFile), "tls-key-file "+quote(o.TLS.KeyFile))
+		if o.TLS.CAFile != "" {
+			lines = append(lines, "tls-ca-cert-file "+quote(o.TLS.CAFile))
+		}
+	}
+	if o.AppendOnly {
+		lines = append(lines, "appendonly yes")
+	}
+	if o.Fsync != "" {
+		lines = append(lines, "appendfsync "+o.Fsync)
+	}
+	if o.Password != "" {
+		lines = append(lines, "requirepass "+quote(o.Password))
+	}
+	lines = append(lines, o.Config...)
+	return os.WriteFile(s.configFile(), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
+}
+
+// quote writes s in the one way in which redis.conf reads any bytes.
+func quote(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&b, `\x%02x`, s[i])
+	}
+	return `"` + b.String() + `"`
+}
+
+// redact removes the password from text, as it is and as the configuration spells it.
+func (s *Server) redact(text string) string {
+	if s.opts.Password == "" {
+		return text
+	}
+	return strings.NewReplacer(quote(s.opts.Password), "***", s.opts.Password, "***").Replace(text)
+}
