@@ -24,20 +24,20 @@ import (
 var faultsOfLayout string
 
 // addHistory gives the visitor's session a past in Redis: these processes, with about this many visits in each. Of many, the
-// oldest are folded, as the app would have done.
+// oldest have no row any more, as the app would have done.
 func (b *tab) addHistory(t testing.TB, server *redisserver.Server, visits int, instances ...string) {
 	t.Helper()
 	const maxRows = 32 // one of them is that of the process that runs
 	fields := make(map[string]any)
 	began := time.Now().Add(-time.Duration(len(instances)+1) * time.Hour).UTC()
-	total, folded, processes := 0, 0, 0
+	total, processes := 0, 0
 	for n, name := range instances {
 		began = began.Add(time.Hour)
 		more := visits + 7*n%5
 		total += more
 		if len(instances)-n >= maxRows {
-			folded, processes = folded+more, processes+1
-			fields["earlier"], fields["earlier_processes"] = folded, processes
+			processes++
+			fields["earlier_processes"] = processes
 			continue
 		}
 		fields["process:"+began.Format("2006-01-02T15:04:05.000Z")+" "+name] = more
