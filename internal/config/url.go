@@ -4,67 +4,95 @@ import (
 	"cmp"
 	"crypto/tls"
 	"errors"
-	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// The messages of this file never quote a part of the URL: whatever is damaged may be a password. That is also why the
-// errors of url.Parse and go-redis, which quote all of it, are not passed on.
-const urlForm = "redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS"
+// No message quotes a part of the URL, because whatever is damaged may be a password. For the same reason the errors of
+// url.Parse and go-redis, which quote all of it, are not passed on.
+const urlForm = "write redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS"
+
+var (
+	errScheme = errors.New("does not start with redis://, rediss:// or unix:// " +
+		"(http:// and https:// lead to a web page or a REST interface): " + urlForm)
+	errDamaged = errors.New("is damaged: it contains a blank, a line break or a quotation mark, it has no valid port, " +
+		"or its password contains # / ? @ [ ] or % and does not write them as %23 %2F %3F %40 %5B %5D and %25; " + urlForm)
+	errNoHost          = errors.New("names no host: " + urlForm)
+	errNoSocket        = errors.New("names no socket: write unix:///path/to/redis.sock")
+	errSocketOfMany    = errors.New("names a socket together with addr or master_name: a Cluster or Sentinel has host:port addresses")
+	errDatabase        = errors.New("names a database: in Redis they have numbers, usually 0 to 15, so end it with /0 or with nothing")
+	errClusterDatabase = errors.New("names a database of a Cluster, which has only number 0: remove it")
+	errOption          = errors.New("has an option that go-redis does not know, or one with a wrong value, after the question mark; " +
+		"the useful ones are db, addr, master_name and skip_verify")
+)
 
 // parseURL reads the forms of go-redis' ParseURL, ParseClusterURL (several addr parameters) and ParseFailoverURL
 // (master_name), and several hosts with commas between them, as other clients do.
 func parseURL(raw string) (*candidate, error) {
-	u, err := splitURL(raw)
-	if err != nil {
-		return nil, err
+	u, err := url.Parse(moveHosts(raw))
+	switch {
+	case !strings.Contains(raw, "://"):
+		return nil, errScheme
+	case err != nil, u.Fragment != "", strings.ContainsAny(raw, " \u00a0\""), u.Scheme != "unix" && strings.Contains(u.Path+u.RawQuery, "@"):
+		return nil, errDamaged
+	}
+	if tail, ok := strings.CutPrefix(u.Scheme, "valkey"); ok {
+		u.Scheme = "redis" + tail
 	}
 	query := u.Query()
+	if err := check(u, query); err != nil {
+		return nil, err
+	}
 	options, err := convertURL(u.String(), query)
 	if err != nil {
-		return nil, errors.New("has an option that go-redis does not know, or one with a wrong value, after the question mark; " +
-			"the useful ones are db, addr, master_name and skip_verify")
+		return nil, errOption
 	}
 	if options.TLSConfig != nil {
 		options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: options.TLSConfig.InsecureSkipVerify}
 	}
 	options.Username = realUser(options.Username)
 	options.SentinelUsername = realUser(options.SentinelUsername)
-	return &candidate{options: options, ignored: tuning(query)}, nil
+	return &candidate{options: options, ignored: unused(query)}, nil
 }
 
-// splitURL parses a URL and explains the usual mistakes.
-func splitURL(raw string) (*url.URL, error) {
-	switch {
-	case !strings.Contains(raw, "://"):
-		return nil, errors.New("does not start with a scheme: write " + urlForm)
-	case strings.ContainsFunc(raw, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) || c == '"' }):
-		return nil, errors.New("contains a blank, a line break or a quotation mark: write it without")
-	}
-	u, err := url.Parse(moveHosts(raw))
-	if err != nil || u.Fragment != "" || u.Scheme != "unix" && strings.Contains(u.Path+u.RawQuery, "@") {
-		return nil, errors.New("is damaged: it has no valid port, or a password in which # / ? @ [ ] and % are not written " +
-			"as %23 %2F %3F %40 %5B %5D and %25; write " + urlForm)
-	}
+// check explains what go-redis would refuse without saying why, or misunderstand.
+func check(u *url.URL, query url.Values) error {
+	database := query.Get("db")
 	switch u.Scheme {
 	case "redis", "rediss":
-		return u, checkHost(u)
-	case "valkey", "valkeys":
-		u.Scheme = "redis" + strings.TrimPrefix(u.Scheme, "valkey")
-		return u, checkHost(u)
+		port, err := strconv.ParseUint(u.Port(), 10, 16)
+		hasPort := u.Port() != "" || strings.HasSuffix(u.Host, ":")
+		database = cmp.Or(strings.Trim(u.Path, "/"), database)
+		switch {
+		case u.Hostname() == "":
+			return errNoHost
+		case hasPort && (err != nil || port == 0):
+			return errDamaged
+		}
 	case "unix":
-		return u, checkSocket(u)
-	case "http", "https":
-		return nil, fmt.Errorf("starts with %s://, which is the address of a web page or a REST interface: write %s", u.Scheme, urlForm)
+		switch {
+		case u.Path == "" || u.Path == "/":
+			return errNoSocket
+		case query.Has("addr") || query.Has("master_name"):
+			return errSocketOfMany
+		}
+	default:
+		return errScheme
 	}
-	return nil, errors.New("does not start with redis://, rediss:// or unix://: write " + urlForm)
+	n, err := strconv.Atoi(cmp.Or(database, "0"))
+	switch {
+	case err != nil || n < 0:
+		return errDatabase
+	case n != 0 && query.Has("addr") && !query.Has("master_name"):
+		return errClusterDatabase
+	}
+	return nil
 }
 
 // severalHosts splits a URL around the second and further hosts, which url.Parse does not know.
@@ -86,41 +114,8 @@ func moveHosts(raw string) string {
 	return match[1] + match[3] + "?" + strings.TrimPrefix(query, "&")
 }
 
-func checkHost(u *url.URL) error {
-	port, err := strconv.Atoi(u.Port())
-	switch {
-	case u.Hostname() == "":
-		return errors.New("names no host: write " + urlForm)
-	case u.Port() == "" && !strings.HasSuffix(u.Host, ":"):
-	case err != nil || port < 1 || port > 65535:
-		return errors.New("has no valid port: it must be a number from 1 to 65535, as in " + urlForm)
-	}
-	database := strings.Trim(u.Path, "/")
-	if strings.Trim(database, "0") != "" && u.Query().Has("addr") && !u.Query().Has("master_name") {
-		return errors.New("names a database of a Cluster, which has only number 0: remove it")
-	}
-	return cmp.Or(checkDatabase(database), checkDatabase(u.Query().Get("db")))
-}
-
-func checkSocket(u *url.URL) error {
-	switch {
-	case u.Path == "" || u.Path == "/":
-		return errors.New("names no socket: write unix:///path/to/redis.sock")
-	case u.Query().Has("addr") || u.Query().Has("master_name"):
-		return errors.New("names a socket together with addr or master_name: a Cluster or Sentinel has host:port addresses")
-	}
-	return checkDatabase(u.Query().Get("db"))
-}
-
-func checkDatabase(number string) error {
-	if n, err := strconv.Atoi(number); number != "" && (err != nil || n < 0) {
-		return errors.New("names a database: in Redis they have numbers, usually 0 to 15, so end it with /0 or with nothing")
-	}
-	return nil
-}
-
-// convertURL lets go-redis parse the URL and keeps what says where to dial and as whom; how long and how often is the
-// matter of REDIS_TIMEOUT and REDIS_POOL_SIZE.
+// convertURL lets go-redis parse the URL and keeps where to dial and as whom. Timeouts and pool sizes come from
+// REDIS_TIMEOUT and REDIS_POOL_SIZE.
 func convertURL(raw string, query url.Values) (*redis.UniversalOptions, error) {
 	switch {
 	case query.Has("master_name"):
@@ -153,9 +148,8 @@ func convertURL(raw string, query url.Values) (*redis.UniversalOptions, error) {
 	}, nil
 }
 
-// realUser drops the names that hosts write into their URLs because something has to stand before the colon. Servers
-// older than Redis 6 know no users and refuse them; on newer ones the password belongs to the user "default", which is
-// whom a password without a name means.
+// realUser drops the names that hosts put into their URLs as a placeholder before the colon. Redis before version 6 has
+// no users and refuses them. In newer versions a password without a name belongs to the user "default", as it should.
 func realUser(name string) string {
 	switch name {
 	case "default", "h", "u", "x", "redistogo", "rediscloud", "no-user-name-for-redis":
@@ -164,16 +158,9 @@ func realUser(name string) string {
 	return name
 }
 
-// tuning returns the parameters of a URL that are understood and not used.
-func tuning(query url.Values) []string {
-	var ignored []string
-	for name := range query {
-		switch name {
-		case "db", "addr", "master_name", "username", "password", "protocol", "client_name", "skip_verify":
-		default:
-			ignored = append(ignored, name)
-		}
-	}
-	slices.Sort(ignored)
-	return ignored
+// unused returns the names of the parameters that go-redis understands and that have no effect here.
+func unused(query url.Values) []string {
+	used := []string{"db", "addr", "master_name", "username", "password", "protocol", "client_name", "skip_verify"}
+	names := slices.Sorted(maps.Keys(query))
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(used, name) })
 }

@@ -61,9 +61,9 @@ func equal(a, b redis.UniversalOptions) bool {
 
 func TestADamagedURLIsExplainedAndNotQuoted(t *testing.T) {
 	for name, tt := range map[string]struct{ url, reason string }{
-		"no scheme":                        {"hunter2@host:6379", "does not start with a scheme"},
-		"a web address":                    {"http://:hunter2@host:6379", "starts with http://"},
-		"a REST interface":                 {"https://hunter2.upstash.example", "starts with https://"},
+		"no scheme":                        {"hunter2@host:6379", "does not start with redis://"},
+		"a web address":                    {"http://:hunter2@host:6379", "http:// and https:// lead to"},
+		"a REST interface":                 {"https://hunter2.upstash.example", "http:// and https:// lead to"},
 		"another database":                 {"postgres://u:hunter2@host/db", "does not start with redis://"},
 		"nothing but the scheme":           {"redis://", "names no host"},
 		"no host":                          {"redis://:hunter2@:6379", "names no host"},
