@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"net"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -88,25 +87,24 @@ func (l *loader) systemRootsWith(c *candidate) *x509.CertPool {
 }
 
 // dialTLS returns a dialer for a client with these options. A single server proves with its certificate that it is the
-// configured host, by whichever address it is dialled. Of a Cluster or behind Sentinels there are more servers than are
-// configured. Each proves that it is the host that was dialled, or that it belongs to the configured address: a hosted
-// Cluster has one certificate for all its nodes.
+// configured host, whichever address is dialled. A Cluster and Sentinels lead to servers that are not configured. Each of
+// those proves that it is the host that was dialled or one that is configured: a hosted Cluster often has one certificate
+// for all its nodes.
 func dialTLS(o *redis.UniversalOptions) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	dial := o.Dialer
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: o.DialTimeout}).DialContext
 	}
-	configured := hostsOf(o)
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		plain, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		host := hostOf(addr)
-		if !isCluster(o) && o.MasterName == "" {
-			host = configured[0]
+		names := hostsOf(o)
+		if isCluster(o) || o.MasterName != "" {
+			names = append([]string{hostOf(addr)}, names...)
 		}
-		conn := tls.Client(plain, settingsFor(o.TLSConfig, host, configured))
+		conn := tls.Client(plain, anyOf(names, o.TLSConfig))
 		if err := conn.HandshakeContext(ctx); err != nil {
 			_ = plain.Close()
 			return nil, err
@@ -115,32 +113,26 @@ func dialTLS(o *redis.UniversalOptions) func(ctx context.Context, network, addr 
 	}
 }
 
-// settingsFor returns the settings for a connection to host, which one of the configured names may answer for.
-func settingsFor(base *tls.Config, host string, configured []string) *tls.Config {
+// anyOf returns the settings for a server whose certificate may be for any of the names. It asks for the first.
+func anyOf(names []string, base *tls.Config) *tls.Config {
 	settings := base.Clone()
-	settings.ServerName = host
-	others := slices.DeleteFunc(slices.Clone(configured), func(name string) bool { return name == host })
-	if settings.InsecureSkipVerify || len(others) == 0 {
+	settings.ServerName = names[0]
+	if settings.InsecureSkipVerify || len(names) == 1 {
 		return settings
 	}
-	settings.InsecureSkipVerify = true // what follows verifies, with more than one name
+	settings.InsecureSkipVerify = true // package tls verifies one name only; this verifies each in the same way
 	settings.VerifyConnection = func(state tls.ConnectionState) error {
-		return verify(state.PeerCertificates, base.RootCAs, append([]string{host}, others...))
+		options := x509.VerifyOptions{Roots: base.RootCAs, Intermediates: x509.NewCertPool()}
+		for _, c := range state.PeerCertificates[1:] {
+			options.Intermediates.AddCert(c)
+		}
+		var err error
+		for _, options.DNSName = range names {
+			if _, err = state.PeerCertificates[0].Verify(options); err == nil {
+				return nil
+			}
+		}
+		return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
 	}
 	return settings
-}
-
-// verify does what package tls does by default, but is content with a certificate for any of the names.
-func verify(certificates []*x509.Certificate, roots *x509.CertPool, names []string) error {
-	options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-	for _, c := range certificates[1:] {
-		options.Intermediates.AddCert(c)
-	}
-	var err error
-	for _, options.DNSName = range names {
-		if _, err = certificates[0].Verify(options); err == nil {
-			return nil
-		}
-	}
-	return &tls.CertificateVerificationError{UnverifiedCertificates: certificates, Err: err}
 }
