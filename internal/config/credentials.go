@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -38,12 +39,18 @@ var (
 // fields are the credentials of a binding under simplified names.
 type fields map[string]any
 
-// flatten simplifies the names and lifts up what some brokers nest.
-func flatten(credentials map[string]any) fields {
+// simplify returns an object under simplified names.
+func simplify(object map[string]any) fields {
 	f := make(fields)
-	for name, value := range credentials {
+	for name, value := range object {
 		f[strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))] = value
 	}
+	return f
+}
+
+// flatten simplifies the names and lifts up what some brokers nest.
+func flatten(credentials map[string]any) fields {
+	f := simplify(credentials)
 	for _, name := range []string{"redis", "valkey", "credentials"} { // anynines, user-provided
 		maps.Copy(f, f.nested(name))
 	}
@@ -95,33 +102,22 @@ func (f fields) texts(name string) (texts []string) {
 	return texts
 }
 
-// flag reports whether one of the named values means yes.
+// flag reports whether one of the named values, a text, a number or a boolean, means yes.
 func (f fields) flag(names []string) bool {
-	for _, name := range names {
-		if yes, _ := f[name].(bool); yes {
-			return true
-		}
-		if slices.Contains([]string{"true", "1", "yes", "on", "enabled", "required"}, strings.ToLower(f.text(name))) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(names, func(name string) bool {
+		value := strings.ToLower(fmt.Sprint(f[name]))
+		return slices.Contains([]string{"true", "1", "yes", "on", "enabled", "required"}, value)
+	})
 }
 
 // port returns the first of the named values that is a port, written as a number or as a text.
 func (f fields) port(names ...string) string {
 	for _, name := range names {
-		if n, err := strconv.Atoi(f.text(name)); err == nil && 0 < n && n <= 65535 {
-			return strconv.Itoa(n)
+		if n, err := strconv.ParseUint(f.text(name), 10, 16); err == nil && n > 0 {
+			return f.text(name)
 		}
 	}
 	return ""
-}
-
-// database returns the number of the database, 0 where there is none that is a number.
-func (f fields) database() int {
-	n, _ := strconv.Atoi(f.text(databaseNames...))
-	return max(n, 0)
 }
 
 // candidate returns the Redis that the credentials describe. The error names no value.
@@ -140,10 +136,18 @@ func (f fields) candidate() (*candidate, error) {
 	return c, nil
 }
 
-// locate finds the address in whichever way the broker gives it.
+// locate finds the address: Sentinels first, then a URI, then a host.
 func (f fields) locate() (*candidate, error) {
-	if sentinels := f.sentinels(); len(sentinels) > 0 && f.text(masterNames...) != "" {
-		return &candidate{options: f.failover(sentinels)}, nil
+	database, _ := strconv.Atoi(f.text(databaseNames...)) // 0 where there is none
+	o := &redis.UniversalOptions{
+		Username: realUser(f.text(userNames...)),
+		Password: f.text(passwordNames...),
+		DB:       max(database, 0),
+	}
+	o.Addrs, o.MasterName = f.sentinels(), f.text(masterNames...)
+	if len(o.Addrs) > 0 && o.MasterName != "" {
+		o.SentinelUsername, o.SentinelPassword = realUser(f.text("sentinelusername")), f.text("sentinelpassword")
+		return &candidate{options: o}, nil
 	}
 	var damaged error
 	if uri := f.text(uriNames...); isRedisURI(uri) {
@@ -152,26 +156,21 @@ func (f fields) locate() (*candidate, error) {
 			f.refine(c.options, uri)
 			return c, nil
 		}
-		damaged = err // many a broker does not escape the password; the fields have it as it is
+		damaged = err // many brokers do not escape the password; the fields hold it as it is
 	}
 	host := f.text(hostNames...)
 	switch {
 	case host == "" && damaged != nil:
-		return nil, errors.New("the uri in the credentials " + damaged.Error())
+		return nil, fmt.Errorf("the uri in the credentials %w", damaged)
 	case host == "":
 		return nil, errors.New("the credentials hold no address, neither a redis:// uri nor a host: " +
 			"cf unbind-service and cf bind-service it again, or name another service in REDIS_SERVICE")
 	}
-	return &candidate{options: &redis.UniversalOptions{
-		Addrs:    f.addresses(host),
-		Username: realUser(f.text(userNames...)),
-		Password: f.text(passwordNames...),
-		DB:       f.database(),
-	}}, nil
+	o.Addrs, o.MasterName = f.addresses(host), ""
+	return &candidate{options: o}, nil
 }
 
-// refine corrects what a URI cannot say: which port speaks TLS, and how a password is spelt that the broker did not
-// escape.
+// refine corrects what a URI cannot say: which port speaks TLS, and the password where the broker did not escape it.
 func (f fields) refine(o *redis.UniversalOptions, uri string) {
 	if port := f.port(tlsPortNames...); port != "" && o.TLSConfig == nil && len(o.Addrs) == 1 {
 		o.Addrs[0] = net.JoinHostPort(hostOf(o.Addrs[0]), port)
@@ -181,8 +180,8 @@ func (f fields) refine(o *redis.UniversalOptions, uri string) {
 	}
 }
 
-// addresses completes each host in a text with the port to use, unless it has one of its own. Several hosts are those
-// of a Cluster or of Sentinels.
+// addresses adds the port to each host in a text, unless it has its own. Several hosts are those of a Cluster or of
+// Sentinels.
 func (f fields) addresses(text string) (addrs []string) {
 	port := cmp.Or(f.port(tlsPortNames...), f.port(portNames...), "6379")
 	for _, host := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ';' || c == ' ' }) {
@@ -219,18 +218,6 @@ func (f fields) sentinels() (addrs []string) {
 	return addrs
 }
 
-func (f fields) failover(sentinels []string) *redis.UniversalOptions {
-	return &redis.UniversalOptions{
-		Addrs:            sentinels,
-		MasterName:       f.text(masterNames...),
-		Username:         realUser(f.text(userNames...)),
-		Password:         f.text(passwordNames...),
-		SentinelUsername: realUser(f.text("sentinelusername")),
-		SentinelPassword: f.text("sentinelpassword"),
-		DB:               f.database(),
-	}
-}
-
 // authority returns the PEM text of the certificate that the binding brings, in whichever form.
 func (f fields) authority() string {
 	text := f.text(caNames...)
@@ -239,7 +226,7 @@ func (f fields) authority() string {
 	}
 	decoded, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return text // settled where it is used: without TLS it does not matter
+		return text // refused only where TLS uses it
 	}
 	return string(decoded)
 }

@@ -18,7 +18,7 @@ type service struct {
 	credentials fields
 }
 
-// binding returns the bound Redis, none if there is none or if it cannot be told which.
+// binding returns the bound Redis, none if there is none or if several are bound and none is chosen.
 func (l *loader) binding(get func(string) string, place string) []*candidate {
 	chosen := l.choose(l.services(get, place))
 	switch len(chosen) {
@@ -81,34 +81,22 @@ func (l *loader) services(get func(string) string, place string) []service {
 }
 
 func (l *loader) vcapServices(source, text string) (services []service) {
-	var bound map[string][]struct {
-		Name         string   `json:"name"`
-		InstanceName string   `json:"instance_name"`
-		BindingName  string   `json:"binding_name"`
-		Label        string   `json:"label"`
-		Tags         []string `json:"tags"`
-		Credentials  any      `json:"credentials"`
-	}
+	var bound map[string][]map[string]any
 	if decode(text, &bound) != nil {
 		l.fail(source, "is not the JSON that Cloud Foundry writes: cf restage the app, or unset it")
 		return nil
 	}
 	for _, label := range slices.Sorted(maps.Keys(bound)) {
-		for _, s := range bound[label] {
-			credentials, _ := s.Credentials.(map[string]any) // null for a service without any
-			services = append(services, service{
-				source:      source,
-				names:       nonEmpty(s.Name, s.InstanceName, s.BindingName),
-				label:       label + " " + s.Label,
-				tags:        s.Tags,
-				credentials: flatten(credentials),
-			})
+		for _, attributes := range bound[label] {
+			f := simplify(attributes)
+			services = append(services, newService(source, label, f, f.nested("credentials")))
 		}
 	}
 	return services
 }
 
-// servicesIn reads a folder for each binding with a file for each of its properties, nested ones in JSON.
+// servicesIn reads a folder for each binding with a file for each of its properties, nested ones in JSON. A service's
+// credentials lie beside its attributes.
 func servicesIn(root, source string) (services []service) {
 	for _, folder := range visible(root) {
 		properties := make(map[string]any)
@@ -118,22 +106,28 @@ func servicesIn(root, source string) (services []service) {
 				properties[name] = decodeFile(string(text))
 			}
 		}
-		if len(properties) == 0 {
-			continue
+		if len(properties) > 0 {
+			f := flatten(properties)
+			s := newService(source, f.text("type"), f, f)
+			s.names = append([]string{folder}, s.names...)
+			services = append(services, s)
 		}
-		f := flatten(properties)
-		services = append(services, service{
-			source:      source,
-			names:       nonEmpty(folder, f.text("name"), f.text("instancename"), f.text("bindingname")),
-			label:       f.text("label") + " " + f.text("type"),
-			tags:        f.texts("tags"),
-			credentials: f,
-		})
 	}
 	return services
 }
 
-// visible returns the names in a folder, without those that its delivery needs for itself; none if it cannot be read.
+func newService(source, label string, attributes, credentials fields) service {
+	names := []string{attributes.text("name"), attributes.text("instancename"), attributes.text("bindingname")}
+	return service{
+		source:      source,
+		names:       slices.DeleteFunc(names, func(s string) bool { return s == "" }),
+		label:       strings.TrimSpace(label + " " + attributes.text("label")),
+		tags:        attributes.texts("tags"),
+		credentials: credentials,
+	}
+}
+
+// visible returns the names in a folder, without hidden ones such as Kubernetes' ..data; none if it cannot be read.
 func visible(folder string) (names []string) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -165,8 +159,8 @@ func decode(text string, value any) error {
 	return decoder.Decode(value)
 }
 
-// redisAmong returns the services that are Redis to all appearances: those that say so in their label, a tag or the
-// scheme of a URI; if there are none, those that do in their name, and plain caches.
+// redisAmong returns the services that look like Redis: those whose label, tag or URI says so; if there are none, those
+// whose name says so, and plain caches.
 func redisAmong(services []service) []service {
 	var sure, perhaps []service
 	for _, s := range services {
@@ -198,7 +192,7 @@ func (s service) name() string {
 	if len(s.names) > 0 {
 		return s.names[0]
 	}
-	return strings.TrimSpace(s.label)
+	return s.label
 }
 
 func namesOf(services []service) string {
@@ -207,8 +201,4 @@ func namesOf(services []service) string {
 		names = append(names, s.name())
 	}
 	return strings.Join(names, ", ")
-}
-
-func nonEmpty(texts ...string) []string {
-	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
 }
