@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"strconv"
@@ -100,24 +101,24 @@ func except[T any](word string, meaning T, parse parser[T]) parser[T] {
 	}
 }
 
-func integer(least, most int) parser[int] {
+func integer(min, max int) parser[int] {
 	return func(text string) (int, error) {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < least || n > most {
-			return 0, fmt.Errorf("must be a whole number from %d to %d", least, most)
+		if err != nil || n < min || n > max {
+			return 0, fmt.Errorf("must be a whole number from %d to %d", min, max)
 		}
 		return n, nil
 	}
 }
 
-func duration(least, most time.Duration) parser[time.Duration] {
+func duration(min, max time.Duration) parser[time.Duration] {
 	return func(text string) (time.Duration, error) {
 		d, err := time.ParseDuration(text)
 		switch {
 		case err != nil:
 			return 0, errors.New("must be a number with a unit, such as 500ms, 90s, 30m or 24h")
-		case d < least || d > most:
-			return 0, fmt.Errorf("must be at least %s and at most %s", least, most)
+		case d < min || d > max:
+			return 0, fmt.Errorf("must be at least %s and at most %s", min, max)
 		case d%time.Millisecond != 0:
 			return 0, errors.New("must be a whole number of milliseconds")
 		}
@@ -165,7 +166,7 @@ func (l *loader) secrets(text string) (secrets [][]byte, err error) {
 
 func (l *loader) cookieName(text string) (string, error) {
 	switch lower := strings.ToLower(text); {
-	case !isToken(text):
+	case (&http.Cookie{Name: text}).Valid() != nil:
 		return "", errors.New("must consist of letters, digits and any of !#$%&'*+-.^_`|~")
 	case strings.HasPrefix(lower, "__host-"), strings.HasPrefix(lower, "__secure-"):
 		return "", errors.New("must be written without a prefix: __Host- is added by itself on HTTPS")
@@ -175,13 +176,6 @@ func (l *loader) cookieName(text string) (string, error) {
 		l.warn("COOKIE_NAME=%s pins each visitor to one instance on Cloud Foundry; take another name to be served by all of them", stickyCookie)
 	}
 	return text, nil
-}
-
-// isToken reports whether s is a token of RFC 9110, which is what the name of a cookie must be.
-func isToken(s string) bool {
-	return !strings.ContainsFunc(s, func(c rune) bool {
-		return c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
-	})
 }
 
 func keyPrefix(text string) (string, error) {
