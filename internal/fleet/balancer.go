@@ -16,25 +16,16 @@ import (
 )
 
 const (
-	// holdTimeout is how long a request waits for an instance that takes it, while all of them are starting.
+	// holdTimeout is how long a request waits for an instance while all of them are starting.
 	holdTimeout = 10 * time.Second
-	// answerTimeout is how long an instance may think before it answers: longer than its own limit for Redis.
+	// answerTimeout is how long an instance may take to answer: longer than its own limit for Redis.
 	answerTimeout = 15 * time.Second
 	dialTimeout   = time.Second
-	pollInterval  = 10 * time.Millisecond // how often a condition is looked at that somebody waits for
+	pollInterval  = 10 * time.Millisecond // how often a condition that somebody waits for is checked
 )
 
 // errNobody reports that no instance took a request in time.
 var errNobody = errors.New("no instance is up")
-
-// health is what is known of an instance.
-type health int
-
-const (
-	down    health = iota // not started, not listening, or silent
-	unready               // answers, but cannot count visits now, or is stopping
-	ready
-)
 
 // balancer hands each visit to the next instance in turn. It is safe for concurrent use.
 //
@@ -42,24 +33,10 @@ const (
 // nobody is ready, and the visitor should see the app's own page. A visit is not idempotent, so a request is
 // tried on another instance only if no connection could be made: then nothing of it was delivered.
 type balancer struct {
-	mu      sync.Mutex
-	members []*member
-	turn    int // of members, whose turn it is
-}
+	instances []*Instance
 
-// member is one place in the turn. Its fields belong to the balancer's mutex.
-type member struct {
-	name   string
-	addr   string // host and port of the present process, empty without one
-	health health
-}
-
-func newBalancer(names []string) *balancer {
-	b := &balancer{}
-	for _, name := range names {
-		b.members = append(b.members, &member{name: name})
-	}
-	return b
+	mu   sync.Mutex
+	turn int // of instances, whose turn it is
 }
 
 // handler returns the balancer as a reverse proxy.
@@ -102,8 +79,8 @@ func (b *balancer) dial(ctx context.Context, network, purpose string) (net.Conn,
 	defer cancel()
 	dialer := net.Dialer{Timeout: dialTimeout}
 	for ctx.Err() == nil {
-		m, addr := b.next(purpose == forVisit)
-		if m == nil {
+		in, addr := b.next(purpose == forVisit)
+		if in == nil {
 			wait(ctx, pollInterval)
 			continue
 		}
@@ -112,7 +89,7 @@ func (b *balancer) dial(ctx context.Context, network, purpose string) (net.Conn,
 			return conn, nil
 		}
 		if ctx.Err() == nil {
-			b.report(m, addr, down)
+			in.report(addr, down)
 		}
 	}
 	return nil, context.Cause(ctx)
@@ -120,44 +97,21 @@ func (b *balancer) dial(ctx context.Context, network, purpose string) (net.Conn,
 
 // next returns the instance whose turn it is, nil if none is up. Only visits move the turn: otherwise a page that loads
 // three files would come from the same of four instances each time.
-func (b *balancer) next(visit bool) (m *member, addr string) {
+func (b *balancer) next(visit bool) (in *Instance, addr string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, wanted := range []health{ready, unready} {
-		for i := range b.members {
-			place := (b.turn + i) % len(b.members)
-			if m := b.members[place]; m.health == wanted {
+		for i := range b.instances {
+			place := (b.turn + i) % len(b.instances)
+			if addr, h := b.instances[place].state(); h == wanted {
 				if visit {
 					b.turn = place + 1
 				}
-				return m, m.addr
+				return b.instances[place], addr
 			}
 		}
 	}
 	return nil, ""
-}
-
-// move gives a member the address of its new process, or none. It is down until it is reported to be better.
-func (b *balancer) move(m *member, addr string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	m.addr, m.health = addr, down
-}
-
-// report says how the process at addr is. A report on a process that is not the member's present one is too late.
-func (b *balancer) report(m *member, addr string, h health) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if m.addr == addr {
-		m.health = h
-	}
-}
-
-// state returns a member's present address and health.
-func (b *balancer) state(m *member) (addr string, h health) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return m.addr, m.health
 }
 
 // await returns nil when a condition is met, or ctx's cause when that ends first.

@@ -45,14 +45,9 @@ func closedPort(t *testing.T) string {
 
 // serve puts a balancer before instances, all of them ready.
 func serve(t *testing.T, addrs ...string) (*balancer, string) {
-	names := make([]string, len(addrs))
-	for i := range addrs {
-		names[i] = fmt.Sprintf("web.%d", i+1)
-	}
-	b := newBalancer(names)
+	b := new(balancer)
 	for i, addr := range addrs {
-		b.move(b.members[i], addr)
-		b.report(b.members[i], addr, ready)
+		b.instances = append(b.instances, &Instance{name: fmt.Sprintf("web.%d", i+1), addr: addr, health: ready})
 	}
 	front := httptest.NewServer(b.handler())
 	t.Cleanup(front.Close)
@@ -95,7 +90,7 @@ func TestRequestThatCouldNotBeDeliveredGoesToTheNext(t *testing.T) {
 		if got := send(t, method, url); got.status != http.StatusOK || alive.served.Load() != 1 {
 			t.Errorf("%s: answer %d, delivered %d times, want 200 and once", method, got.status, alive.served.Load())
 		}
-		if _, h := b.state(b.members[0]); h != down {
+		if _, h := b.instances[0].state(); h != down {
 			t.Errorf("%s: the instance that refused is still in the turn", method)
 		}
 	}
@@ -138,7 +133,7 @@ func TestAnswerThatBreaksOffIsNeverReplaced(t *testing.T) {
 func TestInstanceThatDrainsGetsNoRequest(t *testing.T) {
 	draining, alive := newStub(t, ok), newStub(t, ok)
 	b, url := serve(t, draining.addr, alive.addr)
-	b.report(b.members[0], draining.addr, unready)
+	b.instances[0].report(draining.addr, unready)
 	for range 6 {
 		send(t, http.MethodGet, url)
 	}
@@ -153,8 +148,8 @@ func TestVisitorsSeeTheAppsOwnPageWhenNobodyIsReady(t *testing.T) {
 	}
 	first, second := newStub(t, away), newStub(t, away)
 	b, url := serve(t, first.addr, second.addr)
-	b.report(b.members[0], first.addr, unready)
-	b.report(b.members[1], second.addr, unready)
+	b.instances[0].report(first.addr, unready)
+	b.instances[1].report(second.addr, unready)
 	for range 4 {
 		if got := send(t, http.MethodGet, url+"/"); !strings.Contains(got.body, "Redis is away") {
 			t.Errorf("answer %d %q, want the app's own", got.status, got.body)
@@ -208,19 +203,19 @@ func TestRequestWaitsForAnInstanceThatIsStarting(t *testing.T) {
 	go func() { answered <- send(t, http.MethodGet, url) }() // the first process refuses, and is down from then on
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	must(t, await(ctx, func() bool { _, h := b.state(b.members[0]); return h == down }))
-	b.move(b.members[0], instance.addr)
-	b.report(b.members[0], instance.addr, ready)
+	must(t, await(ctx, func() bool { _, h := b.instances[0].state(); return h == down }))
+	b.instances[0].move(instance.addr)
+	b.instances[0].report(instance.addr, ready)
 	if got := <-answered; got.status != http.StatusOK {
 		t.Errorf("answer %d, want 200 as soon as there is an instance", got.status)
 	}
 }
 
 func TestReportOnAnEarlierProcessIsIgnored(t *testing.T) {
-	b := newBalancer([]string{"web.1"})
-	b.move(b.members[0], "127.0.0.1:2")
-	b.report(b.members[0], "127.0.0.1:1", ready)
-	if _, h := b.state(b.members[0]); h != down {
+	var in Instance
+	in.move("127.0.0.1:2")
+	in.report("127.0.0.1:1", ready)
+	if _, h := in.state(); h != down {
 		t.Error("the health of a process that is gone is taken for that of the present one")
 	}
 }
@@ -234,16 +229,16 @@ func TestWithoutInstancesVisitorsAreToldSo(t *testing.T) {
 }
 
 func TestProcessesThatEndAgainAndAgainAreStartedLessAndLessOften(t *testing.T) {
-	for short, want := range []time.Duration{
+	for failures, want := range []time.Duration{
 		0, // it has run for a while
 		0, // once is an accident
 		250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, maxPause, maxPause,
 	} {
-		if got := pauseAfter(short); got != want {
-			t.Errorf("after %d short lives in a row the pause is %v, want %v", short, got, want)
+		if got := pauseAfter(failures); got != want {
+			t.Errorf("after %d failures in a row the pause is %v, want %v", failures, got, want)
 		}
 	}
 	if got := pauseAfter(1000); got != maxPause {
-		t.Errorf("after 1000 short lives in a row the pause is %v, want %v", got, maxPause)
+		t.Errorf("after 1000 failures in a row the pause is %v, want %v", got, maxPause)
 	}
 }

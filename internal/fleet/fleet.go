@@ -50,21 +50,20 @@ type Options struct {
 
 // Fleet is a running fleet. Its methods are safe for concurrent use. The caller closes it.
 type Fleet struct {
-	opts      Options
-	store     store
-	workDir   string
-	balancer  *balancer
-	instances []*Instance
-	server    *http.Server
-	url       string
+	opts     Options
+	store    store
+	workDir  string
+	balancer balancer
+	server   *http.Server
+	url      string
 
 	startFailed     context.CancelCauseFunc // ends the wait of Start; afterwards it does nothing
 	stopSupervising context.CancelFunc
 	supervising     sync.WaitGroup
 }
 
-// Start starts a fleet and returns when all instances answer. ctx bounds the start only. A port that is in use is
-// an error that says so, and so is an instance that ends again and again before it has ever answered.
+// Start starts a fleet and returns when all instances answer. ctx bounds the start only. If an instance exits again and again,
+// the error has the end of its log.
 func Start(ctx context.Context, opts Options) (*Fleet, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -86,11 +85,9 @@ func (f *Fleet) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	var names []string
 	for i := range max(1, f.opts.Instances) {
-		names = append(names, "web."+strconv.Itoa(i+1))
+		f.balancer.instances = append(f.balancer.instances, &Instance{fleet: f, name: "web." + strconv.Itoa(i+1)})
 	}
-	f.balancer = newBalancer(names)
 	if err := f.listen(ctx); err != nil {
 		return err
 	}
@@ -100,7 +97,11 @@ func (f *Fleet) start(ctx context.Context) (err error) {
 	if f.store, err = openStore(ctx, f.opts); err != nil {
 		return err
 	}
-	f.launch()
+	var supervision context.Context
+	supervision, f.stopSupervising = context.WithCancel(context.Background())
+	for _, in := range f.Instances() {
+		f.supervising.Go(func() { in.supervise(supervision) })
+	}
 	if err := f.await(ctx, unready); err != nil {
 		return fmt.Errorf("the instances did not start: %w", err)
 	}
@@ -134,22 +135,11 @@ func portError(port int, err error) error {
 	return fmt.Errorf("port %d cannot be listened on, is another program using it? (%w)", port, err)
 }
 
-// launch starts the instances and whoever looks after them.
-func (f *Fleet) launch() {
-	var supervision context.Context
-	supervision, f.stopSupervising = context.WithCancel(context.Background())
-	for _, m := range f.balancer.members {
-		in := &Instance{fleet: f, member: m}
-		f.instances = append(f.instances, in)
-		f.supervising.Go(func() { in.supervise(supervision) })
-	}
-}
-
 // URL returns the address of the balancer, without a slash at the end.
 func (f *Fleet) URL() string { return f.url }
 
 // Instances returns the instances, in order.
-func (f *Fleet) Instances() []*Instance { return f.instances }
+func (f *Fleet) Instances() []*Instance { return f.balancer.instances }
 
 // Store says in a few words where the sessions are kept. There is no password in it.
 func (f *Fleet) Store() string { return f.store.name }
@@ -161,10 +151,11 @@ func (f *Fleet) RedisServer() *redisserver.Server { return f.store.server }
 // Ready returns when every instance is up and can count visits, or with ctx's error.
 func (f *Fleet) Ready(ctx context.Context) error { return f.await(ctx, ready) }
 
-func (f *Fleet) await(ctx context.Context, least health) error {
+// await returns when every instance is at least that healthy.
+func (f *Fleet) await(ctx context.Context, wanted health) error {
 	return await(ctx, func() bool {
-		for _, in := range f.instances {
-			if _, h := f.balancer.state(in.member); h < least {
+		for _, in := range f.Instances() {
+			if _, h := in.state(); h < wanted {
 				return false
 			}
 		}
@@ -172,11 +163,11 @@ func (f *Fleet) await(ctx context.Context, least health) error {
 	})
 }
 
-// RestartAll stops all instances at once, with SIGTERM, and returns when new ones answer.
+// RestartAll restarts all instances at once.
 func (f *Fleet) RestartAll(ctx context.Context) error {
-	errs := make([]error, len(f.instances))
+	errs := make([]error, len(f.Instances()))
 	var all sync.WaitGroup
-	for i, in := range f.instances {
+	for i, in := range f.Instances() {
 		all.Go(func() { errs[i] = in.Restart(ctx) })
 	}
 	all.Wait()
@@ -186,7 +177,7 @@ func (f *Fleet) RestartAll(ctx context.Context) error {
 // Roll restarts one instance after the other, each when the one before it is back: if the program finishes the requests
 // that it has taken, visitors notice nothing.
 func (f *Fleet) Roll(ctx context.Context) error {
-	for _, in := range f.instances {
+	for _, in := range f.Instances() {
 		if err := in.Restart(ctx); err != nil {
 			return err
 		}
@@ -212,5 +203,3 @@ func (f *Fleet) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
-func (f *Fleet) say(format string, args ...any) { f.opts.Log("fleet", fmt.Sprintf(format, args...)) }

@@ -2,9 +2,6 @@ package fleet_test
 
 import (
 	"context"
-	"encoding/json"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +13,7 @@ import (
 	"visit-counter/internal/commands"
 	"visit-counter/internal/fleet"
 	"visit-counter/internal/redistest"
+	"visit-counter/internal/visitor"
 )
 
 // TestMain makes the test binary the program where it is given a command, as a fleet does.
@@ -36,40 +34,6 @@ func start(t *testing.T, o fleet.Options) *fleet.Fleet {
 	return f
 }
 
-// served is what GET / says of who answered.
-type served struct {
-	Visits    int       `json:"visits"`
-	Instance  string    `json:"instance"`
-	StartedAt time.Time `json:"started_at"`
-	Store     string    `json:"store"`
-}
-
-func get(t *testing.T, method, url string, header ...string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
-	must(t, err)
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := client.Do(r)
-	must(t, err)
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	must(t, err)
-	return response.StatusCode, string(body)
-}
-
-func visit(t *testing.T, f *fleet.Fleet) (s served) {
-	t.Helper()
-	status, body := get(t, http.MethodGet, f.URL()+"/", "Accept", "application/json")
-	if status != http.StatusOK {
-		t.Fatalf("a visit was answered with %d %s", status, body)
-	}
-	must(t, json.Unmarshal([]byte(body), &s))
-	return s
-}
-
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -85,57 +49,26 @@ func soon(t *testing.T) context.Context {
 
 func TestAnInstanceThatEndsIsStartedAgain(t *testing.T) {
 	f := start(t, fleet.Options{})
+	v := visitor.New(f.URL(), nil)
 	ends := map[string]func(){
 		"killed": func() { f.Instances()[0].Kill() },
 		"stopped on its page": func() {
-			if status, _ := get(t, http.MethodPost, f.URL()+"/stop", "Origin", f.URL()); status != http.StatusAccepted {
-				t.Errorf("/stop: %d, want 202", status)
+			if a, err := v.Request(t.Context(), http.MethodPost, "/stop", "Origin", f.URL()); err != nil || a.Status != http.StatusAccepted {
+				t.Errorf("/stop: %d %v, want 202", a.Status, err)
 			}
 		},
 		"restarted":     func() { must(t, f.Instances()[0].Restart(soon(t))) },
 		"all restarted": func() { must(t, f.RestartAll(soon(t))) },
 	}
 	for name, end := range ends {
-		before := visit(t, f)
+		before, err := v.Visit(t.Context())
+		must(t, err)
 		end()
 		redistest.Wait(t, "a later process than the one that was "+name, func() bool {
-			status, body := get(t, http.MethodGet, f.URL()+"/", "Accept", "application/json")
-			if status != http.StatusOK {
-				return false // one that was cut off by the kill is not repeated
-			}
-			var after served
-			must(t, json.Unmarshal([]byte(body), &after))
-			return after.Instance == before.Instance && after.StartedAt.After(before.StartedAt)
+			after, err := v.Visit(t.Context()) // one that the kill cut off is not repeated
+			return err == nil && after.Page.Instance == before.Page.Instance && after.Page.StartedAt.After(before.Page.StartedAt)
 		})
 	}
-}
-
-func TestFormsOfThePageAreTakenThroughTheBalancer(t *testing.T) {
-	f := start(t, fleet.Options{})
-	if status, _ := get(t, http.MethodPost, f.URL()+"/reset", "Origin", f.URL()); status != http.StatusSeeOther {
-		t.Errorf("reset from the page itself: %d, want 303", status)
-	}
-	if status, _ := get(t, http.MethodPost, f.URL()+"/reset", "Origin", "http://elsewhere.example"); status != http.StatusForbidden {
-		t.Errorf("reset from another site: %d, want 403", status)
-	}
-}
-
-func TestWhileRedisIsAwayTheAppItselfSaysSo(t *testing.T) {
-	f := start(t, fleet.Options{Instances: 2})
-	server := f.RedisServer()
-	if server == nil {
-		t.Fatal("redis-server is not installed")
-	}
-	must(t, server.Stop(soon(t)))
-	for range 4 {
-		status, body := get(t, http.MethodGet, f.URL()+"/")
-		if status != http.StatusServiceUnavailable || !strings.Contains(body, "Redis") {
-			t.Errorf("answer %d %q, want the app's 503 page", status, body)
-		}
-	}
-	must(t, server.Restart(soon(t)))
-	must(t, f.Ready(soon(t)))
-	visit(t, f)
 }
 
 // With everysec, the default, Redis holds writes back while an fsync is under way, and SIGKILL loses what it has answered.
@@ -154,15 +87,8 @@ func TestWithoutRedisServerTheParentHoldsOneThatOutlivesTheInstances(t *testing.
 	if f.RedisServer() != nil || !strings.Contains(f.Store(), "not installed") {
 		t.Errorf("the store is %q, want the embedded Redis, and to be told so", f.Store())
 	}
-	if s := visit(t, f); s.Store != "redis" {
-		t.Errorf("store = %q, want redis", s.Store)
-	}
-}
-
-func TestMemoryMeansEachInstanceForItself(t *testing.T) {
-	f := start(t, fleet.Options{Memory: true})
-	if s := visit(t, f); s.Store != "memory" {
-		t.Errorf("store = %q, want memory", s.Store)
+	if a, err := visitor.New(f.URL(), nil).Visit(t.Context()); err != nil || a.Page.Store != "redis" {
+		t.Errorf("store = %q (%v), want redis", a.Page.Store, err)
 	}
 }
 
@@ -204,17 +130,5 @@ func TestNothingOfTheUsersEnvironmentReachesAnInstance(t *testing.T) {
 	}
 	if strings.Contains(text, ".env") || strings.Contains(text, "program") {
 		t.Errorf("the directory of an instance is not empty:\n%s", text)
-	}
-}
-
-func TestAPortInUseIsNamed(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	must(t, err)
-	_, err = fleet.Start(t.Context(), fleet.Options{Port: l.Addr().(*net.TCPAddr).Port})
-	if err == nil || !strings.Contains(err.Error(), "port "+port+" cannot be listened on") {
-		t.Errorf("err = %v, want the port and what is wrong with it", err)
 	}
 }

@@ -24,45 +24,54 @@ const (
 	probeRunning  = 250 * time.Millisecond // how often one that does is asked
 	probeTimeout  = 8 * time.Second        // for an answer: longer than the instance's own limit for Redis
 
-	shortLife       = 2 * time.Second // a process that ends sooner may do so for ever
+	shortLife       = 2 * time.Second // a process that ends sooner may do so again and again
 	firstPause      = 250 * time.Millisecond
 	maxPause        = 8 * time.Second
-	maxFailedStarts = 3 // processes that end without an answer before the start of the fleet fails
+	maxFailedStarts = 3 // processes in a row that end soon before the start of the fleet fails
 
 	maxLine   = 16 << 10 // bytes; a longer line of an instance becomes several
 	lastLines = 12       // of an instance's log, for the error if it does not start
 )
 
-// Instance is one place in the fleet, and the process that fills it at present.
+// Instance is one place in the fleet, and the process that fills it at present. Its methods are safe for concurrent use.
 type Instance struct {
-	fleet  *Fleet
-	member *member
+	fleet *Fleet
+	name  string
 
-	mu       sync.Mutex
-	process  *os.Process // the present or the last one, nil before the first
-	answered bool        // some process here has answered
+	mu      sync.Mutex
+	process *os.Process // the present or the last one, nil before the first
+	addr    string      // host and port of the present process, empty without one
+	health  health
 }
 
-// Name returns the name that the instance shows to visitors, such as "web.2".
-func (in *Instance) Name() string { return in.member.name }
+// health is what is known of an instance.
+type health int
 
-// Kill ends the present process at once (SIGKILL). It is started again by itself.
+const (
+	down    health = iota // not started, not listening, or silent
+	unready               // answers, but cannot count visits now, or is stopping
+	ready
+)
+
+// Name returns the name that the instance shows to visitors, such as "web.2".
+func (in *Instance) Name() string { return in.name }
+
+// Kill ends the present process at once (SIGKILL). The fleet starts another one.
 func (in *Instance) Kill() { _ = in.signal((*os.Process).Kill) }
 
 // Restart stops the present process with SIGTERM and returns when the next one answers; if the present one is ready, when
-// the next one is, too. The balancer goes on sending requests meanwhile: to finish those it has taken is up to the program.
+// the next one is, too. The balancer goes on sending requests meanwhile: the program must finish those that it has taken.
 func (in *Instance) Restart(ctx context.Context) error {
-	b := in.fleet.balancer
-	before, wanted := b.state(in.member)
+	before, wanted := in.state()
 	if err := in.signal(child.Terminate); err != nil {
-		return fmt.Errorf("restart %s: %w", in.Name(), err)
+		return fmt.Errorf("restart %s: %w", in.name, err)
 	}
 	back := func() bool {
-		addr, h := b.state(in.member)
+		addr, h := in.state()
 		return addr != before && h >= max(wanted, unready)
 	}
 	if err := await(ctx, back); err != nil {
-		return fmt.Errorf("restart %s: it is not back: %w", in.Name(), err)
+		return fmt.Errorf("restart %s: it is not back: %w", in.name, err)
 	}
 	return nil
 }
@@ -80,58 +89,63 @@ func (in *Instance) signal(send func(*os.Process) error) error {
 	return nil
 }
 
+// state returns the present address and health.
+func (in *Instance) state() (addr string, h health) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.addr, in.health
+}
+
+// move sets the address of a new process, or none. It is down until it is reported to be better.
+func (in *Instance) move(addr string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.addr, in.health = addr, down
+}
+
+// report sets the health of the process at addr. A report on an earlier process is ignored.
+func (in *Instance) report(addr string, h health) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.addr == addr {
+		in.health = h
+	}
+}
+
 // supervise keeps the instance running until ctx ends, and then stops it.
 func (in *Instance) supervise(ctx context.Context) {
-	short := 0 // lives in a row
+	failures := 0 // processes in a row that ended soon
 	for {
 		began := time.Now()
 		log, err := in.run(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if short++; time.Since(began) >= shortLife {
-			short = 0
+		if failures++; time.Since(began) >= shortLife {
+			failures = 0
 		}
-		pause := pauseAfter(short)
-		in.fleet.say("%s: %s; starting it again %s", in.Name(), exitReason(err), inWords(pause))
-		if short >= maxFailedStarts && !in.hasAnswered() {
-			in.fleet.startFailed(fmt.Errorf("%s: %w; the end of its log:\n%s", in.Name(), err, log))
+		reason, when := "has stopped", "now"
+		if err != nil {
+			reason = fmt.Sprintf("has ended (%v)", err)
+		}
+		pause := pauseAfter(failures)
+		if pause > 0 {
+			when = "in " + pause.String()
+		}
+		in.fleet.opts.Log("fleet", fmt.Sprintf("%s: the process %s; starting it again %s", in.name, reason, when))
+		if failures >= maxFailedStarts {
+			in.fleet.startFailed(fmt.Errorf("%s: the process %s; the end of its log:\n%s", in.name, reason, log))
 		}
 		wait(ctx, pause)
 	}
 }
 
-// pauseAfter returns how long to wait before a process is started again after so many short lives in a row: the first one
-// may be an accident.
-func pauseAfter(short int) time.Duration {
-	if short < 2 {
+// pauseAfter returns how long to wait after so many failures in a row: the first one may be an accident.
+func pauseAfter(failures int) time.Duration {
+	if failures < 2 {
 		return 0
 	}
-	return min(firstPause<<min(short-2, 10), maxPause)
-}
-
-func inWords(pause time.Duration) string {
-	if pause == 0 {
-		return "now"
-	}
-	return "in " + pause.String()
-}
-
-func exitReason(err error) string {
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return "the process has stopped"
-	case errors.As(err, &exit):
-		return "the process has ended (" + exit.Error() + ")"
-	}
-	return "the process could not be run (" + err.Error() + ")"
-}
-
-func (in *Instance) hasAnswered() bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.answered
+	return min(firstPause<<min(failures-2, 10), maxPause)
 }
 
 // run runs a process to its end, which comes at the latest when ctx ends, and returns the last lines of its log.
@@ -147,8 +161,8 @@ func (in *Instance) run(ctx context.Context) (log string, err error) {
 		return "", err
 	}
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number))
-	in.fleet.balancer.move(in.member, addr)
-	defer in.fleet.balancer.move(in.member, "")
+	in.move(addr)
+	defer in.move("")
 
 	probes, stopProbes := context.WithCancel(ctx)
 	var background sync.WaitGroup
@@ -178,7 +192,7 @@ func (in *Instance) start(ctx context.Context, port int, out io.Writer) (*exec.C
 	return cmd, nil
 }
 
-// passOn passes a log on, line by line, and returns the last of them.
+// passOn passes a log on, line by line, and returns its last lines.
 func (in *Instance) passOn(log io.Reader) string {
 	var last []string
 	for r := bufio.NewReaderSize(log, maxLine); ; {
@@ -186,18 +200,18 @@ func (in *Instance) passOn(log io.Reader) string {
 		if err != nil {
 			return strings.Join(last, "\n")
 		}
-		in.fleet.opts.Log(in.Name(), string(line))
+		in.fleet.opts.Log(in.name, string(line))
 		last = append(last, string(line))
 		last = last[max(0, len(last)-lastLines):]
 	}
 }
 
-// environment is that of one instance, and nothing else of this process's environment than what the system needs.
+// environment returns the whole environment of the instance: nothing of this process's own but what the system needs.
 func (in *Instance) environment(port int) []string {
 	f := in.fleet
 	env := append([]string{
 		"PORT=" + strconv.Itoa(port),
-		"INSTANCE=" + in.Name(),
+		"INSTANCE=" + in.name,
 		"DEMO_CONTROLS=true",
 		"TRUSTED_PROXIES=127.0.0.0/8",
 	}, f.store.env...)
@@ -210,24 +224,19 @@ func (in *Instance) environment(port int) []string {
 	return env
 }
 
-// probe asks the process how it is, and tells the balancer, until ctx ends.
+// probe asks the process at addr for its health until ctx ends.
 func (in *Instance) probe(ctx context.Context, addr string) {
 	client := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	for ctx.Err() == nil {
-		h := ask(ctx, client, addr)
-		in.fleet.balancer.report(in.member, addr, h)
+		h, interval := ask(ctx, client, addr), probeRunning
 		if h == down {
-			wait(ctx, probeStarting)
-			continue
+			interval = probeStarting
 		}
-		in.mu.Lock()
-		in.answered = true
-		in.mu.Unlock()
-		wait(ctx, probeRunning)
+		in.report(addr, h)
+		wait(ctx, interval)
 	}
 }
 
-// ask returns an instance's health by its own words.
 func ask(ctx context.Context, client *http.Client, addr string) health {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
 	if err != nil {

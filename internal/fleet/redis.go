@@ -13,24 +13,21 @@ type store struct {
 	name   string              // for people
 	env    []string            // of the instances
 	server *redisserver.Server // nil unless it is a redis-server of the fleet's own
-	close  func() error
+	close  func() error        // nil if there is nothing to close
 }
 
 // openStore chooses the store and starts it if it is the fleet's own.
 func openStore(ctx context.Context, opts Options) (store, error) {
-	nothing := func() error { return nil }
 	switch {
 	case opts.Memory:
 		return store{
-			name:  "no Redis: each instance keeps sessions in its own memory, as the page will show",
-			env:   []string{"SESSION_STORE=memory"},
-			close: nothing,
+			name: "no Redis: each instance keeps sessions in its own memory, as the page will show",
+			env:  []string{"SESSION_STORE=memory"},
 		}, nil
 	case opts.RedisURL != "":
 		return store{
-			name:  "the Redis whose address was given",
-			env:   []string{"SESSION_STORE=redis", "REDIS_URL=" + opts.RedisURL},
-			close: nothing,
+			name: "the Redis whose address was given",
+			env:  []string{"SESSION_STORE=redis", "REDIS_URL=" + opts.RedisURL},
 		}, nil
 	}
 	s, err := startServer(ctx)
@@ -40,8 +37,8 @@ func openStore(ctx context.Context, opts Options) (store, error) {
 	return s, err
 }
 
-// startServer starts a redis-server. Its file need not survive a crash of this machine, since it goes with the fleet. So
-// it is written without an fsync, which is what loses nothing when Redis alone is killed: see [redisserver.Options].
+// startServer starts a redis-server. Its file goes with the fleet, so it need not survive a crash of this machine, and no
+// fsync is needed. Without one, a killed Redis loses nothing: see [redisserver.Options].
 func startServer(ctx context.Context) (store, error) {
 	server, err := redisserver.Start(ctx, redisserver.Options{AppendOnly: true, Fsync: "no"})
 	if err != nil {
