@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Check reports whether this Redis can keep sessions: it counts in one, finds it and destroys it, all over a Cluster. Nothing
-// stays but the shared secret.
+// Check reports whether this Redis can keep sessions: it counts in one, finds it and destroys it, all over a Cluster. It
+// leaves nothing behind.
 func (s *Store) Check(ctx context.Context) error {
 	request := ctx
 	ctx, cancel, err := s.limit(ctx)
@@ -16,15 +16,15 @@ func (s *Store) Check(ctx context.Context) error {
 		return err
 	}
 	defer cancel()
-	if _, err := s.secrets.ask(ctx, true); err != nil {
-		return err
-	}
 	if err := s.checkNodes(ctx); err != nil {
 		return err
 	}
 	id := newID()
-	err = s.checkSession(request, ctx, id)
-	if removed := s.rdb.Del(ctx, s.key(id)).Err(); err == nil {
+	spare := s.key(newIDBeside(id)) // in the same slot, so that one command removes both
+	if err = s.secrets.check(ctx, spare); err == nil {
+		err = s.checkSession(request, ctx, id)
+	}
+	if removed := s.rdb.Del(ctx, s.key(id), spare).Err(); err == nil {
 		err = classify(removed)
 	}
 	return err
@@ -33,7 +33,7 @@ func (s *Store) Check(ctx context.Context) error {
 // checkSession creates a session, counts in it, removes a field of it, and finds it again.
 func (s *Store) checkSession(request, ctx context.Context, id string) error {
 	const counter, field = "checks", "checked"
-	first := changes{set: []any{field, "true", "", maxAgeField, "10", ""}} // seconds, should it not be removed
+	first := changes{set: []any{field, "true", "", maxAgeField, "10", ""}} // seconds to live, should it not be removed
 	for i, changed := range []changes{first, {remove: []any{field}}} {
 		turn, err := s.lanes.take(request, ctx, id)
 		if err != nil {

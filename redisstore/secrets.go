@@ -117,6 +117,18 @@ func (x *secrets) read(ctx context.Context, known *sharedSecrets) (text string, 
 	return text, nil
 }
 
+// check asks for the shared secret, and puts it back where it is known and not there. Where there is none yet, it is left to
+// the first visit: only the right to set one is tried, with another key.
+func (x *secrets) check(ctx context.Context, spare string) error {
+	if x.given == nil && x.shared.Load() == nil {
+		if err := x.rdb.Get(ctx, x.key).Err(); errors.Is(err, redis.Nil) {
+			return classify(x.rdb.SetNX(ctx, spare, "", askAgain).Err())
+		}
+	}
+	_, err := x.ask(ctx, true)
+	return err
+}
+
 // id returns the session id in the request's cookies, "" if none is validly signed.
 func (x *secrets) id(ctx context.Context, r *http.Request, name string) (string, error) {
 	candidates := r.CookiesNamed(name)
