@@ -108,25 +108,25 @@ func newRoutes(cfg config.Config, b *backend.Backend, log *slog.Logger, started 
 	if err != nil {
 		return nil, err
 	}
+	options := handlers.Options{
+		Timeout: cfg.RedisTimeout, HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies, Draining: draining, Stop: stop,
+	}
+	if b.Kind == backend.None {
+		log.Error("no Redis is configured: every visit is refused until there is one",
+			slog.String("commands", strings.Join(templates.NoRedis(cfg.Platform, cfg.AppName).Commands, "; ")))
+		return handlers.New(log, pages, nil, options), nil
+	}
 	store, err := newStore(cfg, b)
 	if err != nil {
 		return nil, err
 	}
-	if store == nil {
-		log.Error("no Redis is configured: every visit is refused until there is one",
-			slog.String("commands", strings.Join(templates.NoRedis(cfg.Platform, cfg.AppName).Commands, "; ")))
-	}
-	b.Watch(b.Ping)
-	return handlers.New(log, pages, store, handlers.Options{
-		Ping: b.Ping, Timeout: cfg.RedisTimeout, HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies, Draining: draining, Stop: stop,
-	}), nil
+	b.Watch(store.Check)
+	options.Ping = store.Check
+	return handlers.New(log, pages, store, options), nil
 }
 
-// newStore returns the session store, nil where no Redis is configured.
-func newStore(cfg config.Config, b *backend.Backend) (sessions.Store, error) {
-	if b.Kind == backend.None {
-		return nil, nil
-	}
+// newStore returns the session store.
+func newStore(cfg config.Config, b *backend.Backend) (*redisstore.Store, error) {
 	options := []redisstore.Option{
 		redisstore.WithPrefix(cfg.KeyPrefix),
 		redisstore.WithTTL(cfg.SessionTTL),

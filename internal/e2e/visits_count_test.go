@@ -98,7 +98,9 @@ func TestReturningVisitorCostsOneCommand(t *testing.T) {
 	t.Parallel()
 	const visits = 50
 	proxy := redistest.NewProxy(t, redistest.Start(t))
-	v := newVisitor(t, start(t, "REDIS_URL="+proxy.URL()).url)
+	i := start(t, "REDIS_URL="+proxy.URL())
+	i.awaitLine(t, "redis connected") // after the check at the start
+	v := newVisitor(t, i.url)
 	visit(t, v)
 	before := proxy.Seen()
 	for range visits {
