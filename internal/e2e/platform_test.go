@@ -314,7 +314,7 @@ func TestTheBinaryThatThePlatformsBuild(t *testing.T) {
 func (p platform) startBuilt(t testing.TB, bin, redis string) *instance {
 	t.Helper()
 	port := freePort(t)
-	env := append(p.environment(0), redis, "PORT="+port, "PATH="+os.Getenv("PATH")+":"+bin)
+	env := append(p.environment(0), redis, longTimeout, "PORT="+port, "PATH="+os.Getenv("PATH")+":"+bin)
 	cmd := command(t, env, "bash", "-c", startCommand(t))
 	dotenv := "COOKIE_NAME=dotenv\nSESSION_STORE=memory\nLOG_FORMAT=text\nINSTANCE=dotenv\nthis line is broken '\n"
 	if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(dotenv), 0o600); err != nil {

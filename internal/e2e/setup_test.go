@@ -22,13 +22,13 @@ type setup struct {
 const setupPassword = "p4ss-of-the-setup"
 
 // newSetup starts a Redis that keeps its data over a kill, and an instance, which the visitor has visited once.
-func newSetup(t testing.TB) *setup {
+func newSetup(t testing.TB, env ...string) *setup {
 	t.Helper()
 	keepSecret(t, "a password", setupPassword)
 	s := &setup{server: redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Password: setupPassword})}
 	s.proxy = redistest.NewProxy(t, s.server)
 	s.admin = redistest.Client(t, s.server)
-	s.app = start(t, "REDIS_URL="+s.proxy.URL())
+	s.app = start(t, append(env, "REDIS_URL="+s.proxy.URL())...)
 	s.app.awaitLine(t, "redis connected")
 	s.tally = newTally(t, s.app.url)
 	s.tally.visit()

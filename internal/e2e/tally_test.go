@@ -59,7 +59,7 @@ func (ta *tally) storm(n int) int {
 	return acknowledged
 }
 
-// agree fails the test unless /readyz says what a visit says: that it is counted, or why it is not.
+// agree fails the test unless /readyz says what a visit says: that visits are counted, or that they are not.
 func (ta *tally) agree() {
 	ta.t.Helper()
 	ctx := ta.t.Context()
@@ -73,8 +73,6 @@ func (ta *tally) agree() {
 			return false // it has changed meanwhile
 		case err != nil || before != (ready.Status == http.StatusOK):
 			ta.t.Errorf("visits are counted: %t, but /readyz: %d %s (%v)", before, ready.Status, ready.Body, err)
-		case !before && ready.Body != answer.Body:
-			ta.t.Errorf("a visit is refused with %s, and /readyz with %s", answer.Body, ready.Body)
 		}
 		return true
 	})
@@ -157,7 +155,7 @@ func (ta *tally) finish(fault string, back, limit time.Duration, check func(coun
 	}
 	ta.Add(last, nil)
 	counted, sum := last.Page.Visits, ta.Sum()
-	if err := check(counted, limit+ta.busy); err != nil {
+	if err := check(counted, limit+2*ta.busy); err != nil { // on the way to the app, and on that to Redis
 		ta.t.Errorf("%s: %v", fault, err)
 	}
 	if sum.Err != nil {
