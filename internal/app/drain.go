@@ -11,14 +11,13 @@ import (
 	"visit-counter/internal/config"
 )
 
-// lingerTime is the part of [config.DrainTimeout] in which connections are kept open for a request that may already be on its
+// lingerTime is the part of [config.DrainTimeout] in which connections stay open for a request that may already be under
 // way.
 const lingerTime = time.Second
 
 // serveUntil serves until ctx ends, and then finishes the requests under way.
-func serveUntil(ctx context.Context, l *net.TCPListener, routes http.Handler, draining *atomic.Bool, log *slog.Logger) error {
+func serveUntil(ctx context.Context, l *net.TCPListener, server *http.Server, draining *atomic.Bool, log *slog.Logger) error {
 	var open connections
-	server := newServer(routes, log)
 	server.ConnState = open.note
 	ended := make(chan struct{})
 	var err error
@@ -46,14 +45,15 @@ func serveUntil(ctx context.Context, l *net.TCPListener, routes http.Handler, dr
 	return nil
 }
 
-// newServer returns a server that slow or greedy clients cannot hold.
-func newServer(routes http.Handler, log *slog.Logger) *http.Server {
+// newServer returns a server that slow or greedy clients cannot block. A visit may wait redisTimeout for Redis before its
+// answer is written.
+func newServer(routes http.Handler, redisTimeout time.Duration, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:                      routes,
 		ReadHeaderTimeout:            5 * time.Second,
 		ReadTimeout:                  10 * time.Second,
-		WriteTimeout:                 20 * time.Second,
-		IdleTimeout:                  2 * time.Minute, // the platforms' routers let go first, after 90 seconds
+		WriteTimeout:                 10*time.Second + redisTimeout,
+		IdleTimeout:                  2 * time.Minute, // the platforms' routers close first, after 90 seconds
 		MaxHeaderBytes:               32 << 10,
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug), // complaints about clients

@@ -61,7 +61,7 @@ func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 	log.Info("serving", slog.String("url", "http://localhost:"+strconv.Itoa(cfg.Port)),
 		slog.String("instance", cfg.Instance), slog.String("store", string(redis.Kind)),
 		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
-	return serveUntil(ctx, listener, routes, &draining, log)
+	return serveUntil(ctx, listener, newServer(routes, cfg.RedisTimeout, log), &draining, log)
 }
 
 // openPort listens on a port of all addresses.
@@ -73,13 +73,13 @@ func openPort(port int) (*net.TCPListener, error) {
 	return listener, nil
 }
 
-// limitMemory says how much memory the process may use. GOGC and GOMEMLIMIT in the environment decide where they are set.
+// limitMemory sets how much memory the process may use. GOGC and GOMEMLIMIT in the environment win.
 func limitMemory(cfg config.Config, getenv func(string) string) {
 	if getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	if cfg.MemoryLimit > 0 {
-		debug.SetMemoryLimit(cfg.MemoryLimit / 4 * 3) // the rest is for what Go does not count, the 14 MB of the program first
+		debug.SetMemoryLimit(cfg.MemoryLimit / 4 * 3) // Go does not count the rest, such as the 14 MB of the program
 	}
 }
 
@@ -92,7 +92,7 @@ func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(out, options))
 }
 
-// warn says what the configuration has that was probably not meant.
+// warn logs the settings that were probably not meant.
 func warn(log *slog.Logger, warnings []string) {
 	for _, warning := range warnings {
 		log.Warn("configuration", slog.String("warning", warning))
