@@ -18,8 +18,8 @@ const LocalRedis = "127.0.0.1:6379"
 // configured.
 type Redis struct {
 	// Options is nil where no Redis is configured. Its limits keep the promises of REDIS_TIMEOUT and REDIS_POOL_SIZE,
-	// provided that the context of each command carries a deadline of REDIS_TIMEOUT. Its TLSConfig names no server:
-	// [Redis.Client] sees to it that each is checked by the right name, also on top of a Dialer.
+	// provided that the context of each command has a deadline of REDIS_TIMEOUT. Its TLSConfig names no server:
+	// [Redis.Client] verifies each by the right name, on top of a Dialer too.
 	Options *redis.UniversalOptions
 
 	Source   string // the setting that won, for people: "REDIS_URL", "VCAP_SERVICES (my-redis)", "REDIS_URL in .env"
@@ -45,29 +45,28 @@ func (r Redis) Client() redis.UniversalClient {
 	return redis.NewClusterClient(cluster)
 }
 
-// RedisAt returns the Redis at addr, host:port without TLS and password, with the limits of c: for one that was not
-// configured but found or started. Source names it for people.
+// RedisAt returns the Redis at addr, host:port without TLS and password, with the limits of c. It is for one that was found
+// or started, not configured. Source names it for people.
 func (c Config) RedisAt(addr, source string) Redis {
 	return c.redis(&candidate{source: source, options: &redis.UniversalOptions{Addrs: []string{addr}}})
 }
 
-// redis turns a candidate into what is dialled.
+// redis returns the Redis of a candidate, with the limits of c.
 func (c Config) redis(from *candidate) Redis {
 	limit(from.options, c.RedisTimeout, c.RedisPoolSize)
-	secured := from.options.TLSConfig
+	tls := from.options.TLSConfig
 	return Redis{
 		Options:  from.options,
 		Source:   from.source,
 		Address:  describe(from.options),
-		TLS:      secured != nil,
-		Verified: secured != nil && !secured.InsecureSkipVerify,
+		TLS:      tls != nil,
+		Verified: tls != nil && !tls.InsecureSkipVerify,
 	}
 }
 
 // limit sets how long and how often the client tries, and how many connections it opens.
 func limit(o *redis.UniversalOptions, timeout time.Duration, poolSize int) {
-	// One attempt that meets silence leaves room for a second one. Repeating is safe because every command that the
-	// store sends is.
+	// One attempt without an answer leaves time for a second. All commands of the store are safe to repeat.
 	attempt := timeout * 2 / 5
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = attempt, attempt, attempt
 	o.PoolTimeout = timeout
@@ -136,35 +135,22 @@ func (r Redis) CLI() string {
 	if r.Options == nil || r.Options.MasterName != "" {
 		return ""
 	}
-	words := append([]string{"redis-cli"}, cliAddress(r.Options.Addrs[0])...)
-	for _, option := range []struct {
-		needed bool
-		words  string
-	}{
-		{isCluster(r.Options), "-c"},
-		{r.TLS, "--tls"},
-		{r.Options.DB != 0, "-n " + strconv.Itoa(r.Options.DB)},
-		{r.Options.Username != "", "--user NAME"},
-		{r.Options.Password != "", "--askpass"},
-	} {
-		if option.needed {
-			words = append(words, option.words)
+	o := r.Options
+	command := "redis-cli"
+	add := func(needed bool, option string) {
+		if needed {
+			command += " " + option
 		}
 	}
-	return strings.Join(words, " ")
-}
-
-// cliAddress returns redis-cli's options for an address; none for where it looks by itself.
-func cliAddress(addr string) (words []string) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return []string{"-s", addr} // a socket
-	}
-	if host != "127.0.0.1" && host != "localhost" {
-		words = append(words, "-h", host)
-	}
-	if port != "6379" {
-		words = append(words, "-p", port)
-	}
-	return words
+	host, port, err := net.SplitHostPort(o.Addrs[0])
+	socket := err != nil
+	add(socket, "-s "+o.Addrs[0])
+	add(!socket && host != "127.0.0.1" && host != "localhost", "-h "+host)
+	add(!socket && port != "6379", "-p "+port)
+	add(isCluster(o), "-c")
+	add(r.TLS, "--tls")
+	add(o.DB != 0, "-n "+strconv.Itoa(o.DB))
+	add(o.Username != "", "--user NAME")
+	add(o.Password != "", "--askpass")
+	return command
 }

@@ -262,6 +262,23 @@ func TestClientIsOfTheKindThatTheAddressAsksFor(t *testing.T) {
 	}
 }
 
+func TestCLIReachesTheConfiguredRedis(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                                           "",
+		"redis://127.0.0.1:6379":                     "redis-cli",
+		"redis://localhost:7000":                     "redis-cli -p 7000",
+		"redis://:pw@db.example.com:6379/3":          "redis-cli -h db.example.com -n 3 --askpass",
+		"rediss://me:pw@db.example.com:6380":         "redis-cli -h db.example.com -p 6380 --tls --user NAME --askpass",
+		"unix:///run/redis.sock":                     "redis-cli -s /run/redis.sock",
+		"redis://a:7000?addr=b:7000":                 "redis-cli -h a -p 7000 -c",
+		"redis://a:26379?master_name=m&addr=b:26379": "",
+	} {
+		if got := accepts(t, "REDIS_URL", url).Redis.CLI(); got != want {
+			t.Errorf("%s: CLI() = %q, want %q", url, got, want)
+		}
+	}
+}
+
 func TestAClusterClientFollowsAFailoverWithinSeconds(t *testing.T) {
 	client := accepts(t, "REDIS_URL", "redis://one:1?addr=two:2").Redis.Client()
 	defer client.Close()
