@@ -31,14 +31,13 @@ type Config struct {
 	AppName  string // of the app on its platform, for people; "" where it is not known
 	Port     int    // to listen on, all interfaces
 
-	// Store is StoreRedis or StoreMemory where that is decided, and StoreAuto where it takes a look at the network: on
-	// a developer's machine with no Redis configured. On a platform it is never StoreAuto: with none bound it is
-	// StoreRedis and Redis is the zero value.
+	// Store is StoreAuto on a developer's machine with no Redis configured: then somebody has to probe the network for
+	// one. On a platform it is never StoreAuto: with no Redis bound it is StoreRedis and Redis is the zero value.
 	Store string
 
 	Redis         Redis         // the zero value where none is configured
-	RedisTimeout  time.Duration // most time one visit may wait for Redis, everything included
-	RedisPoolSize int           // most connections per Redis node
+	RedisTimeout  time.Duration // max time that one visit waits for Redis, retries included
+	RedisPoolSize int           // max connections per Redis node
 
 	SessionSecrets     [][]byte      // the first signs, all verify; nil: use the one shared in Redis
 	SessionTTL         time.Duration // whole milliseconds
@@ -55,11 +54,10 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat string // "text", "json", or "auto": text on a terminal, else json
 
-	// MemoryLimit is the container's limit in bytes, 0 where it is unknown, where there is none and where GOMEMLIMIT
-	// has already been set.
+	// MemoryLimit is the container's limit in bytes; 0 where there is none, or none is known, or GOMEMLIMIT is set.
 	MemoryLimit int64
 
-	// Warnings are whole sentences for the operator about settings that work but surprise. None of them holds a secret.
+	// Warnings are sentences for the operator about settings that work but surprise. None holds a secret.
 	Warnings []string
 }
 
@@ -125,8 +123,8 @@ func (l *loader) load() (Config, error) {
 		MemoryLimit: l.memoryLimit("/sys/fs/cgroup"),
 	}
 	if c.RedisTimeout > DrainTimeout {
-		l.warn("REDIS_TIMEOUT is longer than the %s in which an instance that is stopped finishes its requests: "+
-			"a visit that waits for Redis then is cut off", DrainTimeout)
+		l.warn("REDIS_TIMEOUT is longer than the %s that an instance has for its last requests once it is told to stop: "+
+			"a visit that waits longer for Redis is cut off", DrainTimeout)
 	}
 	if 0 < c.SessionMaxLifetime && c.SessionMaxLifetime < c.SessionTTL {
 		l.warn("SESSION_TTL is longer than SESSION_MAX_LIFETIME, which ends every session first")

@@ -59,15 +59,6 @@ func TestLoadReadsTheFileDotenvOffThePlatformsOnly(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsToldByTheNameOfItsVariable(t *testing.T) {
-	for _, name := range []string{"VCAP_SERVICES_FILE_PATH", "SERVICE_BINDING_ROOT", "REDIS_TLS_CA"} {
-		env := environment(map[string]string{name: "/nowhere", "VCAP_APPLICATION": "{}"}, nil)
-		if _, err := env.load(); err != nil && !strings.HasPrefix(err.Error(), name) {
-			t.Errorf("Load() = %v; want an error of %s or none", err, name)
-		}
-	}
-}
-
 func TestAPlatformHasItsPresets(t *testing.T) {
 	for name, tt := range map[string]struct {
 		values map[string]string

@@ -11,8 +11,8 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// readDotenv parses the file at path as godotenv does, but for a $ without a brace, which stands for itself. A missing
-// file is normal: it returns nil, nil. The error of a broken one names the file and the line and nothing that it holds.
+// readDotenv parses the file at path as godotenv does, except that a $ without a brace stands for itself. A missing
+// file is normal: it returns nil, nil. The error of a broken one names the file and the line and quotes nothing.
 func readDotenv(path string) (map[string]string, error) {
 	text, err := os.ReadFile(path)
 	switch {
@@ -32,8 +32,8 @@ func readDotenv(path string) (map[string]string, error) {
 	return values, nil
 }
 
-// dollar takes the place of a $ that stands for itself while godotenv reads: it would put another variable, or nothing,
-// in the place of a password's $ABC, and not say so. No text that gets there holds one.
+// dollar hides from godotenv each $ that stands for itself. Otherwise it would silently replace $ABC in a password with
+// another variable, or with nothing. No text that reaches it contains this character.
 const dollar = "\x00"
 
 var hideDollars = strings.NewReplacer(`\$`, `\$`, "${", "${", "$", dollar)

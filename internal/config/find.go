@@ -16,8 +16,7 @@ type candidate struct {
 	heroku  bool                    // the address comes from Heroku's own variable
 }
 
-// findRedis looks for Redis in all the places where it can be configured and fills in c.Redis and c.Store, which holds
-// what SESSION_STORE says. The first place wins.
+// findRedis sets c.Redis to the first Redis that is configured, and decides c.Store, which holds what SESSION_STORE says.
 func (l *loader) findRedis(c *Config) {
 	trust := l.trust()
 	cluster := setting(l, "REDIS_CLUSTER", false, boolean)
@@ -52,7 +51,7 @@ func (l *loader) candidates() []*candidate {
 	return slices.Concat(found, l.binding(dotenv, " in .env"), l.variables(dotenv, " in .env"))
 }
 
-// fromURL returns the Redis at a URL, none if there is something wrong with it.
+// fromURL returns the Redis at a URL, none if the URL is wrong.
 func (l *loader) fromURL(source, text string) []*candidate {
 	c, err := parseURL(text)
 	if err != nil {
@@ -63,7 +62,7 @@ func (l *loader) fromURL(source, text string) []*candidate {
 	return []*candidate{c}
 }
 
-// warnIgnored says so, once, if another Redis is configured than the one that is used.
+// warnIgnored warns once if another Redis is configured besides the one that is used.
 func (l *loader) warnIgnored(used *candidate, others []*candidate) {
 	var ignored []string
 	for _, c := range others {
@@ -77,7 +76,7 @@ func (l *loader) warnIgnored(used *candidate, others []*candidate) {
 	}
 }
 
-// complete applies what the other REDIS_ variables say.
+// complete applies the other REDIS_ variables.
 func (l *loader) complete(c *candidate, cluster bool, trust trust) {
 	if len(c.ignored) > 0 {
 		l.warn("%s: %s are not used; REDIS_TIMEOUT and REDIS_POOL_SIZE set the limits", c.source, strings.Join(c.ignored, ", "))

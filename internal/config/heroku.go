@@ -7,7 +7,7 @@ import (
 
 // The variables that hold the address of Redis as a URL, in the order of precedence.
 var (
-	// Heroku Key-Value Store, and whoever sets one by hand. Old plans have an address with TLS beside the other.
+	// Heroku Key-Value Store, or set by hand. Old plans have an address with TLS beside the other.
 	ownVariables = []string{"REDIS_TLS_URL", "REDIS_URL"}
 
 	addonVariables = []string{
@@ -36,8 +36,8 @@ func (l *loader) variables(get func(string) string, place string) (found []*cand
 	return found
 }
 
-// colours returns the Heroku Key-Value Stores that are not the app's first: the variable of each is called after a colour,
-// as HEROKU_REDIS_AMBER_URL is. One is used where there is no other Redis; of several nothing says which counts.
+// colours returns the one Heroku Key-Value Store whose variable is named after a colour, as HEROKU_REDIS_AMBER_URL is:
+// every store but the app's first has such a name. With several, nothing says which one to use, which is a mistake.
 func (l *loader) colours() []*candidate {
 	if l.platform != Heroku {
 		return nil

@@ -43,13 +43,3 @@ func TestAHerokuRedisThatIsCalledAfterAColourIsUsedWhereItIsTheOnlyOne(t *testin
 		t.Errorf("found %q off Heroku", c.Redis.Source)
 	}
 }
-
-func TestTheNamesOfAllVariablesOfTheProcessAreSeen(t *testing.T) {
-	t.Setenv("HEROKU_REDIS_TEAL_URL", "rediss://:pw@teal:6380")
-	c, err := Load(func(name string) string {
-		return map[string]string{"DYNO": "web.1", "HEROKU_REDIS_TEAL_URL": "rediss://:pw@teal:6380"}[name]
-	})
-	if err != nil || c.Redis.Source != "HEROKU_REDIS_TEAL_URL" {
-		t.Errorf("source %q, error %v; want HEROKU_REDIS_TEAL_URL", c.Redis.Source, err)
-	}
-}

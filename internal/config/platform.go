@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Platform is where the process runs, told by the variables that each platform always sets.
+// Platform is where the process runs. The variables that a platform always sets tell which.
 type Platform string
 
 // The platforms that have presets of their own; everything that is neither Heroku nor Cloud Foundry is Local.
@@ -19,8 +19,8 @@ const (
 	CloudFoundry Platform = "cloud-foundry" // VCAP_APPLICATION is set
 )
 
-// findPlatform returns the platform. Dokku imitates Heroku, DYNO and all, but serves plain http unless it is told
-// otherwise, and its Redis has no certificate to excuse: there, nothing of Heroku's presets holds.
+// findPlatform returns the platform. Dokku sets DYNO too, but serves plain http by default, and its Redis has a
+// valid certificate or no TLS, so none of Heroku's presets applies there.
 func (l *loader) findPlatform() Platform {
 	switch {
 	case l.real("VCAP_APPLICATION") != "":
@@ -31,8 +31,7 @@ func (l *loader) findPlatform() Platform {
 	return Local
 }
 
-// appName returns the name by which the platform's commands know the app. Heroku tells it only to apps with dyno
-// metadata.
+// appName returns the app's name in the platform's commands. Heroku sets it only for apps with dyno metadata.
 func (l *loader) appName() string {
 	var name string
 	switch l.platform {
@@ -65,8 +64,8 @@ func (l *loader) routers() []netip.Prefix {
 }
 
 // memoryLimit returns the container's limit in bytes: what Cloud Foundry says, else what the kernel says in the folder
-// cgroup. It is 0 off the platforms, where the machine's memory is not ours to plan, and where GOMEMLIMIT is set,
-// because then somebody has planned it already.
+// cgroup. It is 0 off the platforms, where other programs share the machine's memory, and where GOMEMLIMIT is
+// set, which decides.
 func (l *loader) memoryLimit(cgroup string) int64 {
 	if l.platform == Local || l.real("GOMEMLIMIT") != "" {
 		return 0

@@ -18,7 +18,7 @@ const (
 	minSecretLength = 32
 	maxNameLength   = 64 // of an instance's name and of the key prefix, in characters
 
-	// maxRedisTimeout leaves room within the time that the server gives an answer, and a router the server.
+	// maxRedisTimeout leaves time for the answer before a router gives up, which Heroku's does after 30 seconds.
 	maxRedisTimeout = 10 * time.Second
 	maxTTL          = 10 * 365 * 24 * time.Hour
 
@@ -26,7 +26,7 @@ const (
 	routerCookie = "__VCAP_ID__" // and this one it sets itself
 )
 
-// loader reads variables and collects what is wrong with them, so that all mistakes are told together.
+// loader reads variables and collects what is wrong with them, so that all mistakes are reported together.
 type loader struct {
 	getenv   func(name string) string
 	names    []string // of the variables of the process, for those whose names are not fixed
@@ -70,7 +70,7 @@ func (l *loader) fail(name, format string, args ...any) {
 	l.mistakes = append(l.mistakes, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
 }
 
-// warn notes something that works but surprises.
+// warn notes something that works but may surprise.
 func (l *loader) warn(format string, args ...any) {
 	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
 }
@@ -148,7 +148,7 @@ func (l *loader) secrets(text string) (secrets [][]byte, err error) {
 		secret = strings.TrimSpace(secret)
 		switch {
 		case secret == "":
-			wrong = append(wrong, fmt.Sprintf("secret number %d is empty: remove the comma too many", i+1))
+			wrong = append(wrong, fmt.Sprintf("secret number %d is empty: remove the extra comma", i+1))
 		case utf8.RuneCountInString(secret) < minSecretLength:
 			wrong = append(wrong, fmt.Sprintf("secret number %d is shorter than %d characters: make one with: openssl rand -hex 32", i+1, minSecretLength))
 		case isSample(secret):
@@ -173,7 +173,7 @@ func (l *loader) cookieName(text string) (string, error) {
 	case text == routerCookie:
 		return "", errors.New("belongs to Cloud Foundry's router: choose another name")
 	case text == stickyCookie:
-		l.warn("COOKIE_NAME=%s pins each visitor to one instance on Cloud Foundry; take another name to be served by all of them", stickyCookie)
+		l.warn("COOKIE_NAME=%s pins each visitor to one instance on Cloud Foundry; choose another name to be served by all of them", stickyCookie)
 	}
 	return text, nil
 }
@@ -231,7 +231,7 @@ func (l *loader) proxies(text string) ([]netip.Prefix, error) {
 			return nil, fmt.Errorf("entry number %d is not an address range: write auto, none, or ranges such as 10.0.0.0/8,192.168.1.7", i+1)
 		}
 		if prefix.Bits() == 0 {
-			l.warn("TRUSTED_PROXIES trusts everybody: any client can forge its address")
+			l.warn("TRUSTED_PROXIES trusts everybody: any client can forge X-Forwarded-* headers")
 		}
 		ranges = append(ranges, prefix)
 	}

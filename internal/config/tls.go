@@ -43,8 +43,8 @@ func (l *loader) trust() trust {
 	return t
 }
 
-// secure decides whom a TLS connection trusts: by default the system's authorities and the one that a binding brings.
-// Heroku's own Redis has a certificate that no public authority signed, so there, and only there, nobody is asked.
+// secure decides whom a TLS connection trusts: by default the system's authorities and the one in the binding. No public
+// authority signs the certificates of Heroku's own Redis, so there, and only there, they are not verified by default.
 func (l *loader) secure(c *candidate, trust trust) {
 	o := c.options.TLSConfig
 	if o == nil {
@@ -70,7 +70,7 @@ func (l *loader) secure(c *candidate, trust trust) {
 	case c.heroku:
 		l.warn("%s: the connection is encrypted, but Heroku's certificate cannot be verified; set REDIS_TLS_CA to verify it", c.source)
 	default:
-		l.warn("%s: the server's certificate is not verified: anybody between here and there can pose as it", c.source)
+		l.warn("%s: the server's certificate is not verified: anybody on the network path can impersonate it", c.source)
 	}
 }
 
