@@ -8,6 +8,7 @@ import (
 
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
 )
 
 func TestOnlyATrustedRedisIsTalkedTo(t *testing.T) {
@@ -70,9 +71,6 @@ func TestPasswordMayBeCorrectedWithoutARestart(t *testing.T) {
 	tally.check("wrong password at the start", back)
 }
 
-// aclRules is what Redis must allow the app's user, as ACL SETUSER takes it.
-const aclRules = "~visits:* +evalsha +eval +hgetall +hset +hdel +pexpire +pttl +time +del +get +set"
-
 func TestUserNeedsOnlyTheseCommands(t *testing.T) {
 	t.Parallel()
 	const password = "p4ss-of-the-user"
@@ -88,7 +86,7 @@ func TestUserNeedsOnlyTheseCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	setUser("on >" + password + " " + aclRules)
+	setUser("on >" + password + " " + strings.ReplaceAll(redisstore.Rights, redisstore.DefaultPrefix, "visits:"))
 	i := start(t, "REDIS_URL=redis://visits:"+password+"@"+server.Addr())
 	tally := newTally(t, i.url)
 	tally.visit()

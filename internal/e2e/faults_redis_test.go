@@ -83,6 +83,18 @@ func outages() []outage {
 			},
 			end:    func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default resetpass >"+setupPassword) },
 			reason: "refuses the password",
+		}, {
+			name:    "no right to run scripts",
+			begin:   func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default -@scripting") },
+			end:     func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default +@scripting") },
+			reason:  "may not do in Redis what the app needs",
+			deletes: true,
+		}, {
+			name:    "no right to write",
+			begin:   func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default -hset") },
+			end:     func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default +hset") },
+			reason:  "may not do in Redis what the app needs",
+			deletes: true,
 		},
 	}
 }
