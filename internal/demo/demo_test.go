@@ -106,7 +106,6 @@ func TestMistakesInTheFlagsAreNamed(t *testing.T) {
 		{"demo: unknown flag", "--prot 1", "unknown flag: --prot", Demo},
 		{"proof with one instance", "--instances 1", "--instances must be between 2 and 32", Prove},
 		{"address without a scheme", "--url example.com", "--url must be an http or https address", Prove},
-		{"deployed app and a binary", "--url http://example.com --binary x", "exclude each other", Prove},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -32,10 +30,9 @@ a line each, with what was measured. The exit status is 0 only if everything pas
 
 // proveOptions are what the flags of the command say.
 type proveOptions struct {
-	json        bool
-	instances   int
-	demanded    bool // the number of instances was given
-	binary, url string
+	json      bool
+	instances int
+	url       string
 }
 
 // Prove returns the command that runs the checks. It fails if one of them does or could not be run.
@@ -44,8 +41,10 @@ func Prove(getenv func(string) string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "prove", Short: "prove every promise against such instances, or against a deployed app", Long: aboutProve, Args: cobra.NoArgs,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			o.demanded = cmd.Flags().Changed("instances")
 			o.url = strings.TrimSuffix(o.url, "/")
+			if o.url != "" && !cmd.Flags().Changed("instances") {
+				o.instances = 1
+			}
 			return o.check()
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,7 +56,6 @@ func Prove(getenv func(string) string) *cobra.Command {
 	flags.SortFlags = false
 	flags.BoolVar(&o.json, "json", false, "write one JSON document instead")
 	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances; with --url, so many must be seen")
-	flags.StringVar(&o.binary, "binary", "", "prove another build of this program, at `PATH`")
 	flags.StringVar(&o.url, "url", "", fmt.Sprintf("prove the app at this `URL` from outside, with at most %d requests, %d at once",
 		maxRequests, maxConnections))
 	return cmd
@@ -71,8 +69,6 @@ func (o proveOptions) check() error {
 	switch {
 	case o.instances < least || o.instances > maxInstances:
 		return fmt.Errorf("--instances must be between %d and %d", least, maxInstances)
-	case o.url != "" && o.binary != "":
-		return errors.New("--url and --binary exclude each other")
 	case o.url != "" && !isWebAddress(o.url):
 		return errors.New("--url must be an http or https address")
 	}
@@ -80,9 +76,10 @@ func (o proveOptions) check() error {
 }
 
 func prove(ctx context.Context, o proveOptions, w *writer) error {
-	t := &trial{writer: w, url: o.url, instances: o.instances, program: o.binary}
+	t := &trial{writer: w, url: o.url, instances: o.instances}
 	if o.url != "" {
-		t.goOutside(o.demanded)
+		t.transport = limitedTransport()
+		t.line("Proving %s from outside: at most %d requests, %d at once.", t.shownURL(), maxRequests, maxConnections)
 	} else if err := t.startFleet(ctx); err != nil {
 		return err
 	}
@@ -107,19 +104,9 @@ func isWebAddress(text string) bool {
 type trial struct {
 	*writer
 	fleet     *fleet.Fleet // nil for an app that is not ours
-	program   string
-	instances int // of an app that is not ours: so many at least
+	instances int          // of an app that is not ours: so many at least
 	url       string
 	transport http.RoundTripper // of its visitors; nil makes a new connection for each request
-}
-
-// goOutside prepares for an app that is not ours.
-func (t *trial) goOutside(demanded bool) {
-	if !demanded {
-		t.instances = 1
-	}
-	t.transport = limitedTransport()
-	t.line("Proving %s from outside: at most %d requests, %d at once.", t.shownURL(), maxRequests, maxConnections)
 }
 
 // shownURL returns the address without a password.
@@ -131,28 +118,16 @@ func (t *trial) shownURL() string {
 	return u.Redacted()
 }
 
-// startFleet starts what is to be proven.
+// startFleet starts the instances to check.
 func (t *trial) startFleet(ctx context.Context) (err error) {
-	if t.program != "" {
-		if t.program, err = filepath.Abs(t.program); err != nil { // the instances run in another directory
-			return err
-		}
-		if _, err := os.Stat(t.program); err != nil {
-			return fmt.Errorf("--binary: %w", err)
-		}
-	}
 	t.begin("starting the instances")
-	t.fleet, err = fleet.Start(ctx, t.fleetOptions())
+	t.fleet, err = fleet.Start(ctx, fleet.Options{Instances: t.instances})
 	if err != nil {
 		return err
 	}
 	t.url = t.fleet.URL()
 	t.line("Proving %d instances at %s, with %s.", t.instances, t.url, t.fleet.Store())
 	return nil
-}
-
-func (t *trial) fleetOptions() fleet.Options {
-	return fleet.Options{Program: t.program, Instances: t.instances}
 }
 
 // limitedTransport bounds what an app that is not ours has to bear. With HTTP/2 one connection would carry any number of

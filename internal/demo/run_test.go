@@ -93,6 +93,7 @@ func TestARedisIsKeptUntilTheLastOfItsUsersHasEnded(t *testing.T) {
 			redistest.Wait(t, "Redis to end with its last user", gone)
 
 			fourth := use(t, r)
+			redistest.Wait(t, "Redis to have loaded its data", func() bool { return client.Ping(t.Context()).Err() == nil })
 			if got := client.Incr(t.Context(), "count").Val(); got != 3 || !fourth.started() {
 				t.Errorf("after a new start (%v) the count is %d, want 3", fourth.started(), got)
 			}
