@@ -66,6 +66,7 @@ func screens() map[string]func(testing.TB) *tab {
 		"first visit":   func(t testing.TB) *tab { return opened(t, "/", "REDIS_URL="+redistest.Start(t).URL()) },
 		"long life":     func(t testing.TB) *tab { return withHistory(t, "web.2", 170, longLife()...) },
 		"many restarts": func(t testing.TB) *tab { return withHistory(t, "web.2", 9_999, slices.Repeat(longLife(), 6)...) },
+		"eight digits":  func(t testing.TB) *tab { return withHistory(t, "web.2", 1_700_000, longLife()...) },
 		"long names": func(t testing.TB) *tab {
 			return withHistory(t, "counter-7d9f8b6c5d-x2x4q.production.svc.cluster.local:8080", 12, "anotherverylonghostnamewithoutanydotinit-0123456789:65535")
 		},
