@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"visit-counter/internal/config"
+	"visit-counter/redisstore"
 	"visit-counter/templates"
 )
 
@@ -178,6 +179,21 @@ func TestTheCommandsOfThePagesAreInTheDocuments(t *testing.T) {
 			verb := strings.Join(strings.Fields(line)[:2], " ") // its arguments are examples
 			if !strings.Contains(texts[document], verb) {
 				t.Errorf("%s does not show %q, which the page does", document, verb)
+			}
+		}
+	}
+}
+
+// TestTheRightsOfARedisUserAreThoseThatAreTested: the documents show the store's own list, which its tests, doctor and the
+// end-to-end tests make their users from.
+func TestTheRightsOfARedisUserAreThoseThatAreTested(t *testing.T) {
+	t.Parallel()
+	texts := documents(t)
+	for document, prefix := range map[string]string{"docs/configuration.md": "visits:", "redisstore/README.md": redisstore.DefaultPrefix} {
+		words := strings.Join(strings.Fields(texts[document]), " ")
+		for _, rights := range []string{redisstore.Rights, redisstore.ClusterRights} {
+			if want := strings.ReplaceAll(rights, redisstore.DefaultPrefix, prefix); !strings.Contains(words, want) {
+				t.Errorf("%s does not show %q", document, want)
 			}
 		}
 	}
