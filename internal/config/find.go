@@ -52,13 +52,13 @@ func (l *loader) candidates() []*candidate {
 }
 
 // fromURL returns the Redis at a URL, none if the URL is wrong.
-func (l *loader) fromURL(source, text string) []*candidate {
+func (l *loader) fromURL(source, text string, heroku bool) []*candidate {
 	c, err := parseURL(text)
 	if err != nil {
 		l.fail(source, "%v", err)
 		return nil
 	}
-	c.source = source
+	c.source, c.heroku = source, heroku
 	return []*candidate{c}
 }
 

@@ -24,13 +24,9 @@ var (
 // variables returns the Redis of each of these variables.
 func (l *loader) variables(get func(string) string, place string) (found []*candidate) {
 	for _, name := range slices.Concat(ownVariables, addonVariables) {
-		text := get(name)
-		if text == "" {
-			continue
-		}
-		for _, c := range l.fromURL(name+place, text) {
-			c.heroku = l.platform == Heroku && slices.Contains(ownVariables, name)
-			found = append(found, c)
+		if text := get(name); text != "" {
+			heroku := l.platform == Heroku && slices.Contains(ownVariables, name)
+			found = append(found, l.fromURL(name+place, text, heroku)...)
 		}
 	}
 	return found
@@ -48,17 +44,13 @@ func (l *loader) colours() []*candidate {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
 	switch len(names) {
 	case 0:
 		return nil
 	case 1:
-		found := l.fromURL(names[0], l.real(names[0]))
-		for _, c := range found {
-			c.heroku = true
-		}
-		return found
+		return l.fromURL(names[0], l.real(names[0]), true)
 	}
-	slices.Sort(names)
 	l.fail(names[0], "is one of several (%s): make one of them REDIS_URL with heroku redis:promote", strings.Join(names, ", "))
 	return nil
 }
