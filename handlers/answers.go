@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -16,9 +17,10 @@ import (
 // retryAfter is how many seconds a client should wait after a 503.
 const retryAfter = "2"
 
-// fail answers a request that could not be done: what Redis is to blame for is a 503, all else a 500.
+// fail answers a request that could not be done: what Redis is to blame for, or a visitor who has gone, is a
+// 503, all else a 500.
 func (a *app) fail(c *gin.Context, err error) {
-	if errors.Is(err, redisstore.ErrUnavailable) {
+	if errors.Is(err, redisstore.ErrUnavailable) || errors.Is(err, context.Canceled) {
 		fault := redisfault.Explain(err)
 		_ = c.Error(fault)
 		a.problem(c, templates.Unavailable(fault.Wrong, fault.Todo))

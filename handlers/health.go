@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -33,9 +32,7 @@ func (a *app) readyz(c *gin.Context) {
 	case a.pages.Store == templates.None:
 		refuse(errNoRedis.Error(), "open / to see how to add one")
 	default:
-		ctx, cancel := context.WithTimeout(c.Request.Context(), a.Timeout*9/10) // the rest is for the answer
-		defer cancel()
-		if err := a.Ping(ctx); err != nil {
+		if err := a.Check(c.Request.Context()); err != nil {
 			fault := redisfault.Explain(err)
 			refuse(fault.Wrong, fault.Todo)
 			return

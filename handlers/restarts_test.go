@@ -35,7 +35,7 @@ func process(t *testing.T, rdb redis.UniversalClient, name string, started time.
 		t.Fatal(err)
 	}
 	return handlers.New(slog.New(slog.DiscardHandler), pages, store, handlers.Options{
-		Ping: func(context.Context) error { return nil }, Timeout: time.Second, Draining: func() bool { return false },
+		Check: func(context.Context) error { return nil }, Timeout: time.Second, Draining: func() bool { return false },
 	})
 }
 

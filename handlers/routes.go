@@ -18,7 +18,7 @@ import (
 
 // Options are what the handlers need to know beside what the pages show.
 type Options struct {
-	Ping           func(context.Context) error // says why Redis cannot keep sessions now; not called without a store
+	Check          func(context.Context) error // says why Redis cannot keep sessions now; not called without a store
 	Timeout        time.Duration               // the longest that one request may wait for Redis
 	HTTPS          bool                        // redirect http to https, and say so for the future (HSTS)
 	TrustedProxies []netip.Prefix              // whose X-Forwarded-Proto is believed; empty: nobody's

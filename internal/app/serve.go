@@ -120,8 +120,8 @@ func newRoutes(cfg config.Config, b *backend.Backend, log *slog.Logger, started 
 	if err != nil {
 		return nil, err
 	}
+	options.Check = store.Check
 	b.Watch(store.Check)
-	options.Ping = store.Check
 	return handlers.New(log, pages, store, options), nil
 }
 

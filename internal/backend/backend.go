@@ -36,9 +36,8 @@ type Backend struct {
 	// Redis says where it is. For an embedded one, only Source is set.
 	Redis config.Redis
 
-	watcher  *watcher // nil without anything to watch
-	probeKey string
-	close    []func()
+	watcher *watcher // nil without anything to watch
+	close   []func()
 }
 
 // Open returns the Redis that the configuration asks for. It does not wait for it: a Redis that is down is found out
@@ -67,7 +66,7 @@ func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 	client, closeClient := connect(r, log, w)
 	return &Backend{
 		Kind: Redis, Client: client, Redis: r,
-		watcher: w, probeKey: cfg.KeyPrefix + "probe", close: []func(){closeClient},
+		watcher: w, close: []func(){closeClient},
 	}
 }
 
@@ -115,25 +114,6 @@ func connect(r config.Redis, log *slog.Logger, hooks ...redis.Hook) (client redi
 		}
 	}
 	return client, closeClient
-}
-
-// Ping reports whether Redis can keep sessions now: it answers, all masters of a Cluster do, and it takes writes. It
-// asks with a write that finds nothing to change, because a replica and a full Redis answer everything else.
-func (b *Backend) Ping(ctx context.Context) error {
-	if b.Kind == None {
-		return errors.New("no Redis is configured")
-	}
-	if cluster, ok := b.Client.(*redis.ClusterClient); ok {
-		err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() })
-		if err != nil {
-			return err
-		}
-	}
-	err := b.Client.SetArgs(ctx, b.probeKey, "", redis.SetArgs{Mode: "XX"}).Err()
-	if errors.Is(err, redis.Nil) { // there is no such key, so nothing was set
-		return nil
-	}
-	return err
 }
 
 // Close ends the connections, and the embedded Redis.

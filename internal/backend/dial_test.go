@@ -28,14 +28,14 @@ func TestTheFirstCommandAfterRedisIsBackSucceeds(t *testing.T) {
 		server.Kill()
 		for range 4 { // more failures than the pool has places
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			if err := b.Ping(ctx); err == nil {
+			if err := b.Client.Ping(ctx).Err(); err == nil {
 				t.Error("a Redis that is away answers")
 			}
 			cancel()
 		}
 		redistest.Restart(t, server)
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // less than go-redis' second
-		if err := b.Ping(ctx); err != nil {
+		if err := b.Client.Ping(ctx).Err(); err != nil {
 			t.Errorf("round %d: the first command after Redis is back: %v", round, err)
 		}
 		cancel()

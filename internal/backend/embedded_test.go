@@ -3,14 +3,12 @@ package backend_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"visit-counter/internal/backend"
-	"visit-counter/internal/config"
 	"visit-counter/internal/redistest"
 )
 
@@ -54,19 +52,5 @@ func TestEmbeddedRedisWantsItsPassword(t *testing.T) {
 	defer func() { _ = rdb.Close() }()
 	if err := rdb.Ping(context.Background()).Err(); err == nil {
 		t.Error("it answers somebody without the password")
-	}
-}
-
-func TestMemoryIsReady(t *testing.T) {
-	b, err := backend.Open(t.Context(), config.Config{Store: config.StoreMemory, KeyPrefix: "visits:"}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	if err := b.Ping(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if keys := b.Client.DBSize(t.Context()).Val(); keys != 0 {
-		t.Errorf("the question whether it is ready has left %d keys", keys)
 	}
 }

@@ -159,7 +159,7 @@ func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	b.Watch(b.Ping)
+	b.Watch(func(ctx context.Context) error { return b.Client.Set(ctx, "checked", "", 0).Err() })
 	ask := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), cfg.RedisTimeout)
 		defer cancel()

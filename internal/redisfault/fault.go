@@ -9,9 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Rights is what a user of Redis needs for the store, in the words of ACL SETUSER; its keys start with KEY_PREFIX.
-const Rights = "+evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +set +get +ping"
-
 // ask is what to do when only Redis knows.
 const ask = "Look at the log of Redis, and run the doctor command, which checks all that this app needs."
 

@@ -108,7 +108,7 @@ func TestEachErrorIsExplained(t *testing.T) {
 		{net.ErrClosed, "connection closed", true},
 		{fmt.Errorf("%w: the shared secret is shorter than 32 bytes", redisstore.ErrUnavailable), "shared secret", false},
 		{fmt.Errorf("%w: another type lies under the key of the shared secret", redisstore.ErrUnavailable), "shared secret", false},
-		{fmt.Errorf("%w: %w", redisstore.ErrUnavailable, redisstore.ErrFull), "OOM", false},
+		{fmt.Errorf("%w: %w", redisstore.ErrUnavailable, errors.Join(redisstore.ErrFull, reply("OOM command not allowed"))), "OOM", false},
 		{errors.New("something else"), "unknown", true},
 	} {
 		for _, err := range []error{test.err, wrapped{test.err}, fmt.Errorf("first: %w", errors.Join(errors.New("second"), test.err))} {

@@ -29,6 +29,9 @@ const (
 	restart = " and restart the app."
 )
 
+// rights are what the store needs, with the app's prefix.
+var rights = strings.ReplaceAll(redisstore.Rights, redisstore.DefaultPrefix, "visits:")
+
 // WantsTLS is the fault of a Redis that is addressed without TLS and wants it. Most servers then only close the
 // connection, and it takes another look to know.
 var WantsTLS = Fault{
@@ -51,7 +54,7 @@ var faults = []struct {
 	{either(code("NOPERM"), says("no permission", "can't run this command", "can't access at least one of the keys")), Fault{
 		Code:  "NOPERM",
 		Wrong: "The user of this app may not do in Redis what the app needs (NOPERM).",
-		Todo:  "Give the user the rights: ACL SETUSER NAME ~visits:* " + Rights + " (visits: is KEY_PREFIX; a Cluster needs +cluster|slots +asking too).",
+		Todo:  "Give the user its rights: ACL SETUSER NAME " + rights + " (visits: is KEY_PREFIX; a Cluster needs " + redisstore.ClusterRights + " too).",
 	}},
 	{code("NOAUTH"), Fault{
 		Code:  "NOAUTH",
@@ -74,7 +77,7 @@ var faults = []struct {
 		Todo:   "Set requirepass in redis.conf, put the password into the address of Redis" + restart,
 		Closes: true,
 	}},
-	{either(code("OOM"), target(redisstore.ErrFull)), Fault{
+	{code("OOM"), Fault{
 		Code:  "OOM",
 		Wrong: "Redis is out of memory and takes no new data (OOM).",
 		Todo:  "Give it more memory (maxmemory, a larger plan), remove other data, or let sessions end earlier (SESSION_TTL).",
