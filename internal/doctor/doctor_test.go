@@ -14,6 +14,7 @@ import (
 	"visit-counter/internal/config"
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
+	"visit-counter/redisstore"
 )
 
 const password = "p4ss/w0rd:of=the#tests"
@@ -377,7 +378,7 @@ func TestConnections(t *testing.T) {
 }
 
 // storeRights are the least that the store needs.
-const storeRights = "~visits:* -@all +evalsha +eval +hgetall +hset +hdel +time +exists +rename +pexpire +pttl +del +set +get +ping"
+var storeRights = strings.ReplaceAll(redisstore.Rights, redisstore.DefaultPrefix, "visits:")
 
 func TestManagedRedisThatForbidsInfoAndConfigIsNoFailure(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{Config: []string{"user default off", "user app on >secret " + storeRights}})
@@ -415,7 +416,7 @@ func TestUserWhoMayNotDoWhatTheStoreNeeds(t *testing.T) {
 			if name == "no shared secret" {
 				check = "secret"
 			}
-			f.wants(t, 1, check, Fail, "ACL SETUSER NAME ~visits:* +evalsha")
+			f.wants(t, 1, check, Fail, "ACL SETUSER NAME resetkeys ~visits:session:* ~visits:secret")
 		})
 	}
 }
@@ -467,7 +468,7 @@ func TestEachMasterOfAClusterIsExamined(t *testing.T) {
 func TestClusterUserNeedsOneCommandMore(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0)
 	for _, node := range cluster.Nodes {
-		rule := strings.Fields("ACL SETUSER app on >secret " + storeRights + " +cluster|slots")
+		rule := strings.Fields("ACL SETUSER app on >secret " + storeRights + " " + redisstore.ClusterRights)
 		args := make([]any, len(rule))
 		for i := range rule {
 			args[i] = rule[i]

@@ -47,21 +47,21 @@ func (d *doctor) secret(ctx context.Context) []Line {
 // store counts a visit as an instance would and removes it, in each node.
 func (d *doctor) store(ctx context.Context) (lines []Line) {
 	key := []byte(rand.Text() + rand.Text())
-	store, err := redisstore.New(d.client, [][]byte{key}, redisstore.WithPrefix(d.cfg.KeyPrefix), redisstore.WithTTL(lifetime))
+	store, err := redisstore.New(d.client, [][]byte{key},
+		redisstore.WithPrefix(d.cfg.KeyPrefix), redisstore.WithTTL(lifetime), redisstore.WithTimeout(d.limit()))
 	if err != nil {
 		return []Line{fail(err.Error(), "correct KEY_PREFIX")}
 	}
-	if err := d.shares(ctx, d.client); err != nil {
+	if err := d.shares(ctx); err != nil {
 		return []Line{failed(err)}
 	}
 	covered := make(map[string]bool)
 	for range attemptsPerNode * len(d.nodes) {
-		v := &visitor{store: store, client: d.client, prefix: d.cfg.KeyPrefix}
-		elapsed, err := v.counts(ctx, d)
+		id, elapsed, err := visit(ctx, store)
 		if err != nil {
 			return []Line{failed(err)}
 		}
-		if node := v.node(ctx); !covered[node] {
+		if node := d.nodeOf(ctx, id); !covered[node] {
 			covered[node] = true
 			l := pass("a visit was counted, found again and removed; it took %s", milliseconds(elapsed))
 			l.Node = node
@@ -75,115 +75,68 @@ func (d *doctor) store(ctx context.Context) (lines []Line) {
 }
 
 // shares does what instances do to share a secret, with a key of its own.
-func (d *doctor) shares(ctx context.Context, client redis.UniversalClient) error {
+func (d *doctor) shares(ctx context.Context) error {
 	key := d.cfg.KeyPrefix + "session:doctor-" + rand.Text()
 	_, err := ask(ctx, d, func(ctx context.Context) (any, error) {
 		return nil, errors.Join(
-			client.SetNX(ctx, key, "doctor", lifetime).Err(),
-			client.Get(ctx, key).Err(),
-			client.Del(ctx, key).Err(),
+			d.client.SetNX(ctx, key, "doctor", lifetime).Err(),
+			d.client.Get(ctx, key).Err(),
+			d.client.Del(ctx, key).Err(),
 		)
 	})
 	return err
 }
 
-// visitor is a browser that visits and starts over.
-type visitor struct {
-	store   *redisstore.Store
-	client  redis.UniversalClient
-	prefix  string
-	cookies []*http.Cookie
-	id      string
-}
-
-// counts visits twice, looks at what is stored, and starts over. It returns how long the second visit took.
-func (v *visitor) counts(ctx context.Context, d *doctor) (elapsed time.Duration, err error) {
-	defer func() {
-		_, destroyErr := ask(context.WithoutCancel(ctx), d, v.startOver)
-		err = errors.Join(err, destroyErr)
-	}()
-	for want := int64(1); want <= 2; want++ {
-		began := time.Now()
-		result, err := ask(ctx, d, v.visit)
-		if err != nil {
-			return 0, err
+// visit counts two visits of a new session and removes it. It returns the session's id and how long the second took.
+func visit(ctx context.Context, store *redisstore.Store) (id string, elapsed time.Duration, err error) {
+	browser := answer{}
+	request := func() (*http.Request, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
+		if err == nil {
+			for _, c := range (&http.Response{Header: http.Header(browser)}).Cookies() {
+				r.AddCookie(c)
+			}
 		}
-		if result.Count != want {
-			return 0, fmt.Errorf("visit %d was counted as %d", want, result.Count)
-		}
-		elapsed = time.Since(began)
+		return r, err
 	}
-	_, err = ask(ctx, d, v.look)
-	return elapsed, err
-}
-
-func (v *visitor) visit(ctx context.Context) (redisstore.Result, error) {
-	w := answer{}
-	r, err := v.request(ctx)
+	first, err := request()
 	if err != nil {
-		return redisstore.Result{}, err
+		return "", 0, err
 	}
-	result, err := v.store.Session(w, r, cookie).Increment(counter, 1)
-	v.cookies = (&http.Response{Header: http.Header(w)}).Cookies()
-	return result, err
-}
-
-// look loads the session without counting, and asks how long it lives.
-func (v *visitor) look(ctx context.Context) (any, error) {
-	r, err := v.request(ctx)
+	if _, err := store.Session(browser, first, cookie).Increment(counter, 1); err != nil {
+		return "", 0, err
+	}
+	second, err := request()
 	if err != nil {
-		return nil, err
+		return "", 0, err
 	}
-	session, err := v.store.Get(r, cookie)
-	if err != nil {
-		return nil, err
-	}
-	if session.Values[counter] != 2 {
-		return nil, errors.New("the session is not found again")
-	}
-	v.id = session.ID
-	lives, err := v.client.PTTL(ctx, v.key()).Result()
-	if err == nil && (lives <= 0 || lives > lifetime) {
+	session := store.Session(answer{}, second, cookie)
+	began := time.Now()
+	result, err := session.Increment(counter, 1)
+	elapsed = time.Since(began)
+	switch {
+	case err != nil:
+	case result.Count != 2:
+		err = errors.New("the session is not found again")
+	case result.ExpiresIn <= 0 || result.ExpiresIn > lifetime:
 		err = errors.New("the session has no time to live")
 	}
-	return nil, err
+	loaded, loadErr := store.Get(second, cookie)
+	id = loaded.ID // before it is destroyed
+	return id, elapsed, errors.Join(err, loadErr, session.Destroy())
 }
 
-func (v *visitor) startOver(ctx context.Context) (any, error) {
-	if len(v.cookies) == 0 {
-		return nil, nil // nothing was created
-	}
-	r, err := v.request(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return nil, v.store.Session(answer{}, r, cookie).Destroy()
-}
-
-func (v *visitor) key() string { return v.prefix + "session:" + v.id }
-
-// node returns the address of the server that the session was in, "" if there is only one.
-func (v *visitor) node(ctx context.Context) string {
-	cluster, ok := v.client.(*redis.ClusterClient)
+// nodeOf returns the address of the server that a session was in, "" if there is only one.
+func (d *doctor) nodeOf(ctx context.Context, id string) string {
+	cluster, ok := d.client.(*redis.ClusterClient)
 	if !ok {
 		return ""
 	}
-	master, err := cluster.MasterForKey(ctx, v.key())
+	master, err := cluster.MasterForKey(ctx, d.cfg.KeyPrefix+"session:"+id)
 	if err != nil {
 		return ""
 	}
 	return master.Options().Addr
-}
-
-func (v *visitor) request(ctx context.Context) (*http.Request, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range v.cookies {
-		r.AddCookie(c)
-	}
-	return r, nil
 }
 
 // answer is an answer of which only the header matters.
