@@ -1,0 +1,175 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
+	"visit-counter/internal/visitor"
+	"visit-counter/redisstore"
+)
+
+const signingSecret = "SESSION_SECRET=a-secret-that-signs-the-cookies-of-this-test"
+
+// told is what a client that prefers JSON is told of a fault.
+type told struct{ Error, Hint string }
+
+func toldBy(t *testing.T, answer visitor.Answer) (f told) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(answer.Body), &f); err != nil {
+		t.Fatalf("%v: %s", err, answer.Body)
+	}
+	return f
+}
+
+// Whoever asks whether the app is ready is told what a visitor would be told, and so does the log.
+func TestAVisitReadyzAndTheLogAgree(t *testing.T) {
+	t.Parallel()
+	const password = "p4ss-of-the-user"
+	rights := strings.ReplaceAll(redisstore.Rights, redisstore.DefaultPrefix, "visits:")
+	writes := redistest.Named("EVALSHA", "EVAL", "SET", "DEL")
+	for name, test := range map[string]struct {
+		config []string                        // of the server
+		rules  string                          // of the app's user, beside all that it needs
+		fault  func(*testing.T, *redis.Client) // at runtime
+		match  redistest.Match                 // what the proxy answers
+		answer string
+		env    string
+		says   string // "": visits are counted
+	}{
+		"all is well":                      {},
+		"EVALSHA is renamed":               {config: []string{`rename-command EVALSHA ""`}, says: "does not know a command"},
+		"HSET is renamed":                  {config: []string{`rename-command HSET ""`}, says: "does not know a command"},
+		"SET is renamed":                   {config: []string{`rename-command SET ""`}, says: "does not know a command"},
+		"SET is renamed, and not needed":   {config: []string{`rename-command SET ""`}, env: signingSecret},
+		"DEL is renamed, and not needed":   {config: []string{`rename-command DEL ""`}},
+		"the user may not run scripts":     {rules: "-@scripting", says: "NOPERM"},
+		"the user may not HSET":            {rules: "-hset", says: "NOPERM"},
+		"the user has other keys":          {rules: "resetkeys ~other:*", says: "NOPERM"},
+		"too few replicas":                 {config: []string{"min-replicas-to-write 1"}, says: "NOREPLICAS"},
+		"a replica":                        {fault: func(t *testing.T, r *redis.Client) { do(t, r, "REPLICAOF", "127.0.0.1", "1") }, says: "READONLY"},
+		"no memory":                        {fault: func(t *testing.T, r *redis.Client) { do(t, r, "CONFIG", "SET", "maxmemory", "1kb") }, says: "OOM"},
+		"no disk":                          {match: writes, answer: "-MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk.", says: "MISCONF"},
+		"a script that does not end":       {match: writes, answer: "-BUSY Redis is busy running a script.", says: "BUSY"},
+		"loading":                          {match: writes, answer: redistest.Loading, says: "LOADING"},
+		"a part of a Cluster is down":      {match: writes, answer: redistest.ClusterDown, says: "CLUSTERDOWN"},
+		"no master":                        {match: writes, answer: redistest.MasterDown, says: "MASTERDOWN"},
+		"protected mode":                   {match: redistest.Any, answer: "-DENIED Redis is running in protected mode", says: "protected mode"},
+		"no connection":                    {match: redistest.Any, answer: redistest.MaxClients, says: "no connection left"},
+		"another password than Redis 5's":  {match: redistest.Named("HELLO", "AUTH"), answer: "-ERR invalid password", says: "WRONGPASS"},
+		"a password for a Redis 5 without": {match: redistest.Named("HELLO", "AUTH"), answer: "-ERR Client sent AUTH, but no password is set", says: "sends a password"},
+		"an answer that nobody knows":      {match: writes, answer: "-WEIRD and foreign", says: "(WEIRD)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keepSecret(t, "a password", password)
+			server := redistest.StartWith(t, redisserver.Options{Config: append(test.config,
+				"user visits on >"+password+" "+rights+" "+test.rules)})
+			admin := redistest.Client(t, server)
+			if test.fault != nil {
+				test.fault(t, admin)
+			}
+			proxy := redistest.NewProxy(t, server)
+			if test.match != nil {
+				proxy.All(test.match, redistest.Fate{Answer: test.answer})
+			}
+			i := start(t, "REDIS_URL=redis://visits:"+password+"@"+proxy.Addr(), "LOG_LEVEL=debug", test.env)
+			agree(t, i, test.says)
+			if test.says == "" {
+				return
+			}
+			i.awaitLine(t, "redis lost")
+			if i.output.count("redis connected") > 0 {
+				t.Errorf("the log says that Redis is connected:\n%s", i.output.String())
+			}
+		})
+	}
+}
+
+// agree checks that a visit and /readyz say the same of Redis, or both that all is well.
+func agree(t *testing.T, i *instance, says string) {
+	t.Helper()
+	visited := request(t, newVisitor(t, i.url), http.MethodGet, "/", "Accept", "application/json")
+	ready := i.get(t, "/readyz", "Accept", "application/json")
+	if says == "" {
+		if visited.Status != http.StatusOK || ready.Status != http.StatusOK {
+			t.Errorf("a visit is %d, /readyz %d: %s", visited.Status, ready.Status, ready.Body)
+		}
+		return
+	}
+	wantRefusal(t, visited)
+	wantRefusal(t, ready)
+	v, r := toldBy(t, visited), toldBy(t, ready)
+	if v != r || !strings.Contains(v.Error, says) || v.Hint == "" {
+		t.Errorf("a visit says %+v, /readyz %+v; want %q", v, r, says)
+	}
+}
+
+func do(t *testing.T, client *redis.Client, args ...any) {
+	t.Helper()
+	if err := client.Do(t.Context(), args...).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A node of a Cluster that is bound as if it were alone is used as what it is.
+func TestANodeOfAClusterIsEnough(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0)
+	i := start(t, "REDIS_URL=redis://"+cluster.Addrs()[0])
+	for range 20 {
+		agree(t, i, "")
+	}
+	count(t, newVisitor(t, i.url), 1, 20, i)
+	i.awaitLine(t, "redis connected")
+	if i.output.count("redis lost") > 0 {
+		t.Errorf("the log says that Redis is lost:\n%s", i.output.String())
+	}
+}
+
+// What Redis answers may repeat all that it was sent, and more.
+func TestNothingThatRedisSaysIsTold(t *testing.T) {
+	t.Parallel()
+	const password, known = "p4ss-that-redis-repeats", "a-secret-that-signs-and-that-redis-repeats"
+	keepSecret(t, "a password", password)
+	keepSecret(t, "SESSION_SECRET", known)
+	server := redistest.StartWith(t, redisserver.Options{Password: password})
+	for _, form := range []string{
+		"-ERR unknown command '%s', with args beginning with: %s", "-NOPERM this user may not %s %s", "-WRONGPASS %s %s", "-MISCONF %s %s",
+		"-OOM %s %s", "-READONLY %s %s", "-BUSY %s %s", "-LOADING %s %s", "-WEIRD %s %s", "-%s %s", "-WRONGTYPE %s %s", "-NOSCRIPT %s %s",
+		"-MOVED 1 %s %s", "-ERR value %s %s", "HTTP/1.1 400 %s %s", "%s %s", "+%s %s", "*1\r\n+%s %s", ":%s %s",
+	} {
+		t.Run(form, func(t *testing.T) {
+			t.Parallel()
+			proxy := redistest.NewProxy(t, server)
+			i := start(t, "REDIS_URL="+proxy.URL(), "LOG_LEVEL=debug", "REDIS_TIMEOUT=300ms")
+			v := newVisitor(t, i.url)
+			count(t, v, 1, 1, i)
+			shared := redistest.Client(t, server).Get(t.Context(), "visits:secret").Val()
+			keepSecret(t, "the shared secret", shared)
+			repeated := strings.Join([]string{sessionKey(v), sessionCookie(v), shared, password, known}, " ")
+			for _, names := range [][]string{{"EVALSHA", "EVAL"}, {"EVALSHA"}, {"SET", "GET"}, {"DEL"}, {"HGETALL"}, {"HELLO", "AUTH"}} {
+				proxy.All(redistest.Named(names...), redistest.Fate{Answer: fmt.Sprintf(form, names[0], repeated)})
+				proxy.Cut()
+				for _, accept := range []string{"text/html", "application/json"} {
+					request(t, v, http.MethodGet, "/", "Accept", accept)
+					i.get(t, "/", "Accept", accept)
+					i.get(t, "/", "Accept", accept, "Cookie", "session=forged.cookie")
+					i.get(t, "/readyz")
+					request(t, v, http.MethodPost, "/reset", "Accept", accept)
+				}
+				doctor := command(t, []string{roleVariable + "=program", "REDIS_URL=" + proxy.URL(), "REDIS_TIMEOUT=300ms"}, os.Args[0], "doctor")
+				<-launch(t, doctor).exited
+				proxy.Heal()
+			}
+			i.stop(t)
+		})
+	}
+}
