@@ -44,20 +44,26 @@ func (d *doctor) secret(ctx context.Context) []Line {
 	return []Line{pass("the instances share a random one in Redis")}
 }
 
-// store counts a visit as an instance would and removes it, in each node.
+// store does what an instance does at its start, and counts a visit and removes it in each node.
 func (d *doctor) store(ctx context.Context) (lines []Line) {
-	key := []byte(rand.Text() + rand.Text())
-	store, err := redisstore.New(d.client, [][]byte{key},
-		redisstore.WithPrefix(d.cfg.KeyPrefix), redisstore.WithTTL(lifetime), redisstore.WithTimeout(d.limit()))
-	if err != nil {
-		return []Line{fail(err.Error(), "correct KEY_PREFIX")}
+	options := []redisstore.Option{
+		redisstore.WithPrefix(d.cfg.KeyPrefix), redisstore.WithTTL(lifetime), redisstore.WithTimeout(d.limit()),
 	}
-	if err := d.shares(ctx); err != nil {
+	instances, err := redisstore.New(d.client, d.cfg.SessionSecrets, options...)
+	if err != nil {
+		return []Line{fail(err.Error(), "correct KEY_PREFIX or SESSION_SECRET")}
+	}
+	if err := instances.Check(ctx); err != nil {
+		return []Line{failed(err)}
+	}
+	// With a key of its own: no instance takes its cookies, and it needs no shared secret, which would stay.
+	own, err := redisstore.New(d.client, [][]byte{[]byte(rand.Text() + rand.Text())}, options...)
+	if err != nil {
 		return []Line{failed(err)}
 	}
 	covered := make(map[string]bool)
 	for range attemptsPerNode * len(d.nodes) {
-		id, elapsed, err := visit(ctx, store)
+		id, elapsed, err := visit(ctx, own)
 		if err != nil {
 			return []Line{failed(err)}
 		}
@@ -72,19 +78,6 @@ func (d *doctor) store(ctx context.Context) (lines []Line) {
 		}
 	}
 	return lines
-}
-
-// shares does what instances do to share a secret, with a key of its own.
-func (d *doctor) shares(ctx context.Context) error {
-	key := d.cfg.KeyPrefix + "session:doctor-" + rand.Text()
-	_, err := ask(ctx, d, func(ctx context.Context) (any, error) {
-		return nil, errors.Join(
-			d.client.SetNX(ctx, key, "doctor", lifetime).Err(),
-			d.client.Get(ctx, key).Err(),
-			d.client.Del(ctx, key).Err(),
-		)
-	})
-	return err
 }
 
 // visit counts two visits of a new session and removes it. It returns the session's id and how long the second took.
