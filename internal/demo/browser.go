@@ -5,7 +5,7 @@ import (
 	"runtime"
 )
 
-// openBrowser opens url where there is a graphical session. That it cannot is no news: the address has been printed.
+// openBrowser opens url where there is a graphical session. A failure is not reported: the address has been printed.
 func openBrowser(url string, getenv func(string) string) {
 	opener := browserOpener(runtime.GOOS, getenv)
 	if opener == nil {
@@ -13,7 +13,7 @@ func openBrowser(url string, getenv func(string) string) {
 	}
 	cmd := exec.Command(opener[0], append(opener[1:], url)...)
 	if cmd.Start() == nil {
-		go func() { _ = cmd.Wait() }() // how the browser fares is not the demo's concern
+		go func() { _ = cmd.Wait() }() // whether it succeeds does not matter to the demo
 	}
 }
 

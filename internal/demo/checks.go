@@ -40,7 +40,7 @@ func checks() []check {
 	}
 }
 
-// noLimit is for answers of which nobody has promised how soon they come.
+// noLimit is for answers that no promise sets a time for.
 const noLimit = time.Minute
 
 // begun returns a new visitor that has visited n times.

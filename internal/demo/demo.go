@@ -64,7 +64,7 @@ func Demo(getenv func(string) string) *cobra.Command {
 	return cmd
 }
 
-// show runs the fleet.
+// show runs the fleet until ctx ends or somebody types q.
 func show(ctx context.Context, o demoOptions, getenv func(string) string, out io.Writer) error {
 	log := &transcript{out: out, colour: terminal.Coloured(out, getenv)}
 	f, err := fleet.Start(ctx, fleet.Options{
@@ -92,7 +92,7 @@ func show(ctx context.Context, o demoOptions, getenv func(string) string, out io
 	return nil
 }
 
-// explainStart says what to do about a port that is taken, and drops the error of a start that somebody has called off.
+// explainStart says what to do about a port that is in use, and drops the error of a start that was interrupted.
 func explainStart(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -103,7 +103,7 @@ func explainStart(ctx context.Context, err error) error {
 	return err
 }
 
-// check says which flags contradict what is possible, or each other.
+// check returns an error if a flag is out of range or contradicts another.
 func (o demoOptions) check(getenv func(string) string) error {
 	switch {
 	case o.instances < 1 || o.instances > maxInstances:
@@ -121,7 +121,7 @@ func (o demoOptions) check(getenv func(string) string) error {
 	return nil
 }
 
-// checkRedis returns what the instances would say of the Redis that was given: else each of them would, again and again.
+// checkRedis reports a wrong address or setting once. Otherwise each instance would, at each start.
 func (o demoOptions) checkRedis(getenv func(string) string) error {
 	if o.redis == "" {
 		return nil
@@ -142,8 +142,8 @@ func (o demoOptions) checkRedis(getenv func(string) string) error {
 // session that the browser has with "make run".
 const cookieName = "demo-session"
 
-// instanceEnvironment returns how the instances differ from an app that runs alone, and what they get of this process's
-// environment: how to log and, with a Redis that was given, how to reach it.
+// instanceEnvironment returns the variables of the instances. Of this process's environment they get how to log and, with
+// --redis, how to reach that Redis.
 func instanceEnvironment(o demoOptions, getenv func(string) string) []string {
 	environment := []string{"LOG_FORMAT=text", "COOKIE_NAME=" + cookieName}
 	if level := getenv("LOG_LEVEL"); level != "" {

@@ -203,7 +203,7 @@ func await(t *testing.T, out *buffer, wanted string) {
 func TestLettersThatCannotWorkSayWhy(t *testing.T) {
 	var out buffer
 	press(t.Context(), start(t, fleet.Options{Memory: true}), "s", &transcript{out: &out})
-	if !strings.Contains(out.String(), "not a redis-server of its own") {
+	if !strings.Contains(out.String(), "cannot stop its Redis") {
 		t.Errorf("s without a redis-server says %q", out.String())
 	}
 }

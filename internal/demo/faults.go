@@ -15,7 +15,7 @@ const (
 	workers       = 8
 	warmUp        = 100                     // visits before and after what is done under load
 	pause         = 10 * time.Millisecond   // between two visits of a worker
-	refuseTimeout = 1500 * time.Millisecond // in which a visit must be refused: the promised second, and some for this machine
+	refuseTimeout = 1500 * time.Millisecond // for a refusal: the promised second, and some for this machine
 	resetRaces    = 40
 )
 
@@ -79,8 +79,8 @@ func allRestarted(ctx context.Context, t *trial) (figures, error) {
 	return f, nil
 }
 
-// instanceKilled: every number that a browser saw stays counted, and the instance comes back by itself. Only visits that
-// were under way may be without an answer.
+// instanceKilled: every number that a browser saw stays counted, and a new process takes over. Only visits that were under way
+// may stay without an answer.
 func instanceKilled(ctx context.Context, t *trial) (figures, error) {
 	v, err := t.begun(ctx, 1)
 	if err != nil {
@@ -102,7 +102,7 @@ func instanceKilled(ctx context.Context, t *trial) (figures, error) {
 	return f, err
 }
 
-// rollingRestart: nobody notices that one instance after the other is replaced.
+// rollingRestart: no visit fails while one instance after the other is replaced.
 func rollingRestart(ctx context.Context, t *trial) (figures, error) {
 	v, err := t.begun(ctx, 1)
 	if err != nil {
@@ -117,8 +117,8 @@ func rollingRestart(ctx context.Context, t *trial) (figures, error) {
 	return f, err
 }
 
-// underLoad does something while workers visit with one browser, before and after it, too. It returns what became of the
-// visits, and how long the doing took.
+// underLoad calls do while workers visit with one browser, which they also do before and after. It returns what became of the
+// visits, and how long do took.
 func underLoad(ctx context.Context, v *visitor.Visitor, do func() error) (tally *visitor.Tally, took time.Duration, err error) {
 	tally = new(visitor.Tally)
 	stop := tally.Load(ctx, v, workers, pause)
@@ -134,7 +134,7 @@ func underLoad(ctx context.Context, v *visitor.Visitor, do func() error) (tally 
 	return tally, took, tally.Await(ctx, warmUp)
 }
 
-// redisRestarted: while Redis is away, visitors are told so, soon and truly; then the count goes on.
+// redisRestarted: while Redis is away, visitors get the promised 503 in time; then the count goes on.
 func redisRestarted(ctx context.Context, t *trial) (figures, error) {
 	const away = 8
 	v, err := t.begun(ctx, 1)
@@ -153,7 +153,7 @@ func redisRestarted(ctx context.Context, t *trial) (figures, error) {
 	return goOn(ctx, v, tally, 0)
 }
 
-// redisHung: the same with a Redis that takes commands and answers none. A command may run later, but once at most.
+// redisHung: the same with a Redis that takes commands and does not answer. A command may run later, but once at most.
 func redisHung(ctx context.Context, t *trial) (figures, error) {
 	const away = 40
 	v, err := t.begun(ctx, 1)
@@ -174,8 +174,8 @@ func redisHung(ctx context.Context, t *trial) (figures, error) {
 	return goOn(ctx, v, tally, away)
 }
 
-// goOn waits for the first visit that is counted after visit number 1 and those that were refused. Of them, so many may
-// have been counted behind the visitor's back.
+// goOn waits for the first visit that is counted after visit number 1 and the refused ones. Up to mayCount of those may have
+// been counted nevertheless.
 func goOn(ctx context.Context, v *visitor.Visitor, tally *visitor.Tally, mayCount int) (figures, error) {
 	a, recovery, err := v.Recover(ctx)
 	sum, late := tally.Sum(), a.Page.Visits-2
@@ -189,8 +189,8 @@ func goOn(ctx context.Context, v *visitor.Visitor, tally *visitor.Tally, mayCoun
 	return f, err
 }
 
-// refused sends n visits at once while Redis cannot be asked. Each must be refused as promised, in time, and the instances
-// must say that they live.
+// refused sends n visits at once while Redis is unreachable. Each must be refused as promised, in time, and /healthz must
+// answer 200.
 func refused(ctx context.Context, v *visitor.Visitor, n int) (*visitor.Tally, error) {
 	tally := new(visitor.Tally)
 	tally.AtOnce(ctx, v, n)

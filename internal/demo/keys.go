@@ -10,10 +10,10 @@ import (
 	"visit-counter/internal/fleet"
 )
 
-// keyTimeout is for what a key brings about.
+// keyTimeout bounds what one key starts.
 const keyTimeout = time.Minute
 
-// control does what is typed until ctx ends or somebody quits. Without anything to read, it waits for ctx.
+// control obeys the keys that are typed until ctx ends or somebody quits. Without an input it waits for ctx.
 func control(ctx context.Context, f *fleet.Fleet, in io.Reader, log *transcript) {
 	if in == nil {
 		log.say("Ctrl-C ends everything")
@@ -53,7 +53,7 @@ func keyHelp(f *fleet.Fleet) string {
 	return "type a letter and Enter:  r restart all, one by one   k kill one" + stop + "   q quit"
 }
 
-// lines returns what is typed, line by line. A read cannot be called off: the goroutine ends with in.
+// lines returns what is typed, line by line. A read cannot be cancelled: the goroutine ends with in.
 func lines(in io.Reader) <-chan string {
 	typed := make(chan string)
 	go func() {
@@ -65,7 +65,7 @@ func lines(in io.Reader) <-chan string {
 	return typed
 }
 
-// press does what a key stands for that may take a while.
+// press obeys a key that may take a while.
 func press(ctx context.Context, f *fleet.Fleet, key string, log *transcript) {
 	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
 	defer cancel()
@@ -76,9 +76,9 @@ func press(ctx context.Context, f *fleet.Fleet, key string, log *transcript) {
 		log.say("restarting the instances one by one")
 		done, err = "all instances have been restarted", f.Roll(ctx)
 	case key == "s" && server == nil:
-		done = "the Redis of this demo is not a redis-server of its own, which could be stopped"
+		done = "this demo cannot stop its Redis: it is not a redis-server of its own"
 	case key == "s" && server.Running():
-		log.say("stopping Redis: visitors are told so; s starts it again")
+		log.say("stopping Redis: visitors get a 503 page; s starts it again")
 		done, err = "Redis has stopped", server.Stop(ctx)
 	case key == "s":
 		done, err = "Redis is back, with its data", server.Restart(ctx)

@@ -25,8 +25,8 @@ const (
 	maxConnections = 10               // to such an app
 )
 
-const aboutProve = `Runs what this program promises against several instances of it with a Redis of their own, and breaks them on purpose:
-a line each, with what was measured. The exit status is 0 only if everything passed.`
+const aboutProve = `Starts several instances of this program with a Redis of their own, breaks them on purpose, and checks every promise:
+one line each, with what was measured. The exit status is 0 only if everything passed.`
 
 // proveOptions are what the flags of the command say.
 type proveOptions struct {
@@ -35,11 +35,11 @@ type proveOptions struct {
 	url       string
 }
 
-// Prove returns the command that runs the checks. It fails if one of them does or could not be run.
+// Prove returns the command that runs the checks. It fails if a check fails or could not be run.
 func Prove(getenv func(string) string) *cobra.Command {
 	var o proveOptions
 	cmd := &cobra.Command{
-		Use: "prove", Short: "prove every promise against such instances, or against a deployed app", Long: aboutProve, Args: cobra.NoArgs,
+		Use: "prove", Short: "check every promise against several instances, or a deployed app", Long: aboutProve, Args: cobra.NoArgs,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			o.url = strings.TrimSuffix(o.url, "/")
 			if o.url != "" && !cmd.Flags().Changed("instances") {
@@ -130,8 +130,7 @@ func (t *trial) startFleet(ctx context.Context) (err error) {
 	return nil
 }
 
-// limitedTransport bounds what an app that is not ours has to bear. With HTTP/2 one connection would carry any number of
-// requests at once.
+// limitedTransport spares an app that is not ours. With HTTP/2 one connection would carry any number of requests at once.
 func limitedTransport() *limited {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxConnections, maxConnections
@@ -200,7 +199,7 @@ func (t *trial) run(ctx context.Context, c check) result {
 	return r
 }
 
-// repair mends what the check before has left broken.
+// repair undoes what the check before it may have left broken.
 func (t *trial) repair(ctx context.Context) error {
 	if t.fleet == nil {
 		return nil

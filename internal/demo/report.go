@@ -12,7 +12,7 @@ import (
 	"visit-counter/internal/visitor"
 )
 
-// The outcomes of a check. What could not be run is no success.
+// The outcomes of a check. A check that could not be run has not passed.
 const (
 	passed = "PASS"
 	failed = "FAIL"
@@ -30,7 +30,7 @@ type figures struct {
 	Note        string         `json:"note,omitempty"`
 }
 
-// measured returns the figures of visits of which so many were counted.
+// measured returns the figures of a tally of which so many visits were counted.
 func measured(tally *visitor.Tally, counted int) figures {
 	s := tally.Sum()
 	return figures{
@@ -107,8 +107,7 @@ func (r report) err() error {
 	return fmt.Errorf("not all is proven: of %d checks, %s", len(r.Checks), strings.Join(parts, " and "))
 }
 
-// writer says how it goes: a line for each check, or nothing until the whole as JSON. The name of the check under way is
-// for terminals only.
+// writer writes a line for each check, or one JSON document at the end. Only a terminal shows the name of the running check.
 type writer struct {
 	json, live, colour bool
 	out                io.Writer
@@ -120,14 +119,14 @@ const (
 	clearLine    = "\r\x1b[K"
 )
 
-// begin names the check under way, until the next line.
+// begin shows the name of the running check until the next line.
 func (w *writer) begin(name string) {
 	if w.live && !w.json {
 		_, _ = fmt.Fprintf(w.out, "%s%*s  %s ...", clearLine, statusColumn, "", name)
 	}
 }
 
-// line writes a line for itself.
+// line writes a line.
 func (w *writer) line(format string, args ...any) {
 	if w.json {
 		return
@@ -151,7 +150,7 @@ func (w *writer) result(r result) {
 	}
 }
 
-// end writes the sum.
+// end writes the summary.
 func (w *writer) end(r report) error {
 	if w.json {
 		encoder := json.NewEncoder(w.out)

@@ -142,8 +142,8 @@ func (t *Tally) CheckExact(counted int, limit time.Duration) error {
 	return t.Check(counted, limit)
 }
 
-// Recover visits until a visit is acknowledged, and returns that answer and how long it took. The visits before it are
-// not part of the tally: whether they were counted nobody knows.
+// Recover visits until a visit is acknowledged, and returns that answer and how long it took. The failed visits before it may
+// have been counted or not.
 func (v *Visitor) Recover(ctx context.Context) (Answer, time.Duration, error) {
 	began := time.Now()
 	for {
@@ -154,7 +154,7 @@ func (v *Visitor) Recover(ctx context.Context) (Answer, time.Duration, error) {
 		select {
 		case <-time.After(pollInterval):
 		case <-ctx.Done():
-			return a, 0, fmt.Errorf("no visit was counted any more: %w", ctx.Err())
+			return a, 0, fmt.Errorf("no visit was counted again: %w", ctx.Err())
 		}
 	}
 }

@@ -1,8 +1,5 @@
-// Package visitor is a browser without a page: it keeps its cookies, visits the app, reads the JSON that GET / answers,
-// and adds up what became of many visits.
-//
-// prove, the end-to-end tests and the benchmarks use it. It knows the app by what it promises from outside, and imports
-// nothing of it.
+// Package visitor is a browser without a page, for prove and the end-to-end tests: it keeps cookies, visits the app, reads the
+// JSON of GET /, and adds up what became of many visits. It imports nothing of the app.
 package visitor
 
 import (
@@ -26,19 +23,15 @@ const (
 // ErrRefused reports that a visit was refused as promised: see [Answer.CheckRefusal].
 var ErrRefused = errors.New("the visit was refused with 503")
 
-// Page is what GET / says as JSON.
+// Page is what is read here of the JSON of GET /.
 type Page struct {
-	Visits           int       `json:"visits"`
-	Instance         string    `json:"instance"`
-	StartedAt        time.Time `json:"started_at"`
-	Store            string    `json:"store"` // "redis" or "memory"
-	FirstVisitAt     time.Time `json:"first_visit_at"`
-	ExpiresInSeconds int       `json:"expires_in_seconds"`
-	Processes        []Process `json:"processes"`
-	EarlierVisits    int       `json:"earlier_visits"`
-	Instances        int       `json:"instances"`
-	Restarts         int       `json:"restarts"`
-	Redis            Redis     `json:"redis"`
+	Visits        int       `json:"visits"`
+	Instance      string    `json:"instance"`
+	StartedAt     time.Time `json:"started_at"`
+	Store         string    `json:"store"` // "redis" or "memory"
+	Processes     []Process `json:"processes"`
+	EarlierVisits int       `json:"earlier_visits"`
+	Redis         Redis     `json:"redis"`
 }
 
 // Process is a row of the ledger.
@@ -51,8 +44,7 @@ type Process struct {
 
 // Redis is what the visit cost.
 type Redis struct {
-	RoundTrips   int     `json:"round_trips"`
-	Milliseconds float64 `json:"milliseconds"`
+	RoundTrips int `json:"round_trips"`
 }
 
 // check returns an error unless the ledger adds up and marks the process that answered.
@@ -87,11 +79,7 @@ type Answer struct {
 func (a Answer) CheckRefusal() error {
 	switch {
 	case a.Status != http.StatusServiceUnavailable:
-		to := ""
-		if location := a.Header.Get("Location"); location != "" {
-			to = " to " + location
-		}
-		return fmt.Errorf("a visit was answered with %d %s%s", a.Status, http.StatusText(a.Status), to)
+		return fmt.Errorf("a visit was answered with %d %s %s", a.Status, http.StatusText(a.Status), a.Header.Get("Location"))
 	case a.Header.Get("Set-Cookie") != "":
 		return errors.New("a visit was refused with a new cookie")
 	case a.Header.Get("Retry-After") == "":
@@ -144,7 +132,7 @@ func (v *Visitor) SetCookie(name, value string) {
 	v.client.Jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: u.Scheme == "https"}})
 }
 
-// parsed returns the visitor's address; a damaged one has no cookies, and is told by the first request.
+// parsed returns the visitor's address. A malformed one has no cookies, and the first request reports it.
 func (v *Visitor) parsed() *url.URL {
 	u, err := url.Parse(v.url + "/")
 	if err != nil {
