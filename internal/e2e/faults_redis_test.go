@@ -340,12 +340,12 @@ func TestADatabaseThatRedisDoesNotHaveIsNamed(t *testing.T) {
 // A server that loads much answers late, and then with LOADING.
 func TestCountIsExactOverALongLoad(t *testing.T) {
 	t.Parallel()
-	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Config: []string{"key-load-delay 250"}})
+	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Config: []string{"key-load-delay 100"}})
 	i := start(t, "REDIS_URL="+server.URL())
 	tally := newTally(t, i.url)
 	tally.visit()
 	fill := redistest.Client(t, server).Pipeline()
-	for n := range 12000 {
+	for n := range 30_000 {
 		fill.Set(t.Context(), "other:"+strconv.Itoa(n), "", time.Hour)
 	}
 	if _, err := fill.Exec(t.Context()); err != nil {
