@@ -37,7 +37,7 @@ func (s *Store) checkSession(request, ctx context.Context, id string) error {
 		if err != nil {
 			return classify(err)
 		}
-		_, err = s.write(ctx, id, i == 0, changed, turn, []any{counter, 1}, true)
+		_, _, err = s.write(ctx, id, i == 0, changed, turn, []any{counter, 1}, true)
 		turn.end()
 		if err != nil {
 			return fmt.Errorf("check: %w", err)

@@ -107,7 +107,7 @@ func (op *increment) write(x *Session, ctx context.Context, rec *record, id stri
 		return classify(err)
 	}
 	defer turn.end()
-	answer, err := s.write(ctx, id, op.result.Created, changed, turn, op.counters, true)
+	fields, lives, err := s.write(ctx, id, op.result.Created, changed, turn, op.counters, true)
 	if err != nil {
 		return err
 	}
@@ -116,24 +116,21 @@ func (op *increment) write(x *Session, ctx context.Context, rec *record, id stri
 	for i := 0; i < len(op.counters); i += 2 {
 		delete(rec.session.Values, op.counters[i])
 	}
-	if err := op.read(rec, answer); err != nil {
+	if err := op.read(rec, pairs(fields)); err != nil {
 		rec.err = err
 		return err
 	}
-	return rec.setCookie(ctx, x.w, answer[0])
+	op.result.ExpiresIn = lives
+	return rec.setCookie(ctx, x.w, lives)
 }
 
 // read fills the session and the result with what Redis answered.
-func (op *increment) read(rec *record, answer []string) (err error) {
-	fields := pairs(answer[1:])
+func (op *increment) read(rec *record, fields map[string]string) (err error) {
 	if err := rec.fill(fields); err != nil {
 		return err
 	}
 	op.result.fields = fields
 	if op.result.CreatedAt, err = createdAt(fields); err != nil {
-		return err
-	}
-	if op.result.ExpiresIn, err = milliseconds(answer[0]); err != nil {
 		return err
 	}
 	if op.result.Count, err = strconv.ParseInt(fields[op.counters[0].(string)], 10, 64); err != nil {

@@ -282,7 +282,7 @@ func (rec *record) written(c changes) {
 }
 
 // write runs the script that writes a session: that of the id with the changes, an increment in its turn, or neither.
-func (s *Store) write(ctx context.Context, id string, create bool, c changes, t turn, counters []any, wantFields bool) ([]string, error) {
+func (s *Store) write(ctx context.Context, id string, create bool, c changes, t turn, counters []any, wantFields bool) (fields []string, lives time.Duration, err error) {
 	args := make([]any, 0, 9+len(c.set)+len(c.remove)+len(counters))
 	args = append(args, flag(create), s.ttl.Milliseconds(), s.maxLifetime.Milliseconds(), s.maxBytes,
 		t.field, t.number, flag(wantFields), len(c.set)/3, len(c.remove))
@@ -315,7 +315,7 @@ func (rec *record) save(request context.Context, w http.ResponseWriter) error {
 			return err
 		}
 	}
-	answer, err := s.write(ctx, id, create, changed, turn{}, nil, false)
+	_, lives, err := s.write(ctx, id, create, changed, turn{}, nil, false)
 	if err != nil {
 		return err
 	}
@@ -324,22 +324,18 @@ func (rec *record) save(request context.Context, w http.ResponseWriter) error {
 	if given := rec.options().MaxAge; given >= 0 {
 		rec.maxAge = given
 	}
-	return rec.setCookie(ctx, w, answer[0])
+	return rec.setCookie(ctx, w, lives)
 }
 
-// setCookie gives the browser the session's id. lives is how many milliseconds the session lives from now on.
-func (rec *record) setCookie(ctx context.Context, w http.ResponseWriter, lives string) error {
-	ttl, err := milliseconds(lives)
-	if err != nil {
-		return err
-	}
+// setCookie gives the browser the session's id. lives is how long the session lives from now on.
+func (rec *record) setCookie(ctx context.Context, w http.ResponseWriter, lives time.Duration) error {
 	value, err := rec.store.secrets.sign(ctx, rec.name, rec.id)
 	if err != nil {
 		return err
 	}
 	maxAge := 0
 	if rec.maxAge > 0 {
-		maxAge = seconds(ttl)
+		maxAge = seconds(lives)
 	}
 	setCookie(w, rec.name, value, *rec.options(), maxAge)
 	return nil
@@ -382,14 +378,6 @@ func createdAt(fields map[string]string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%w: no time of creation", ErrCorrupt)
 	}
 	return time.UnixMilli(ms), nil
-}
-
-func milliseconds(text string) (time.Duration, error) {
-	ms, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%w: no time to live in a script's answer", ErrUnavailable)
-	}
-	return time.Duration(ms) * time.Millisecond, nil
 }
 
 // damaged reports whether an error is about what lies under the session's key: it would come back at each try.

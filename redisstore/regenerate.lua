@@ -5,4 +5,4 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
 elseif redis.call('EXISTS', KEYS[2]) == 0 then
   return { 'GONE' }
 end
-return { 'OK', string.format('%.0f', redis.call('PTTL', KEYS[2])) }
+return { string.format('%.0f', redis.call('PTTL', KEYS[2])), 'OK' }

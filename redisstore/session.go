@@ -105,7 +105,7 @@ func (x *Session) Touch() error {
 		if rec.id == "" {
 			return ErrGone
 		}
-		answer, err := rec.store.write(ctx, rec.id, false, changes{}, turn{}, nil, !rec.loaded)
+		fields, lives, err := rec.store.write(ctx, rec.id, false, changes{}, turn{}, nil, !rec.loaded)
 		if errors.Is(err, ErrGone) && !rec.loaded {
 			return errors.Join(rec.gone(ctx), ErrGone)
 		}
@@ -113,14 +113,14 @@ func (x *Session) Touch() error {
 			return err
 		}
 		if !rec.loaded {
-			if err := rec.fill(pairs(answer[1:])); err != nil {
+			if err := rec.fill(pairs(fields)); err != nil {
 				return err
 			}
 		}
 		if notBegun(x.w) != nil {
 			return nil
 		}
-		return rec.setCookie(ctx, x.w, answer[0])
+		return rec.setCookie(ctx, x.w, lives)
 	})
 	return err
 }
@@ -150,12 +150,12 @@ func (x *Session) Regenerate() error {
 			return nil
 		}
 		s, id := rec.store, newIDBeside(rec.id)
-		answer, err := s.run(ctx, regenerateScript, []string{s.key(rec.id), s.key(id)})
+		_, lives, err := s.run(ctx, regenerateScript, []string{s.key(rec.id), s.key(id)})
 		if err != nil {
 			return err
 		}
 		rec.id, rec.session.ID = id, id
-		return rec.setCookie(ctx, x.w, answer[0])
+		return rec.setCookie(ctx, x.w, lives)
 	})
 	return err
 }

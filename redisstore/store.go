@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -161,38 +162,41 @@ func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc,
 	return limited, cancel, nil
 }
 
-// run runs a script and returns what it answers after the "OK", or the error that its answer stands for.
-func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]string, error) {
+// run runs a script and returns what it answers: the fields of a session, name by value, and how long it lives; or the error
+// that its answer stands for.
+func (s *Store) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (fields []string, lives time.Duration, err error) {
 	answer, err := script.Run(ctx, s.rdb, keys, args...).StringSlice()
 	if err != nil {
-		return nil, classify(err)
+		return nil, 0, classify(err)
 	}
 	return parse(answer)
 }
 
-// parse returns the parts of a script's answer after the "OK", the time to live first, or the error that it stands for.
-func parse(answer []string) ([]string, error) {
-	status, rest := "", []string(nil)
-	if len(answer) > 0 {
-		status, rest = answer[0], answer[1:]
+// parse takes a script's answer apart. Its status comes last, before it how long the session lives, or the field that is
+// wrong.
+func parse(answer []string) (fields []string, lives time.Duration, err error) {
+	about, status := "", ""
+	if n := len(answer); n > 0 {
+		status, answer = answer[n-1], answer[:n-1]
 	}
-	var kind error
+	if n := len(answer); n > 0 {
+		about, answer = answer[n-1], answer[:n-1]
+	}
 	switch status {
 	case "OK":
-		if len(rest)%2 == 1 {
-			return rest, nil
+		ms, err := strconv.ParseInt(about, 10, 64)
+		if err != nil || len(answer)%2 != 0 {
+			break
 		}
+		return answer, time.Duration(ms) * time.Millisecond, nil
 	case "GONE":
-		return nil, ErrGone
+		return nil, 0, ErrGone
 	case "TOOLARGE":
-		return nil, ErrTooLarge
+		return nil, 0, ErrTooLarge
 	case "OVERFLOW":
-		kind = ErrOverflow
+		return nil, 0, fmt.Errorf("%w: field %.40q", ErrOverflow, about)
 	case "CORRUPT":
-		kind = ErrCorrupt
+		return nil, 0, fmt.Errorf("%w: field %.40q", ErrCorrupt, about)
 	}
-	if kind == nil || len(rest) != 1 {
-		return nil, fmt.Errorf("%w: a script's answer is not understood", ErrUnavailable)
-	}
-	return nil, fmt.Errorf("%w: field %.40q", kind, rest[0])
+	return nil, 0, fmt.Errorf("%w: a script's answer is not understood", ErrUnavailable)
 }
