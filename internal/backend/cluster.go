@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -48,20 +47,25 @@ func (s *switcher) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 		if isGreeting(cmds[0]) || cmds[0].Name() == "multi" {
 			return next(ctx, cmds)
 		}
-		joined := s.cluster.Load() != nil
-		if !joined {
-			if err := next(ctx, cmds); !slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return moved(cmd.Err()) }) {
+		elsewhere := cmds
+		if s.cluster.Load() == nil {
+			err := next(ctx, cmds)
+			elsewhere = slices.DeleteFunc(slices.Clone(cmds), func(cmd redis.Cmder) bool { return !moved(cmd.Err()) })
+			if len(elsewhere) == 0 {
 				return err
 			}
 		}
-		var first error
-		for _, cmd := range cmds {
-			if joined || moved(cmd.Err()) {
-				_ = s.join().Process(ctx, cmd) // the error is the command's too
-			}
-			first = cmp.Or(first, cmd.Err())
+		pipe := s.join().Pipeline()
+		for _, cmd := range elsewhere {
+			_ = pipe.Process(ctx, cmd) // only queues it
 		}
-		return first
+		_, _ = pipe.Exec(ctx) // each command has its own error
+		for _, cmd := range cmds {
+			if err := cmd.Err(); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 }
 
