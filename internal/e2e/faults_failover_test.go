@@ -92,17 +92,6 @@ func other(c *redistest.Cluster, node *redistest.Node) *redistest.Node {
 	return c.Nodes[0]
 }
 
-func TestAClusterIsRecognisedByOneOfItsNodes(t *testing.T) {
-	t.Parallel()
-	c := redistest.StartCluster(t, 2, 0)
-	i := start(t, "REDIS_URL="+c.Nodes[0].URL())
-	for range 8 { // sessions, of which hardly all lie on that node
-		tally := newTally(t, i.url)
-		tally.visit()
-		tally.checkExact("a Cluster that nobody has told of")
-	}
-}
-
 func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartProxiedCluster(t, 2)

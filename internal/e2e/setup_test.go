@@ -36,21 +36,19 @@ func newSetup(t testing.TB, env ...string) *setup {
 }
 
 // do runs commands on the server, each given as words with blanks between.
-func (s *setup) do(t testing.TB, commands ...string) {
+func (s *setup) do(t *testing.T, commands ...string) {
 	t.Helper()
 	for _, command := range commands {
 		var args []any
 		for word := range strings.FieldsSeq(command) {
 			args = append(args, word)
 		}
-		if err := s.admin.Do(t.Context(), args...).Err(); err != nil {
-			t.Fatalf("%s: %v", args[0], err)
-		}
+		do(t, s.admin, args...)
 	}
 }
 
 // dropClients makes the server close all connections but the test's own.
-func (s *setup) dropClients(t testing.TB) {
+func (s *setup) dropClients(t *testing.T) {
 	t.Helper()
 	s.do(t, "CLIENT KILL TYPE normal SKIPME yes")
 }
