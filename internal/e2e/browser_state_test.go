@@ -50,8 +50,7 @@ func TestTheStopPageComesBackByItself(t *testing.T) {
 		t.Errorf("the process ended with status %d", status)
 	}
 	i.restart(t)
-	b.await(t, "document.getElementById('visits') !== null")
-	if s := b.count(t, 2); len(s.Rows) != 2 {
+	if s := b.awaitCount(t, 2); len(s.Rows) != 2 {
 		t.Errorf("the rows are %v", s.Rows)
 	}
 }

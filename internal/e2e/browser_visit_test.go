@@ -113,10 +113,9 @@ func TestBackNeverShowsAnOldCount(t *testing.T) {
 		t.Fatalf("status %d", status)
 	}
 	b.do(t, chromedp.NavigateBack())
-	b.await(t, "document.getElementById('visits')?.textContent === '3'")
+	b.awaitCount(t, 3)
 	b.do(t, chromedp.NavigateForward(), chromedp.NavigateBack())
-	b.await(t, "document.getElementById('visits')?.textContent === '4'")
-	b.count(t, 4)
+	b.awaitCount(t, 4)
 	// A browser that keeps the page in its back/forward cache says so to the page, which then loads itself again.
 	b.load(t, chromedp.Evaluate[chromedp.Void]("void dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"))
 	b.count(t, 5)
@@ -147,8 +146,7 @@ func TestWhatTheBrowserLoadsAheadIsNoVisit(t *testing.T) {
 	b.open(t, site.URL+"/links")
 	redistest.Wait(t, "the browser to load the counter ahead", func() bool { return ahead.Load() > 0 })
 	b.do(t, chromedp.Click(chromedp.CSS("a")))
-	b.await(t, "document.getElementById('visits')?.textContent === '2'")
-	b.count(t, 2)
+	b.awaitCount(t, 2)
 }
 
 func TestHostileNamesAreOnlyText(t *testing.T) {

@@ -95,7 +95,7 @@ func other(c *redistest.Cluster, node *redistest.Node) *redistest.Node {
 func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartProxiedCluster(t, 2)
-	tally := newTally(t, start(t, "REDIS_URL=redis://"+c.Addrs()[0], "REDIS_CLUSTER=true").url)
+	tally := newTally(t, start(t, "REDIS_URL=redis://"+c.Addrs()[0], "REDIS_CLUSTER=true", longTimeout).url)
 	tally.visit()
 	key := sessionKey(tally.visitor)
 	to := other(c, c.MasterOf(key))
@@ -117,7 +117,7 @@ func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 func TestAnswersLostInAClusterCountOnce(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartProxiedCluster(t, 2)
-	tally := newTally(t, start(t, "REDIS_URL="+c.URL()).url)
+	tally := newTally(t, start(t, "REDIS_URL="+c.URL(), longTimeout).url)
 	tally.visit()
 	master := c.MasterOf(sessionKey(tally.visitor))
 	for range 5 {

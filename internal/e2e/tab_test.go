@@ -308,6 +308,13 @@ func (b *tab) count(t testing.TB, want int) pageState {
 	return s
 }
 
+// awaitCount waits until the whole page of that visit has been loaded, and reads it.
+func (b *tab) awaitCount(t testing.TB, want int) pageState {
+	t.Helper()
+	b.await(t, fmt.Sprintf(`document.readyState === "complete" && document.getElementById("visits")?.textContent === "%d"`, want))
+	return b.count(t, want)
+}
+
 // some joins a number and a noun.
 func some(n int, noun string) string {
 	if n != 1 {
