@@ -104,14 +104,15 @@ func moveHosts(raw string) string {
 	if match == nil {
 		return raw
 	}
-	query := match[4]
-	for _, host := range strings.Split(match[2], ",") {
+	var query strings.Builder
+	query.WriteString(match[4])
+	for host := range strings.SplitSeq(match[2], ",") {
 		if !strings.Contains(host, ":") {
 			host += ":6379"
 		}
-		query += "&addr=" + host
+		query.WriteString("&addr=" + host)
 	}
-	return match[1] + match[3] + "?" + strings.TrimPrefix(query, "&")
+	return match[1] + match[3] + "?" + strings.TrimPrefix(query.String(), "&")
 }
 
 // convertURL lets go-redis parse the URL and keeps where to dial and as whom. Timeouts and pool sizes come from

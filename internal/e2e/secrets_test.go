@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -52,9 +53,7 @@ func search(t testing.TB, answer string, cookies ...*http.Cookie) {
 		}
 		parts := map[string]string{id[:maxShown+1]: "a session id", signature[:maxShown+1]: "a signature"}
 		found = append(found, linesWith(answer, parts)...)
-		for part, what := range parts {
-			s.ids[part] = what
-		}
+		maps.Copy(s.ids, parts)
 	}
 	s.mu.Unlock()
 	for _, line := range found {
@@ -71,8 +70,8 @@ func (s *secrets) leaks(text string) []string {
 
 func linesWith(text string, secrets map[string]string) (found []string) {
 	for secret, what := range secrets {
-		if at := strings.Index(text, secret); at >= 0 {
-			from := strings.LastIndexByte(text[:at], '\n') + 1
+		if before, _, ok := strings.Cut(text, secret); ok {
+			from := strings.LastIndexByte(before, '\n') + 1
 			line, _, _ := strings.Cut(text[from:], "\n")
 			found = append(found, what+": "+line)
 		}

@@ -46,7 +46,8 @@ func (c *celsius) UnmarshalText(text []byte) error {
 	return err
 }
 
-func pointer[T any](v T) *T { return &v }
+//go:fix inline
+func pointer[T any](v T) *T { return new(v) }
 
 func TestValuesComeBackAsTheyWereSet(t *testing.T) {
 	when := time.Date(2026, 11, 21, 9, 18, 0, 5, time.UTC)
@@ -84,8 +85,8 @@ func TestValuesComeBackAsTheyWereSet(t *testing.T) {
 		{"float32", float32(0.1), "0.1", "float32"},
 		{"whole float32", float32(3), "3.0", "float32"},
 		{"complex", 1 - 2i, `"(1-2i)"`, "complex128"},
-		{"pointer", pointer(7), "7", "*int"},
-		{"pointer to nil", pointer([]int(nil)), "[null]", "*[]int"},
+		{"pointer", new(7), "7", "*int"},
+		{"pointer to nil", new([]int(nil)), "[null]", "*[]int"},
 		{"nil pointer", (*float64)(nil), "null", "*float64"},
 		{"duration", time.Second, "1000000000", "time.Duration"},
 		{"time", when, `"2026-11-21T09:18:00.000000005Z"`, "time.Time"},

@@ -103,15 +103,16 @@ func visit(t *testing.T, p program, open func(string, []any) (sessions.Store, er
 			t.Fatal(err)
 		}
 		_ = answer.Body.Close()
-		line := fmt.Sprintf("%d %s: %d %s", i, request, answer.StatusCode, text)
+		var line strings.Builder
+		line.WriteString(fmt.Sprintf("%d %s: %d %s", i, request, answer.StatusCode, text))
 		for _, c := range answer.Cookies() {
-			line += fmt.Sprintf(" | %s Path=%s Max-Age=%d HttpOnly=%t", c.Name, c.Path, c.MaxAge, c.HttpOnly)
+			line.WriteString(fmt.Sprintf(" | %s Path=%s Max-Age=%d HttpOnly=%t", c.Name, c.Path, c.MaxAge, c.HttpOnly))
 		}
 		lives := make([]time.Duration, 0, 2)
 		for _, key := range server.Keys() {
 			lives = append(lives, server.TTL(key).Round(time.Minute))
 		}
-		log = append(log, fmt.Sprint(line, " | ", total(lives)))
+		log = append(log, fmt.Sprint(line.String(), " | ", total(lives)))
 	}
 	return log
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -189,17 +190,18 @@ func account(router *gin.Engine) {
 			c.String(http.StatusOK, "guest, %v", preferences.Get("theme"))
 			return
 		}
-		text := fmt.Sprintf("%s %v since %v, led by %s, %d logins, %v %.1f", ann.Name, ann.Roles, ann.Since, ann.Manager.Name,
-			ann.Extra["logins"].(int64), preferences.Get("theme"), preferences.Get("zoom"))
+		var text strings.Builder
+		text.WriteString(fmt.Sprintf("%s %v since %v, led by %s, %d logins, %v %.1f", ann.Name, ann.Roles, ann.Since, ann.Manager.Name,
+			ann.Extra["logins"].(int64), preferences.Get("theme"), preferences.Get("zoom")))
 		for _, message := range session.Flashes() {
 			if f, ok := message.(flash); ok {
-				text += ", " + f.Kind + ": " + f.Text
+				text.WriteString(", " + f.Kind + ": " + f.Text)
 			} else {
-				text += ", " + message.(string)
+				text.WriteString(", " + message.(string))
 			}
 		}
 		save(c, session)
-		c.String(http.StatusOK, text)
+		c.String(http.StatusOK, text.String())
 	})
 	router.POST("/logout", func(c *gin.Context) {
 		session := sessions.DefaultMany(c, "auth")
