@@ -46,9 +46,6 @@ func (c *celsius) UnmarshalText(text []byte) error {
 	return err
 }
 
-//go:fix inline
-func pointer[T any](v T) *T { return new(v) }
-
 func TestValuesComeBackAsTheyWereSet(t *testing.T) {
 	when := time.Date(2026, 11, 21, 9, 18, 0, 5, time.UTC)
 	known := redisstore.WithTypes(person{}, role(0), &celsius{}, new(big.Int))
