@@ -41,11 +41,9 @@ local function drop(name) -- the last field takes its place
   remove[#remove + 1] = name
 end
 
-local function now() return clock[1] * 1000 + math.floor(clock[2] / 1000) end
-
 if last == 0 then
   if ARGV[1] ~= '1' then return { 'GONE' } end
-  put('@created', format('%.0f', now()))
+  put('@created', format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)))
 end
 local created = at['@created'] and fields[at['@created']] or ''
 if not created:find('^[1-9]%d*$') or #created > 14 then return { '@created', 'CORRUPT' } end
@@ -94,7 +92,7 @@ local ttl, max_age = ARGV[2], at['@maxage'] and fields[at['@maxage']]
 if max_age and (not max_age:find('^%d+$') or #max_age > 10) then return { '@maxage', 'CORRUPT' } end
 if max_age and max_age ~= '0' then ttl = format('%d', max_age * 1000) end
 if ARGV[3] ~= '0' then
-  local rest = ARGV[3] - (now() - created)
+  local rest = ARGV[3] - (clock[1] * 1000 + math.floor(clock[2] / 1000) - created)
   if rest <= 0 then
     call('DEL', key)
     return { 'GONE' }
