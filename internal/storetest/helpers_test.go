@@ -47,7 +47,8 @@ func newStore(t testing.TB, rdb redis.UniversalClient, opts ...redisstore.Option
 
 func newStoreWith(t testing.TB, rdb redis.UniversalClient, ring [][]byte, opts ...redisstore.Option) *redisstore.Store {
 	t.Helper()
-	s, err := redisstore.New(rdb, ring, opts...)
+	loaded := redisstore.WithTimeout(10 * time.Second) // for a machine with more to do; opts may set another
+	s, err := redisstore.New(rdb, ring, append([]redisstore.Option{loaded}, opts...)...)
 	must(t, err)
 	return s
 }
