@@ -46,8 +46,8 @@ func (s *Store) Session(w http.ResponseWriter, r *http.Request, name string) *Se
 	}}
 }
 
-// Require returns a middleware for routes that need their default session: if it cannot be loaded, fail answers in their
-// place. A visitor without a session is no error.
+// Require returns a middleware for routes that need their default session: if it cannot be loaded, fail answers instead. A
+// visitor without one is no error.
 func Require(fail func(*gin.Context, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if err := Default(c).Load(); err != nil {
@@ -87,7 +87,7 @@ func (x *Session) do(op operation) (*record, error) {
 	return rec, op(ctx, rec)
 }
 
-// Load loads the session, if that is not done, and returns the error of the load, which gin-contrib/sessions only logs.
+// Load loads the session and returns the error of the load, which gin-contrib/sessions only logs.
 func (x *Session) Load() error {
 	_, err := x.do(func(ctx context.Context, rec *record) error {
 		if rec.loaded {
