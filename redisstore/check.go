@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Check reports whether this Redis can keep sessions: it counts in one and finds it, all over a Cluster. It leaves nothing
-// behind; for want of DEL, which a visit does not need, it does not fail.
+// Check reports whether this Redis can keep sessions: it counts in one and finds it, all over a Cluster, and leaves nothing
+// behind. It does not fail for want of DEL.
 func (s *Store) Check(ctx context.Context) error {
 	request := ctx
 	ctx, cancel, err := s.limit(ctx)

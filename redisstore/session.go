@@ -46,8 +46,7 @@ func (s *Store) Session(w http.ResponseWriter, r *http.Request, name string) *Se
 	}}
 }
 
-// Require returns a middleware for routes that need their default session: if it cannot be loaded, fail answers instead. A
-// visitor without one is no error.
+// Require returns a middleware for routes that need their session: if it cannot be loaded, fail answers instead.
 func Require(fail func(*gin.Context, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if err := Default(c).Load(); err != nil {
