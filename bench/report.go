@@ -13,17 +13,17 @@ import (
 
 // report prints what was measured as Markdown.
 func report(w io.Writer, b *bench) {
-	fmt.Fprintf(w, "%s, %s, %d CPUs; %d rounds of %v, in turn; %d sessions a row.\n\n",
+	_, _ = fmt.Fprintf(w, "%s, %s, %d CPUs; %d rounds of %v, in turn; %d sessions a row.\n\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), b.plan.rounds, b.plan.length,
 		sessionsPerRow)
 	for _, conns := range []int{manyConns, oneConn} {
-		fmt.Fprintf(w, "### %d connections\n\n", conns)
+		_, _ = fmt.Fprintf(w, "### %d connections\n\n", conns)
 		b.speeds(w, conns)
-		fmt.Fprintln(w)
+		_, _ = fmt.Fprintln(w)
 	}
-	fmt.Fprint(w, "### Whatever the speed\n\n")
+	_, _ = fmt.Fprint(w, "### Whatever the speed\n\n")
 	b.counts(w)
-	fmt.Fprintf(w, "\nThe binary of visit-counter has %.1f MB.\n", float64(b.binary)/1e6)
+	_, _ = fmt.Fprintf(w, "\nThe binary of visit-counter has %.1f MB.\n", float64(b.binary)/1e6)
 }
 
 func (b *bench) speeds(w io.Writer, conns int) {
@@ -58,7 +58,7 @@ func (b *bench) find(name string) *row {
 
 // line prints a line of a Markdown table.
 func line(w io.Writer, cells ...string) {
-	fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+	_, _ = fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
 }
 
 // What a round says, as numbers.

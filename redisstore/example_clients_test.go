@@ -18,7 +18,7 @@ func ExampleNew_tls() {
 	}
 	options.ContextTimeoutEnabled = true
 	rdb := redis.NewClient(options)
-	defer rdb.Close()
+	defer func() { _ = rdb.Close() }()
 
 	_, err = redisstore.New(rdb, nil)
 	fmt.Println(options.TLSConfig.ServerName, err)
@@ -32,7 +32,7 @@ func ExampleNew_cluster() {
 		Addrs:                 []string{"10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379"},
 		ContextTimeoutEnabled: true,
 	})
-	defer rdb.Close()
+	defer func() { _ = rdb.Close() }()
 
 	_, err := redisstore.New(rdb, nil)
 	fmt.Println(err)
@@ -46,7 +46,7 @@ func ExampleNew_sentinel() {
 		SentinelAddrs:         []string{"10.0.0.1:26379", "10.0.0.2:26379", "10.0.0.3:26379"},
 		ContextTimeoutEnabled: true,
 	})
-	defer rdb.Close()
+	defer func() { _ = rdb.Close() }()
 
 	_, err := redisstore.New(rdb, nil)
 	fmt.Println(err)

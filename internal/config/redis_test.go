@@ -134,7 +134,7 @@ func TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport(t *testi
 
 	table := &strings.Builder{}
 	w := tabwriter.NewWriter(table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "FIXTURE\tSOURCE\tADDRESS\tARRIVED AS\tDATABASE\tTRANSPORT")
+	_, _ = fmt.Fprintln(w, "FIXTURE\tSOURCE\tADDRESS\tARRIVED AS\tDATABASE\tTRANSPORT")
 	for _, f := range fixtures {
 		t.Run(f.name, func(t *testing.T) {
 			s := single
@@ -147,10 +147,10 @@ func TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport(t *testi
 			}
 			r := load(t, f.environments(t)[form]).Redis
 			arrived := f.prove(t, r, s, authority)
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.name, r.Source, r.Address, arrived.user, arrived.database, arrived.transport)
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.name, r.Source, r.Address, arrived.user, arrived.database, arrived.transport)
 		})
 	}
-	w.Flush()
+	_ = w.Flush()
 	t.Logf("each fixture, as a real redis-server saw it:\n%s", table)
 }
 
@@ -169,7 +169,7 @@ func TestAServerThatNoTrustedAuthorityVouchesForIsRefused(t *testing.T) {
 			r := load(t, environment(values, nil)).Redis
 			redirect(r, s.tls)
 			client := r.Client()
-			defer client.Close()
+			defer func() { _ = client.Close() }()
 			err := client.Ping(t.Context()).Err()
 			if cause := new(tls.CertificateVerificationError); !errors.As(err, &cause) {
 				t.Errorf("Ping() = %v; want that the certificate is refused", err)
@@ -194,7 +194,7 @@ func TestAnAuthorityFromREDIS_TLS_CAIsTrustedAsTextAndAsFile(t *testing.T) {
 			r := load(t, env).Redis
 			redirect(r, s.tls)
 			client := r.Client()
-			defer client.Close()
+			defer func() { _ = client.Close() }()
 			if err := client.Ping(t.Context()).Err(); err != nil || !r.Verified {
 				t.Errorf("Ping() = %v, verified %t; want that the certificate is verified and accepted", err, r.Verified)
 			}
@@ -208,7 +208,7 @@ func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUT(t *testing.T) {
 	p.All(redistest.Any, redistest.Fate{Mute: true})
 	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "500ms"}, nil))
 	client := c.Redis.Client()
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 
 	var wait sync.WaitGroup
 	for range 120 {
@@ -231,7 +231,7 @@ func TestTheDeadlineOfACallIsHonoured(t *testing.T) {
 	p.All(redistest.Any, redistest.Fate{Mute: true})
 	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "10s"}, nil))
 	client := c.Redis.Client()
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
@@ -281,7 +281,7 @@ func TestCLIReachesTheConfiguredRedis(t *testing.T) {
 
 func TestAClusterClientFollowsAFailoverWithinSeconds(t *testing.T) {
 	client := accepts(t, "REDIS_URL", "redis://one:1?addr=two:2").Redis.Client()
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	if got := client.(*redis.ClusterClient).Options().ClusterStateReloadInterval; got > 2*time.Second {
 		t.Errorf("the topology is read every %s; want 2s", got)
 	}
@@ -298,7 +298,7 @@ func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
 	s.allow(t, "", "")
 	r := accepts(t, "REDIS_POOL_SIZE", "7").RedisAt(s.Addr(), "this test")
 	client := r.Client()
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	if err := client.Ping(t.Context()).Err(); err != nil {
 		t.Error(err)
 	}
@@ -313,7 +313,7 @@ func TestThePoolIsAHardCapAndCallersWaitForTheirTurn(t *testing.T) {
 	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
 	s.allow(t, "", "")
 	client := accepts(t, "REDIS_URL", s.URL()).Redis.Client()
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 
 	done := make(chan struct{})
 	go func() {
@@ -388,7 +388,7 @@ func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) arriva
 	}
 	first := redirect(r, entry)
 	client := r.Client()
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 
 	got := askForArrival(t, client, s)
 	want := arrival{cmp.Or(f.Want.User, "default"), strconv.Itoa(f.Want.Database), "plain"}

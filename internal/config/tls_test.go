@@ -39,7 +39,7 @@ func terminate(t *testing.T, ca *redistest.CA, hosts []string, backend string) (
 }
 
 func pass(client *tls.Conn, backend string) {
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	if client.Handshake() != nil || backend == "" {
 		return
 	}
@@ -47,7 +47,7 @@ func pass(client *tls.Conn, backend string) {
 	if err != nil {
 		return
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	go func() {
 		_, _ = io.Copy(server, client) // it ends with the test's client
 		_ = server.Close()
@@ -130,7 +130,7 @@ func TestAClusterWithTLSIsUsedWithOneCertificateForAllNodesOrOneForEach(t *testi
 				return new(net.Dialer).DialContext(ctx, network, ends[addr])
 			}
 			client := r.Client()
-			defer client.Close()
+			defer func() { _ = client.Close() }()
 			for i := range 32 {
 				if err := client.Set(t.Context(), fmt.Sprintf("visits:%s:%d", name, i), i, 0).Err(); err != nil {
 					t.Errorf("SET: %v", err)

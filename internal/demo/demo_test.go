@@ -136,7 +136,7 @@ func TestThePortComesFromTheEnvironmentToo(t *testing.T) {
 func TestAPortInUseIsNotLeftSilently(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	status, said := command(t, Demo(environment()), "--port", port)
 	if status != 1 || !strings.Contains(said, "port "+port) || !strings.Contains(said, "--port N chooses another one") {

@@ -78,7 +78,7 @@ func TestASecondCtrlCDoesNotWait(t *testing.T) {
 	// A request that does not end keeps the balancer waiting.
 	conn, err := net.Dial("tcp", "127.0.0.1:"+demo.port)
 	must(t, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = conn.Write([]byte("POST /reset HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"))
 	must(t, err)
 	must(t, demo.Process.Signal(syscall.SIGINT))

@@ -71,7 +71,7 @@ func send(t *testing.T, method, url string, header ...string) reply {
 	if err != nil {
 		return reply{err: err}
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	return reply{response.StatusCode, string(body), err}
 }

@@ -47,7 +47,7 @@ func client(t *testing.T, s *redisserver.Server) *redis.Client {
 	opts.ContextTimeoutEnabled = true
 	opts.MaxRetries = -1
 	c := redis.NewClient(opts)
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
@@ -113,7 +113,7 @@ func TestPasswordOfAnyBytesWorksAndIsNeverInAnError(t *testing.T) {
 	must(t, client(t, s).Ping(deadline(t)).Err())
 
 	open := redis.NewClient(&redis.Options{Addr: s.Addr()})
-	defer open.Close()
+	defer func() { _ = open.Close() }()
 	if err := open.Ping(deadline(t)).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOAUTH") {
 		t.Errorf("PING without the password: %v, want NOAUTH", err)
 	}

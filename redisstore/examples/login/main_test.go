@@ -19,7 +19,7 @@ func TestTheCountGoesOnOverALogInAndEndsWithALogOut(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
 	server := miniredis.RunT(t)
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true})
-	defer rdb.Close()
+	t.Cleanup(func() { _ = rdb.Close() })
 	store, err := redisstore.New(rdb, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func ask(t *testing.T, visitor *http.Client, address string, form url.Values) st
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		t.Fatal(err)
