@@ -89,7 +89,7 @@
         const words = [...page.querySelectorAll(".wrong, .safe")].map((element) => element.textContent);
         return { wrong: words.join(" ") || `The answer was ${answer.status}.` };
       }
-      return { page, visits: Number(find("visits", page).textContent), instance: find("said", page).dataset.instance };
+      return { page, visits: Number(find("visits", page).textContent), instance: page.querySelector("[data-instance]").dataset.instance };
     } catch {
       return { wrong: "The app could not be reached." };
     }

@@ -52,19 +52,19 @@ type Settings struct {
 type Pages struct {
 	Settings
 
-	// The parts that are the same at every visit are rendered once.
-	head, brand, header, banner, servedBy, buttons, instance, source, readKey templ.Component
-	findKey                                                                   string // HTML of the command that finds a session's key, up to the id
+	// The parts that are the same at every visit are rendered once. findKey is the command that finds a session's key, up
+	// to the id.
+	head, brand, header, banner, servedBy, buttons, instance, source, findKey, readKey markup
 }
 
 // New returns the pages of a process with these settings.
 func New(s Settings) (*Pages, error) {
 	p := &Pages{Settings: s}
 	var failed error
-	once := func(c templ.Component) templ.Component {
+	once := func(c templ.Component) markup {
 		var html strings.Builder
 		failed = errors.Join(failed, c.Render(context.Background(), &html))
-		return templ.Raw(html.String())
+		return markup(html.String())
 	}
 	p.head = once(head())
 	p.brand = once(brand())

@@ -7,70 +7,48 @@ import (
 	"strings"
 )
 
-// picture is what changes in the drawing of a visit's way: the instances, one below the other. Each has a slot of the
-// same height.
+// picture is the drawing of a visit's way: the instances, one below the other.
 type picture struct {
-	Nodes  []node
-	Height string // of the whole drawing: "10em"
-	Bottom string // middle of the lowest slot, where the upright lines end
-	Lit    string // middle of the slot that is lit, "50%" if none is
-}
-
-// node is one box of the drawing.
-type node struct {
-	Name string // shortened to fit the box at 320 px
-	Y    string // upper edge of its slot: "2.5em"
-	Lit  bool   // true for the instance that answered
-	Rest bool   // true for the count of those left out, which has no box
+	names  []string
+	lit    string // the one that answered
+	left   int    // how many are not drawn
+	middle string // of the box that is lit, in percent of the height; the middle of all if none is
 }
 
 const (
-	maxNodes   = 6  // drawn boxes; the rest are counted in the last one
-	maxLetters = 10 // letters in a box
+	maxBoxes   = 6  // the last counts those that are left out
+	maxLetters = 10 // letters in a box, at 320 px
 )
 
 // picture draws each instance once, in the order of their names, whatever number of processes it had. The one that
 // answers is always drawn.
 func (h Home) picture() picture {
-	var names []string
-	lit := ""
+	p := picture{middle: "50%"}
 	for _, r := range h.Rows {
-		if !slices.Contains(names, r.Instance) {
-			names = append(names, r.Instance)
+		if !slices.Contains(p.names, r.Instance) {
+			p.names = append(p.names, r.Instance)
 		}
 		if r.Current {
-			lit = r.Instance
+			p.lit = r.Instance
 		}
 	}
-	left := 0
-	if len(names) > maxNodes {
-		names, left = fold(names, lit), len(names)-(maxNodes-1)
+	boxes := len(p.names)
+	if boxes > maxBoxes {
+		p.left = boxes - (maxBoxes - 1)
+		p.names, boxes = fold(p.names, p.lit), maxBoxes
 	}
-	slices.SortFunc(names, func(a, b string) int { // web.2 before web.10
+	slices.SortFunc(p.names, func(a, b string) int { // web.2 before web.10
 		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 	})
-	d := picture{Lit: "50%"}
-	for i, name := range names {
-		if name == lit {
-			d.Lit = slots(float64(i) + .5)
-		}
-		d.Nodes = append(d.Nodes, node{Name: shorten(name), Y: slots(float64(i)), Lit: name == lit})
+	if i := slices.Index(p.names, p.lit); i >= 0 {
+		p.middle = strconv.FormatFloat((float64(i)+.5)/float64(boxes)*100, 'f', 1, 64) + "%"
 	}
-	if left > 0 {
-		more := "+ " + strconv.Itoa(left) + " more"
-		d.Nodes = append(d.Nodes, node{Name: more, Y: slots(float64(len(names))), Rest: true})
-	}
-	n := float64(max(len(d.Nodes), 1))
-	d.Height, d.Bottom = slots(n), slots(n-.5)
-	return d
+	return p
 }
-
-// slots is the height of so many slots: "2.5em" for one.
-func slots(n float64) string { return strconv.FormatFloat(2.5*n, 'f', -1, 64) + "em" }
 
 // fold keeps the newest names, and lit among them, and leaves one place for the box that counts the others.
 func fold(names []string, lit string) []string {
-	kept := slices.Clone(names[len(names)-(maxNodes-1):])
+	kept := slices.Clone(names[len(names)-(maxBoxes-1):])
 	if lit != "" && !slices.Contains(kept, lit) {
 		kept[0] = lit
 	}

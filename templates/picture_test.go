@@ -1,7 +1,7 @@
 package templates
 
 import (
-	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -17,12 +17,15 @@ func rowsOf(current int, names ...string) []Row {
 func TestThePictureHasOneBoxForEachInstanceInOrder(t *testing.T) {
 	h := Home{Rows: rowsOf(3, "web.10", "web.2", "web.1", "web.2")}
 	p := h.picture()
-	want := []node{{Name: "web.1", Y: "0em"}, {Name: "web.2", Y: "2.5em", Lit: true}, {Name: "web.10", Y: "5em"}}
-	if fmt.Sprint(p.Nodes) != fmt.Sprint(want) {
-		t.Errorf("nodes = %v; want %v", p.Nodes, want)
+	if want := []string{"web.1", "web.2", "web.10"}; !slices.Equal(p.names, want) || p.left != 0 {
+		t.Errorf("names = %q, %d left; want %q", p.names, p.left, want)
 	}
-	if p.Height != "7.5em" || p.Bottom != "6.25em" || p.Lit != "3.75em" {
-		t.Errorf("height, bottom, lit = %s, %s, %s; want 7.5em, 6.25em, 3.75em", p.Height, p.Bottom, p.Lit)
+	if p.lit != "web.2" || p.middle != "50.0%" {
+		t.Errorf("%q is lit at %s; want web.2 in the middle", p.lit, p.middle)
+	}
+	h.Rows = rowsOf(0, "web.10", "web.2", "web.1", "web.2")
+	if p := h.picture(); p.lit != "web.10" || p.middle != "83.3%" {
+		t.Errorf("%q is lit at %s; want web.10 in the last third", p.lit, p.middle)
 	}
 }
 
@@ -30,25 +33,19 @@ func TestThePictureAlwaysHoldsTheInstanceThatAnswered(t *testing.T) {
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"}
 	for current := range names {
 		h := Home{Rows: rowsOf(current, names...)}
-		nodes := h.picture().Nodes
-		lit, last := 0, nodes[len(nodes)-1]
-		for _, n := range nodes {
-			if n.Lit && n.Name == names[current] {
-				lit++
-			}
-		}
-		if lit != 1 || len(nodes) != maxNodes || !last.Rest || last.Name != "+ 4 more" {
-			t.Errorf("%s answers: nodes = %v; want %d with it lit once and the last counting 4", names[current], nodes, maxNodes)
+		p := h.picture()
+		if !slices.Contains(p.names, names[current]) || p.lit != names[current] || len(p.names) != maxBoxes-1 || p.left != 4 {
+			t.Errorf("%s answers: %q is lit among %q, %d are left; want 5 with it, and 4 left", names[current], p.lit, p.names, p.left)
 		}
 	}
 }
 
 func TestThePictureOfNothingCanBeDrawn(t *testing.T) {
-	if p := (Home{}).picture(); len(p.Nodes) != 0 || p.Height != "2.5em" || p.Bottom != "1.25em" {
-		t.Errorf("picture = %+v; want no box in one slot", p)
+	if p := (Home{}).picture(); len(p.names) != 0 || p.middle != "50%" {
+		t.Errorf("picture = %+v; want no box", p)
 	}
-	if nodes := (Home{Rows: rowsOf(-1, "a", "b", "c", "d", "e", "f", "g")}).picture().Nodes; nodes[0].Name != "c" {
-		t.Errorf("nodes = %v; want c first, as no instance answers", nodes)
+	if p := (Home{Rows: rowsOf(-1, "a", "b", "c", "d", "e", "f", "g")}).picture(); p.names[0] != "c" || p.middle != "50%" {
+		t.Errorf("picture = %+v; want c first, as no instance answers", p)
 	}
 }
 

@@ -25,11 +25,8 @@
   for (let text; (text = texts.nextNode());) {
     const element = text.parentElement;
     if (!text.data.trim() || !element.checkVisibility()) continue;
-    const drawn = element instanceof SVGElement;
-    if (!drawn) {
-      const ratio = contrast(luminance(getComputedStyle(element).color), luminance(paper(element)));
-      if (ratio < 4.5) faults.add(`the contrast of "${text.data.trim()}" is ${ratio.toFixed(2)}`);
-    }
+    const ratio = contrast(luminance(getComputedStyle(element).color), luminance(paper(element)));
+    if (ratio < 4.5) faults.add(`the contrast of "${text.data.trim()}" is ${ratio.toFixed(2)}`);
     for (const word of text.data.matchAll(/[^\s-]+/g)) {
       range.setStart(text, word.index);
       range.setEnd(text, word.index + word[0].length);
@@ -37,12 +34,12 @@
       if (lines.some((line) => line.left < -close || line.right > root.clientWidth + close)) {
         faults.add(`"${word[0]}" reaches beyond the screen`);
       }
-      const ordinary = word[0].length <= 16 && !drawn && !element.closest("code");
+      const ordinary = word[0].length <= 16 && !element.closest("code");
       if (ordinary && new Set(lines.map((line) => Math.round(line.top))).size > 1) faults.add(`"${word[0]}" is broken in two`);
     }
-    const box = drawn && element.previousElementSibling?.getBoundingClientRect();
-    if (box) {
-      const name = element.getBoundingClientRect();
+    if (element.matches(".picture *")) {
+      range.selectNode(text);
+      const name = range.getBoundingClientRect(), box = element.getBoundingClientRect();
       if (name.left < box.left - close || name.right > box.right + close) faults.add(`"${text.data}" is wider than its box`);
     }
   }
