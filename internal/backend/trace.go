@@ -83,8 +83,11 @@ func describe(args []any, plain []string) string {
 	}
 	words := []string{name}
 	for i, arg := range args[1:] {
-		position, word := i+1, fmt.Sprint(arg)
-		_, notNumber := strconv.ParseInt(word, 10, 64)
+		position := i + 1
+		word, ok := arg.(string)
+		if !ok {
+			word = fmt.Sprint(arg)
+		}
 		switch {
 		case firstKey <= position && position < firstKey+keys:
 			id := strings.LastIndex(word, ":") + 1
@@ -93,7 +96,7 @@ func describe(args []any, plain []string) string {
 			word = Mask(word)
 		case slices.Contains(plain, word):
 			word = quoted(word)
-		case notNumber != nil:
+		case word == "" || strings.Trim(strings.TrimPrefix(word, "-"), "0123456789") != "": // no number
 			word = "…"
 		}
 		words = append(words, word)
