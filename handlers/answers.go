@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -47,21 +49,26 @@ func (a *app) problem(c *gin.Context, p templates.Problem) {
 		c.JSON(p.Status, errorAnswer{p.Wrong, hint})
 		return
 	}
-	var page bytes.Buffer
-	if err := a.pages.Problem(&page, p); err != nil {
-		_ = c.Error(err)
-		c.String(http.StatusInternalServerError, "Sorry, this page could not be shown.\n")
-		return
-	}
-	document(c, p.Status, page.Bytes())
+	a.show(c, p.Status, func(w io.Writer) error { return a.pages.Problem(w, p) })
 }
 
 const htmlType, jsonType = "text/html; charset=utf-8", "application/json; charset=utf-8"
 
-// document answers with an HTML page.
-func document(c *gin.Context, status int, page []byte) {
+// buffers are for pages: they are sent whole, or not at all.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// show answers with an HTML page.
+func (a *app) show(c *gin.Context, status int, render func(io.Writer) error) {
+	page := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(page)
+	page.Reset()
+	if err := render(page); err != nil {
+		_ = c.Error(err)
+		c.String(http.StatusInternalServerError, "Sorry, this page could not be shown.\n")
+		return
+	}
 	isolate(c)
-	c.Data(status, htmlType, page)
+	c.Data(status, htmlType, page.Bytes())
 }
 
 // isolate keeps other sites' windows away from a page's own. Only a page has a window.

@@ -1,12 +1,11 @@
 package handlers
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -30,56 +29,41 @@ const maxRows = 32
 func (a *app) home() gin.HandlerFunc {
 	row := rowName(a.pages.Started, a.pages.Instance)
 	plain := []string{row, visitsField, earlierProcessField} // what a page may show of a command
-	buffers := sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	return func(c *gin.Context) {
 		// The store limits each operation; this limits them all, where a session is damaged or its ledger trimmed.
 		ctx, cancel := context.WithTimeout(c.Request.Context(), a.Timeout)
 		defer cancel()
 		ctx, sent := backend.Trace(ctx)
 		*c.Request = *c.Request.WithContext(ctx) // in place: the session of gin-contrib/sessions holds this request
-		v, err := a.count(c, row)
+
+		visit, err := a.count(c, row)
 		if err != nil {
 			a.fail(c, err)
 			return
 		}
-		v.roundTrips, v.redisTime = sent.RoundTrips(), sent.Elapsed()
+		visit.RoundTrips, visit.RedisTime = sent.RoundTrips(), sent.Elapsed()
+
 		c.Header("Vary", "Accept")
 		if wantsJSON(c) {
-			c.JSON(http.StatusOK, a.homeAnswer(v))
+			c.JSON(http.StatusOK, a.homeAnswer(visit))
 			return
 		}
-		home := a.homePage(c, v)
-		home.RedisCommands = sent.Commands(plain...)
-		page := buffers.Get().(*bytes.Buffer)
-		defer buffers.Put(page)
-		page.Reset()
-		if err := a.pages.Home(page, home); err != nil {
-			a.fail(c, err)
-			return
-		}
-		document(c, http.StatusOK, page.Bytes())
+		visit.RedisCommands = sent.Commands(plain...)
+		a.show(c, http.StatusOK, func(w io.Writer) error { return a.pages.Home(w, visit) })
 	}
-}
-
-// visit is one counted visit.
-type visit struct {
-	redisstore.Result
-	ledger     ledger
-	roundTrips int           // to Redis
-	redisTime  time.Duration // that they took together
 }
 
 // count counts one visit, in one round trip. A session that is damaged is left aside, and the visitor gets a new one.
-func (a *app) count(c *gin.Context, row string) (visit, error) {
-	v, err := countOnce(c, row)
-	if damaged(err) {
-		a.log.LogAttrs(c.Request.Context(), slog.LevelError, "damaged session set aside", slog.Any("err", err))
-		if err := redisstore.Default(c).Abandon(); err != nil {
-			return visit{}, err
-		}
-		return countOnce(c, row)
+func (a *app) count(c *gin.Context, row string) (templates.Home, error) {
+	visit, err := countOnce(c, row)
+	if !damaged(err) {
+		return visit, err
 	}
-	return v, err
+	a.log.LogAttrs(c.Request.Context(), slog.LevelError, "damaged session set aside", slog.Any("err", err))
+	if err := redisstore.Default(c).Abandon(); err != nil {
+		return templates.Home{}, err
+	}
+	return countOnce(c, row)
 }
 
 // damaged reports whether an error is about what lies under the session's key: it would come back at each visit.
@@ -87,36 +71,30 @@ func damaged(err error) bool {
 	return errors.Is(err, redisstore.ErrCorrupt) || errors.Is(err, redisstore.ErrOverflow) || errors.Is(err, redisstore.ErrTooLarge)
 }
 
-func countOnce(c *gin.Context, row string) (visit, error) {
+func countOnce(c *gin.Context, row string) (templates.Home, error) {
 	result, err := redisstore.Default(c).Increment(visitsField, 1, redisstore.And(row, 1))
 	if err != nil {
-		return visit{}, err
+		return templates.Home{}, err
 	}
 	l, err := newLedger(result, row)
 	if err != nil {
-		return visit{}, err
+		return templates.Home{}, err
 	}
-	l.trim(sessions.Default(c))
-	return visit{Result: result, ledger: l}, nil
-}
-
-// homePage is what the page shows of a visit.
-func (a *app) homePage(c *gin.Context, v visit) templates.Home {
+	session := sessions.Default(c)
+	l.trim(session)
 	return templates.Home{
 		Now:        time.Now(),
-		Visits:     v.Count,
-		Rows:       v.ledger.rows,
-		Earlier:    v.ledger.earlier,
-		Instances:  v.ledger.instances,
-		Restarts:   v.ledger.restarts,
-		FirstVisit: v.CreatedAt,
-		ExpiresIn:  v.ExpiresIn,
-		New:        v.Created,
-		ID:         sessions.Default(c).ID(),
+		Visits:     result.Count,
+		Rows:       l.rows,
+		Earlier:    l.earlier,
+		Instances:  l.instances,
+		Restarts:   l.restarts,
+		FirstVisit: result.CreatedAt,
+		ExpiresIn:  result.ExpiresIn,
+		New:        result.Created,
+		ID:         session.ID(),
 		Router:     routerHeader(c.Request),
-		RoundTrips: v.roundTrips,
-		RedisTime:  v.redisTime,
-	}
+	}, nil
 }
 
 // routerHeader returns the header by which the platform's router shows itself, with its value masked; "" without one.

@@ -48,21 +48,21 @@ type errorAnswer struct {
 	Hint  string `json:"hint"`
 }
 
-func (a *app) homeAnswer(v visit) homeAnswer {
+func (a *app) homeAnswer(v templates.Home) homeAnswer {
 	answer := homeAnswer{
-		Visits:           v.Count,
+		Visits:           v.Visits,
 		Instance:         a.pages.Instance,
 		Started:          a.pages.Started,
 		Store:            a.pages.Store,
-		FirstVisit:       v.CreatedAt.UTC(),
+		FirstVisit:       v.FirstVisit.UTC(),
 		ExpiresInSeconds: int64(v.ExpiresIn.Round(time.Second) / time.Second),
-		Processes:        make([]processAnswer, 0, len(v.ledger.rows)),
-		EarlierVisits:    v.ledger.earlier,
-		Instances:        v.ledger.instances,
-		Restarts:         v.ledger.restarts,
-		Redis:            redisAnswer{v.roundTrips, float64(v.redisTime.Microseconds()) / 1000},
+		Processes:        make([]processAnswer, 0, len(v.Rows)),
+		EarlierVisits:    v.Earlier,
+		Instances:        v.Instances,
+		Restarts:         v.Restarts,
+		Redis:            redisAnswer{v.RoundTrips, float64(v.RedisTime.Microseconds()) / 1000},
 	}
-	for _, row := range v.ledger.rows {
+	for _, row := range v.Rows {
 		answer.Processes = append(answer.Processes, processAnswer(row))
 	}
 	return answer

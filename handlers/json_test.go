@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"visit-counter/redisstore"
 	"visit-counter/templates"
 )
 
@@ -16,19 +15,13 @@ func TestTheNamesOfTheJSONStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := &app{pages: pages}
-	v := visit{
-		Result: redisstore.Result{
-			Count: 14, CreatedAt: started.Add(-time.Hour).In(time.FixedZone("CET", 3600)),
-			ExpiresIn: 24*time.Hour - time.Millisecond,
+	v := templates.Home{
+		Visits: 14, FirstVisit: started.Add(-time.Hour).In(time.FixedZone("CET", 3600)), ExpiresIn: 24*time.Hour - time.Millisecond,
+		Rows: []templates.Row{
+			{Instance: "web.1", Started: started.Add(-time.Hour), Visits: 9},
+			{Instance: "<web.2>", Started: started, Visits: 3, Current: true},
 		},
-		roundTrips: 1, redisTime: 312_900 * time.Nanosecond,
-		ledger: ledger{
-			rows: []templates.Row{
-				{Instance: "web.1", Started: started.Add(-time.Hour), Visits: 9},
-				{Instance: "<web.2>", Started: started, Visits: 3, Current: true},
-			},
-			earlier: 2, instances: 2, restarts: 1,
-		},
+		Earlier: 2, Instances: 2, Restarts: 1, RoundTrips: 1, RedisTime: 312_900 * time.Nanosecond,
 	}
 	got, err := json.Marshal(a.homeAnswer(v))
 	if err != nil {
@@ -42,7 +35,7 @@ func TestTheNamesOfTheJSONStay(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("the answer is\n%s\nwant\n%s", got, want)
 	}
-	v.ledger.rows = nil
+	v.Rows = nil
 	if got := a.homeAnswer(v).Processes; got == nil {
 		t.Error("no process is null, want an empty list")
 	}
