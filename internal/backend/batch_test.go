@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"visit-counter/internal/backend"
-	"visit-counter/internal/config"
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
@@ -29,16 +26,7 @@ const calls = "calls"
 // oneConnection returns a client that has one connection to Redis, and knows the script.
 func oneConnection(t *testing.T, target redistest.Target, timeout string) redis.UniversalClient {
 	t.Helper()
-	env := map[string]string{"REDIS_URL": target.URL(), "REDIS_POOL_SIZE": "1", "REDIS_TIMEOUT": timeout}
-	cfg, err := config.Load(func(name string) string { return env[name] })
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := backend.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
+	b := open(t, target.URL(), "REDIS_POOL_SIZE=1", "REDIS_TIMEOUT="+timeout)
 	if err := echo.Load(t.Context(), b.Client).Err(); err != nil {
 		t.Fatal(err)
 	}

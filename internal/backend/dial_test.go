@@ -2,28 +2,15 @@ package backend_test
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
-	"visit-counter/internal/backend"
-	"visit-counter/internal/config"
 	"visit-counter/internal/redistest"
 )
 
 func TestTheFirstCommandAfterRedisIsBackSucceeds(t *testing.T) {
 	server := redistest.Start(t)
-	cfg, err := config.Load(func(name string) string {
-		return map[string]string{"REDIS_URL": server.URL(), "REDIS_POOL_SIZE": "2"}[name]
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := backend.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
+	b := open(t, server.URL(), "REDIS_POOL_SIZE=2")
 	for round := range 5 {
 		server.Kill()
 		for range 4 { // more failures than the pool has places

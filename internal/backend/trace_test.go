@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,11 +23,15 @@ const (
 	shownKey   = "visits:session:k3Jd9a…"
 )
 
-// open returns the Redis at an address.
-func open(t *testing.T, url string) *backend.Backend {
+// open returns the Redis at an address, with these variables.
+func open(t *testing.T, url string, env ...string) *backend.Backend {
 	t.Helper()
-	env := map[string]string{"REDIS_URL": url}
-	cfg, err := config.Load(func(name string) string { return env[name] })
+	vars := map[string]string{"REDIS_URL": url}
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		vars[name] = value
+	}
+	cfg, err := config.Load(func(name string) string { return vars[name] })
 	if err != nil {
 		t.Fatal(err)
 	}

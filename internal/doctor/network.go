@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,6 +14,7 @@ import (
 
 	"visit-counter/internal/config"
 	"visit-counter/internal/redisfault"
+	"visit-counter/templates"
 )
 
 // soon is how many days before a certificate's end there is a warning.
@@ -53,7 +53,8 @@ func (d *doctor) address(ctx context.Context) []Line {
 	case cfg.Store == config.StoreAuto:
 		return d.local(ctx)
 	case cfg.Redis.Options == nil:
-		return []Line{fail("none: no Redis is bound to this app, and every visit is answered with 503", missing(cfg))}
+		return []Line{fail("none: no Redis is bound to this app, and every visit is answered with 503",
+			strings.Join(templates.NoRedis(cfg.Platform, cfg.AppName).Commands, "; "))}
 	}
 	d.redis = cfg.Redis
 	return []Line{pass("%s, from %s", d.redis.Address, d.redis.Source)}
@@ -61,25 +62,15 @@ func (d *doctor) address(ctx context.Context) []Line {
 
 // local looks where serving looks when nothing is configured.
 func (d *doctor) local(ctx context.Context) []Line {
-	r := d.cfg.RedisAt("127.0.0.1:6379", "the default on a developer's machine")
+	r := d.cfg.RedisAt(config.LocalRedis, "the default on a developer's machine")
 	conn, err := d.dial(ctx, r.Options.Addrs[0])
 	if err != nil {
-		return []Line{warn("none is configured and none listens at 127.0.0.1:6379: counts are kept in memory and lost when the process ends",
+		return []Line{warn("none is configured and none listens at "+config.LocalRedis+": counts are kept in memory and lost when the process ends",
 			"start one (redis-server --appendonly yes), or set REDIS_URL")}
 	}
 	_ = conn.Close()
 	d.redis = r
 	return []Line{pass("%s, %s, as none is configured", r.Address, r.Source)}
-}
-
-// missing returns how to get a Redis on the platform.
-func missing(cfg config.Config) string {
-	if cfg.Platform == config.Heroku {
-		return "heroku addons:create heroku-redis:mini"
-	}
-	app := cmp.Or(cfg.AppName, "visit-counter")
-	return "cf create-service SERVICE PLAN my-redis; cf bind-service " + app + " my-redis; cf restage " + app +
-		" (cf marketplace lists SERVICE and PLAN)"
 }
 
 // dial connects within the time limit. An address that begins with a slash is a socket.
