@@ -74,14 +74,6 @@ func (s *signer) sign(name, id string) string {
 // keyring is the keys of a store: the first signs, all of them verify.
 type keyring []*signer
 
-func newKeyring(keys [][]byte) keyring {
-	ring := make(keyring, len(keys))
-	for i, key := range keys {
-		ring[i] = newSigner(key)
-	}
-	return ring
-}
-
 // verify returns the id of a cookie value that one of the keys has signed.
 func (k keyring) verify(name, value string) (id string, ok bool) {
 	dot := len(value) - macLength - 1
