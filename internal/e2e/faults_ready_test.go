@@ -151,7 +151,7 @@ func TestNothingThatRedisSaysIsTold(t *testing.T) {
 			proxy := redistest.NewProxy(t, server)
 			i := start(t, "REDIS_URL="+proxy.URL(), "LOG_LEVEL=debug", "REDIS_TIMEOUT=300ms")
 			v := newVisitor(t, i.url)
-			count(t, v, 1, 1, i)
+			redistest.Wait(t, "a session", func() bool { return request(t, v, http.MethodGet, "/").Status == http.StatusOK })
 			shared := redistest.Client(t, server).Get(t.Context(), "visits:secret").Val()
 			keepSecret(t, "the shared secret", shared)
 			repeated := strings.Join([]string{sessionKey(v), sessionCookie(v), shared, password, known}, " ")
