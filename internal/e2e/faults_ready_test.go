@@ -128,7 +128,7 @@ func TestANodeOfAClusterIsEnough(t *testing.T) {
 		agree(t, i, "")
 	}
 	count(t, newVisitor(t, i.url), 1, 20, i)
-	i.awaitLine(t, "redis connected")
+	i.awaitRedis(t)
 	if i.output.count("redis lost") > 0 {
 		t.Errorf("the log says that Redis is lost:\n%s", i.output.String())
 	}

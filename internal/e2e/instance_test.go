@@ -200,6 +200,14 @@ func (i *instance) awaitHealth(t testing.TB) {
 	})
 }
 
+// awaitRedis waits until the instance has logged that it can use Redis: at once, or, on a busy machine, after it could not.
+func (i *instance) awaitRedis(t testing.TB) {
+	t.Helper()
+	redistest.Wait(t, "the log to say that Redis is there", func() bool {
+		return i.output.count("redis connected")+i.output.count("redis back") > 0
+	})
+}
+
 // awaitLine waits until the instance has logged the message.
 func (i *instance) awaitLine(t testing.TB, message string) {
 	t.Helper()

@@ -29,7 +29,7 @@ func newSetup(t testing.TB, env ...string) *setup {
 	s.proxy = redistest.NewProxy(t, s.server)
 	s.admin = redistest.Client(t, s.server)
 	s.app = start(t, append(env, "REDIS_URL="+s.proxy.URL())...)
-	s.app.awaitLine(t, "redis connected")
+	s.app.awaitRedis(t)
 	s.tally = newTally(t, s.app.url)
 	s.tally.visit()
 	return s

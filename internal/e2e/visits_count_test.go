@@ -45,7 +45,7 @@ func TestOnlyVisitsReachRedis(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
 	i := start(t, "REDIS_URL="+proxy.URL(), "DEMO_CONTROLS=true")
-	i.awaitLine(t, "redis connected")
+	i.awaitRedis(t)
 	before := proxy.Seen()
 	_, link, _ := strings.Cut(i.get(t, "/nothing/here", "Accept", "text/html").Body, `rel="stylesheet" href="`)
 	style, _, _ := strings.Cut(link, `"`)
@@ -99,7 +99,7 @@ func TestReturningVisitorCostsOneCommand(t *testing.T) {
 	const visits = 50
 	proxy := redistest.NewProxy(t, redistest.Start(t))
 	i := start(t, "REDIS_URL="+proxy.URL())
-	i.awaitLine(t, "redis connected") // after the check at the start
+	i.awaitRedis(t) // after the check at the start
 	v := newVisitor(t, i.url)
 	visit(t, v)
 	before := proxy.Seen()
