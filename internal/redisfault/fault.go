@@ -30,22 +30,16 @@ func (f Fault) Error() string { return f.Wrong }
 
 // Explain says what an error of the Redis client means, or one that wraps it, as those of the store do. It must not be nil.
 func Explain(err error) Fault {
-	var known Fault
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[Fault](err); ok {
 		return known
 	}
-	var reply redis.Error
-	text := ""
-	if errors.As(err, &reply) {
-		text = strings.TrimPrefix(reply.Error(), "ERR ")
-	}
 	for _, row := range faults {
-		if row.is(err, text) {
+		if row.is(err) {
 			return row.Fault
 		}
 	}
-	if text != "" {
-		return unknownReply(text)
+	if answer := replyOf(err); answer != "" {
+		return unknownReply(answer)
 	}
 	return Fault{
 		Code:   "unknown",
@@ -55,11 +49,20 @@ func Explain(err error) Fault {
 	}
 }
 
+// replyOf returns Redis' answer, without "ERR", or "" if the error is none.
+func replyOf(err error) string {
+	reply, ok := errors.AsType[redis.Error](err)
+	if !ok {
+		return ""
+	}
+	return strings.TrimPrefix(reply.Error(), "ERR ")
+}
+
 // unknownReply explains an answer of which only the code can be told, if it has one.
-func unknownReply(text string) Fault {
-	const longest = 16
-	code, _, _ := strings.Cut(text, " ")
-	if code == "" || len(code) > longest || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+func unknownReply(answer string) Fault {
+	const maxLength = 16
+	code, _, _ := strings.Cut(answer, " ")
+	if code == "" || len(code) > maxLength || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		code = "ERR"
 	}
 	return Fault{

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,8 +17,8 @@ import (
 	"visit-counter/redisstore"
 )
 
-// is tells whether an error is of a kind. reply is Redis' answer, without "ERR"; "" if the error is none.
-type is func(err error, reply string) bool
+// is tells whether an error is of a kind.
+type is func(error) bool
 
 const (
 	wait = "Try again in a moment."
@@ -40,137 +39,139 @@ var WantsTLS = Fault{
 	Todo:  "Write rediss:// instead of redis:// in the address of Redis" + restart,
 }
 
+// DamagedSecret is the fault of a Redis in which something else lies where the shared secret should.
+var DamagedSecret = Fault{
+	Code:  "shared secret",
+	Wrong: "The shared secret in Redis, which signs the cookies, is damaged: it is too short, or of another type.",
+	Todo:  "Delete its key, which ends in \"secret\": the app makes a new one, and all sessions start anew. Or set SESSION_SECRET.",
+}
+
 // faults are the kinds, what is more special first.
 var faults = []struct {
 	is
 	Fault
 }{
 	// What Redis answers. Unknown commands come first: that answer repeats what it was sent.
-	{says("unknown command", "unknown redis command", "unknown subcommand"), Fault{
+	{reply("unknown command", "unknown redis command", "unknown subcommand"), Fault{
 		Code:  "unknown command",
 		Wrong: "Redis does not know a command that this app needs: it is too old, or the command has been renamed.",
 		Todo:  "Use Redis 5 or later, or Valkey, and rename none of the commands that this app needs.",
 	}},
-	{either(code("NOPERM"), says("no permission", "can't run this command", "can't access at least one of the keys")), Fault{
+	{reply("NOPERM", "no permission", "can't run this command", "can't access at least one of the keys"), Fault{
 		Code:  "NOPERM",
 		Wrong: "The user of this app may not do in Redis what the app needs (NOPERM).",
 		Todo:  "Give the user its rights: ACL SETUSER NAME " + rights + " (visits: is KEY_PREFIX; a Cluster needs " + redisstore.ClusterRights + " too).",
 	}},
-	{code("NOAUTH"), Fault{
+	{reply("NOAUTH"), Fault{
 		Code:  "NOAUTH",
 		Wrong: "Redis wants a password, and this app has none (NOAUTH).",
 		Todo:  "Put it into the address of Redis (redis://:PASSWORD@HOST:PORT)" + restart,
 	}},
-	{either(code("WRONGPASS"), says("invalid password")), Fault{
+	{reply("WRONGPASS", "invalid password"), Fault{
 		Code:  "WRONGPASS",
 		Wrong: "Redis refuses the password of this app (WRONGPASS).",
 		Todo:  "Put the present password into the address of Redis" + restart,
 	}},
-	{says("without any password configured", "but no password is set"), Fault{
+	{reply("without any password configured", "but no password is set"), Fault{
 		Code:  "no password",
 		Wrong: "This app sends a password, and this Redis has none.",
 		Todo:  "Remove the password from the address of Redis" + restart + " Better: give Redis this password (requirepass).",
 	}},
-	{either(code("DENIED"), says("protected mode")), Fault{
+	{reply("DENIED", "protected mode"), Fault{
 		Code:   "DENIED",
 		Wrong:  "Redis refuses other machines, because it has no password (protected mode).",
 		Todo:   "Set requirepass in redis.conf, put the password into the address of Redis" + restart,
 		Closes: true,
 	}},
-	{code("OOM"), Fault{
+	{reply("OOM"), Fault{
 		Code:  "OOM",
 		Wrong: "Redis is out of memory and takes no new data (OOM).",
 		Todo:  "Give it more memory (maxmemory, a larger plan), remove other data, or let sessions end earlier (SESSION_TTL).",
 	}},
-	{code("READONLY"), Fault{
+	{reply("READONLY"), Fault{
 		Code:   "READONLY",
 		Wrong:  "This Redis is a replica and takes no writes (READONLY).",
 		Todo:   wait + " If it stays so, use the master's address, or Sentinel's (master_name=...).",
 		Passes: true,
 	}},
-	{code("MISCONF"), Fault{
+	{reply("MISCONF"), Fault{
 		Code:  "MISCONF",
 		Wrong: "Redis takes no writes, because it could not save its data to disk (MISCONF).",
 		Todo:  "Look at the log of Redis: its disk is probably full.",
 	}},
-	{code("NOREPLICAS"), Fault{
+	{reply("NOREPLICAS"), Fault{
 		Code:   "NOREPLICAS",
 		Wrong:  "Redis takes no writes, because too few of its replicas are connected (NOREPLICAS).",
 		Todo:   wait + " If it stays so, bring the replicas back, or lower min-replicas-to-write.",
 		Passes: true,
 	}},
-	{code("MASTERDOWN"), Fault{
+	{reply("MASTERDOWN"), Fault{
 		Code:   "MASTERDOWN",
 		Wrong:  "This Redis is a replica that has lost its master (MASTERDOWN).",
 		Todo:   wait + " If it stays so, bring the master back, or use its address.",
 		Passes: true,
 	}},
-	{code("CLUSTERDOWN"), Fault{
+	{reply("CLUSTERDOWN"), Fault{
 		Code:   "CLUSTERDOWN",
 		Wrong:  "A part of the Redis Cluster is down and has not been replaced yet (CLUSTERDOWN).",
 		Todo:   wait + " If it stays so, look with redis-cli --cluster check.",
 		Passes: true,
 	}},
-	{code("TRYAGAIN"), Fault{
+	{reply("TRYAGAIN"), Fault{
 		Code:   "TRYAGAIN",
 		Wrong:  "The Redis Cluster is moving the session to another node (TRYAGAIN).",
 		Todo:   wait,
 		Passes: true,
 	}},
-	{either(code("MOVED"), code("ASK")), Fault{
+	{reply("MOVED", "ASK"), Fault{
 		Code:  "MOVED",
 		Wrong: "This Redis is a node of a Cluster, and is used as if it were alone (MOVED).",
 		Todo:  "Set REDIS_CLUSTER=true" + restart,
 	}},
-	{says("cluster support disabled"), Fault{
+	{reply("cluster support disabled"), Fault{
 		Code:  "no Cluster",
 		Wrong: "This Redis is used as a Cluster, and it is none.",
 		Todo:  "Remove REDIS_CLUSTER, or all addresses but one," + restart,
 	}},
-	{code("LOADING"), Fault{
+	{reply("LOADING"), Fault{
 		Code:   "LOADING",
 		Wrong:  "Redis has just started and is still loading its data (LOADING).",
 		Todo:   wait,
 		Passes: true,
 	}},
-	{code("BUSY"), Fault{
+	{reply("BUSY"), Fault{
 		Code:   "BUSY",
 		Wrong:  "Redis is busy with a script that takes very long (BUSY).",
 		Todo:   wait + " If it stays so, end the script with SCRIPT KILL.",
 		Passes: true,
 	}},
-	{code("UNKILLABLE"), Fault{
+	{reply("UNKILLABLE"), Fault{
 		Code:   "UNKILLABLE",
 		Wrong:  "Redis is busy with a script that cannot be ended, because it has written (UNKILLABLE).",
 		Todo:   "Wait until it ends. SHUTDOWN NOSAVE ends Redis with it, and loses what is not on its disk.",
 		Passes: true,
 	}},
-	{says("max number of clients", "max number of connections"), Fault{
+	{reply("max number of clients", "max number of connections"), Fault{
 		Code:   "max clients",
 		Wrong:  "Redis has no connection left for this app.",
 		Todo:   wait + " If it stays so, raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or end what else is connected (CLIENT LIST).",
 		Closes: true,
 		Passes: true,
 	}},
-	{says("db index is out of range", "invalid db index", "select is not allowed in cluster mode"), Fault{
+	{reply("db index is out of range", "invalid db index", "select is not allowed in cluster mode"), Fault{
 		Code:  "DB index",
 		Wrong: "This Redis has no database of that number.",
 		Todo:  "Correct the number at the end of its address (/0)" + restart,
 	}},
-	{code("WRONGTYPE"), Fault{
+	{reply("WRONGTYPE"), Fault{
 		Code:  "WRONGTYPE",
 		Wrong: "A key of this app holds what another program has put there (WRONGTYPE).",
 		Todo:  "Set KEY_PREFIX to a prefix that no other program uses" + restart,
 	}},
-	{code("NOSCRIPT"), Fault{
+	{reply("NOSCRIPT"), Fault{
 		Code:  "NOSCRIPT",
 		Wrong: "Redis forgets the scripts of this app (NOSCRIPT).",
 		Todo:  "Connect to Redis itself, not through a proxy that does not pass EVAL and EVALSHA on.",
-	}},
-	{code("EXECABORT"), Fault{
-		Code:  "EXECABORT",
-		Wrong: "Redis refuses a part of a transaction of this app (EXECABORT).",
-		Todo:  "Run the doctor command, which checks all that this app needs.",
 	}},
 
 	// What is no answer of Redis.
@@ -195,7 +196,7 @@ var faults = []struct {
 		Wrong: "The certificate of Redis is for another host.",
 		Todo:  "Use the host name that the certificate is for, or renew the certificate with the name that is used.",
 	}},
-	{either(as[*tls.CertificateVerificationError], as[x509.UnknownAuthorityError]), Fault{
+	{as[*tls.CertificateVerificationError], Fault{
 		Code:  "certificate not trusted",
 		Wrong: "The certificate of Redis is not trusted.",
 		Todo:  "Set REDIS_TLS_CA to the certificate of the authority that has signed it; REDIS_TLS_VERIFY=false trusts everybody.",
@@ -262,18 +263,15 @@ var faults = []struct {
 		Todo:   "Set unixsocketperm in redis.conf, or add the user of this program to the group of the socket.",
 		Passes: true,
 	}},
-	{either(target(io.EOF, io.ErrUnexpectedEOF, net.ErrClosed), operation("read", "write")), Fault{
+	{closed, Fault{
 		Code:   "connection closed",
 		Wrong:  "Redis cannot be reached. It closes the connection.",
 		Todo:   look,
 		Passes: true,
 	}},
-	{either(text("the shared secret is shorter"), text("lies under the key of the shared secret")), Fault{
-		Code:  "shared secret",
-		Wrong: "The shared secret in Redis, which signs the cookies, is damaged: it is too short, or of another type.",
-		Todo:  "Delete its key, which ends in \"secret\": the app makes a new one, and all sessions start anew. Or set SESSION_SECRET.",
-	}},
-	{either(as[net.Error], as[*os.SyscallError]), Fault{
+	// By its text: an error value would be one more exported name of redisstore, for this row alone.
+	{text("the shared secret is shorter", "lies under the key of the shared secret"), DamagedSecret},
+	{as[net.Error], Fault{
 		Code:   "network",
 		Wrong:  "Redis cannot be reached.",
 		Todo:   look,
@@ -281,74 +279,72 @@ var faults = []struct {
 	}},
 }
 
-// code matches an answer that begins with the code, or in which an older Redis quotes that of a script's command.
-func code(code string) is {
-	return func(_ error, reply string) bool {
-		return reply == code || strings.HasPrefix(reply, code+" ") || strings.Contains(reply, "-"+code+" ")
+// reply matches an answer of Redis by its code, or by a part of its text, in lower case. An older Redis quotes the code
+// of a command in a script within a sentence.
+func reply(words ...string) is {
+	return func(err error) bool {
+		answer := replyOf(err)
+		lower := strings.ToLower(answer)
+		return slices.ContainsFunc(words, func(word string) bool {
+			return strings.HasPrefix(answer+" ", word+" ") || strings.Contains(answer, "-"+word+" ") || strings.Contains(lower, word)
+		})
 	}
 }
 
-// says matches an answer by a part of its text, in lower case.
-func says(parts ...string) is {
-	return func(_ error, reply string) bool {
-		reply = strings.ToLower(reply)
-		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(reply, part) })
-	}
-}
-
-// text matches an error of go-redis that has no type, by a part of its text. An error that wraps it may have words of
-// its own.
-func text(part string) is {
+// text matches an error that has no type by a part of its text. An error that wraps it may have words of its own.
+func text(parts ...string) is {
 	var holds is
-	holds = func(err error, _ string) bool {
+	holds = func(err error) bool {
 		switch e := err.(type) {
 		case nil:
 			return false
 		case interface{ Unwrap() []error }:
-			return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return holds(err, "") })
+			return slices.ContainsFunc(e.Unwrap(), holds)
 		}
-		return strings.Contains(err.Error(), part) || holds(errors.Unwrap(err), "")
+		says := func(part string) bool { return strings.Contains(err.Error(), part) }
+		return slices.ContainsFunc(parts, says) || holds(errors.Unwrap(err))
 	}
 	return holds
 }
 
 // unparsed matches an answer that is not in the protocol of Redis, by a part of what go-redis quotes of it.
 func unparsed(part string) is {
-	parse, reply, quoted := text("redis: can't parse"), text("redis: invalid reply"), text(part)
-	return func(err error, _ string) bool { return (parse(err, "") || reply(err, "")) && quoted(err, "") }
+	refused, quoted := text("redis: can't parse", "redis: invalid reply"), text(part)
+	return func(err error) bool { return refused(err) && quoted(err) }
 }
 
 func target(targets ...error) is {
-	return func(err error, _ string) bool {
+	return func(err error) bool {
 		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 	}
 }
 
-func as[E error](err error, _ string) bool { return errors.As(err, new(E)) }
+func as[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
 
 // operation matches an error of the network by what was tried.
 func operation(names ...string) is {
-	return func(err error, _ string) bool {
-		var op *net.OpError
-		return errors.As(err, &op) && slices.Contains(names, op.Op)
+	return func(err error) bool {
+		op, ok := errors.AsType[*net.OpError](err)
+		return ok && slices.Contains(names, op.Op)
 	}
 }
 
-func either(kinds ...is) is {
-	return func(err error, reply string) bool {
-		return slices.ContainsFunc(kinds, func(kind is) bool { return kind(err, reply) })
-	}
+func expired(err error) bool {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok && invalid.Reason == x509.Expired
 }
 
-func expired(err error, _ string) bool {
-	var invalid x509.CertificateInvalidError
-	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
-}
-
-func timeout(err error, _ string) bool {
-	var network net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+func timeout(err error) bool {
+	network, ok := errors.AsType[net.Error](err)
+	return errors.Is(err, context.DeadlineExceeded) || ok && network.Timeout()
 }
 
 // unanswered matches a connection that nobody accepted or refused.
-func unanswered(err error, _ string) bool { return timeout(err, "") && operation("dial")(err, "") }
+func unanswered(err error) bool { return timeout(err) && operation("dial")(err) }
+
+func closed(err error) bool {
+	return target(io.EOF, io.ErrUnexpectedEOF, net.ErrClosed)(err) || operation("read", "write")(err)
+}
