@@ -33,7 +33,7 @@ type Redis struct {
 func (r Redis) Client() redis.UniversalClient {
 	options := *r.Options
 	if options.TLSConfig != nil {
-		options.Dialer = dialTLS(r.Options)
+		options.Dialer = r.dialTLS
 	}
 	if !isCluster(&options) {
 		return redis.NewUniversalClient(&options)

@@ -7,8 +7,6 @@ import (
 	"net"
 	"os"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // trust is what REDIS_TLS_VERIFY and REDIS_TLS_CA say.
@@ -86,53 +84,54 @@ func (l *loader) systemRootsWith(c *candidate) *x509.CertPool {
 	return roots
 }
 
-// dialTLS returns a dialer for a client with these options. A single server proves with its certificate that it is the
-// configured host, whichever address is dialled. A Cluster and Sentinels lead to servers that are not configured. Each of
-// those proves that it is the host that was dialled or one that is configured: a hosted Cluster often has one certificate
-// for all its nodes.
-func dialTLS(o *redis.UniversalOptions) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	dial := o.Dialer
+// dialTLS connects as a client with the options of r does, and makes a TLS connection to whom it trusts.
+func (r Redis) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
+	dial := r.Options.Dialer
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: o.DialTimeout}).DialContext
+		dial = (&net.Dialer{Timeout: r.Options.DialTimeout}).DialContext
 	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		plain, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		names := hostsOf(o)
-		if isCluster(o) || o.MasterName != "" {
-			names = append([]string{hostOf(addr)}, names...)
-		}
-		conn := tls.Client(plain, anyOf(names, o.TLSConfig))
-		if err := conn.HandshakeContext(ctx); err != nil {
-			_ = plain.Close()
-			return nil, err
-		}
-		return conn, nil
+	plain, err := dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
 	}
+	settings := r.Options.TLSConfig.Clone()
+	settings.ServerName = r.namesOf(addr)[0]
+	if !settings.InsecureSkipVerify {
+		settings.InsecureSkipVerify = true // package tls verifies one name only
+		settings.VerifyConnection = func(state tls.ConnectionState) error { return r.Verify(addr, state) }
+	}
+	conn := tls.Client(plain, settings)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
-// anyOf returns the settings for a server whose certificate may be for any of the names. It asks for the first.
-func anyOf(names []string, base *tls.Config) *tls.Config {
-	settings := base.Clone()
-	settings.ServerName = names[0]
-	if settings.InsecureSkipVerify || len(names) == 1 {
-		return settings
+// Verify checks the certificate of a server that was dialled at addr, as [Redis.Client] does before it says a word. It
+// does so even where that client is told to verify nothing.
+func (r Redis) Verify(addr string, state tls.ConnectionState) error {
+	certificates := state.PeerCertificates
+	options := x509.VerifyOptions{Roots: r.Options.TLSConfig.RootCAs, Intermediates: x509.NewCertPool()}
+	for _, c := range certificates[1:] {
+		options.Intermediates.AddCert(c)
 	}
-	settings.InsecureSkipVerify = true // package tls verifies one name only; this verifies each in the same way
-	settings.VerifyConnection = func(state tls.ConnectionState) error {
-		options := x509.VerifyOptions{Roots: base.RootCAs, Intermediates: x509.NewCertPool()}
-		for _, c := range state.PeerCertificates[1:] {
-			options.Intermediates.AddCert(c)
+	var err error
+	for _, options.DNSName = range r.namesOf(addr) {
+		if _, err = certificates[0].Verify(options); err == nil {
+			return nil
 		}
-		var err error
-		for _, options.DNSName = range names {
-			if _, err = state.PeerCertificates[0].Verify(options); err == nil {
-				return nil
-			}
-		}
-		return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
 	}
-	return settings
+	return &tls.CertificateVerificationError{UnverifiedCertificates: certificates, Err: err}
+}
+
+// namesOf returns the names of which a server at addr must prove one by its certificate. A single server is the configured
+// host, whichever address is dialled. A Cluster and Sentinels lead to servers that are not configured: each of those is the
+// host that was dialled or one that is configured, because a hosted Cluster often has one certificate for all its nodes.
+func (r Redis) namesOf(addr string) []string {
+	names := hostsOf(r.Options)
+	if isCluster(r.Options) || r.Options.MasterName != "" {
+		names = append([]string{hostOf(addr)}, names...)
+	}
+	return names
 }

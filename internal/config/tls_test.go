@@ -80,7 +80,7 @@ func TestEachServerOfAClusterIsVerifiedByItsOwnNameOrTheConfiguredOne(t *testing
 		t.Run(test.name, func(t *testing.T) {
 			r := load(t, environment(map[string]string{"REDIS_URL": test.url, "REDIS_TLS_CA": ours.PEM}, nil)).Redis
 			redirect(r, terminate(t, test.ca, []string{test.certificate}, ""))
-			conn, err := dialTLS(r.Options)(t.Context(), "tcp", test.dialled)
+			conn, err := r.dialTLS(t.Context(), "tcp", test.dialled)
 			if err == nil {
 				_ = conn.Close()
 			}

@@ -272,6 +272,17 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
+func TestOneCertificateForAllNodesOfAClusterIsEnough(t *testing.T) {
+	ca := redistest.NewCA(t)
+	server := redistest.StartWith(t, redisserver.Options{TLS: ca.Issue(t, "127.0.0.1")})
+	url := strings.Replace(server.URL(), "127.0.0.1", "localhost", 1) + "?addr=" + server.Addr()
+	f := examine(t, "REDIS_URL="+url, "REDIS_TLS_CA="+ca.PEM)
+	f.wants(t, 1, "login", Fail, "it is none") // the one server is no Cluster, but that is told after the certificates
+	if lines := f.of(Warn); len(lines) != 2 || !strings.Contains(lines[0], "certificate of CN=test CA, valid") {
+		t.Errorf("certificates of two addresses: %q", lines)
+	}
+}
+
 func TestTLSAndPlainAreToldApart(t *testing.T) {
 	secured := redistest.StartWith(t, redisserver.Options{TLS: redistest.NewCA(t).Issue(t)})
 	examine(t, "REDIS_URL=redis://"+secured.Addr()).wants(t, 1, "login", Fail, "Write rediss://")

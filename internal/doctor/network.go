@@ -153,9 +153,7 @@ func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) Li
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
 	settings := d.redis.Options.TLSConfig.Clone()
-	if settings.ServerName == "" {
-		settings.ServerName, _, _ = net.SplitHostPort(addr)
-	}
+	settings.ServerName, _, _ = net.SplitHostPort(addr)
 	settings.InsecureSkipVerify = true // it is verified below, to tell what is wrong
 	secured := tls.Client(conn, settings)
 	if err := secured.HandshakeContext(ctx); err != nil {
@@ -163,26 +161,11 @@ func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) Li
 			"use the port on which it speaks TLS, or, if it does not, redis:// in "+d.redis.Source)
 	}
 	state := secured.ConnectionState()
-	verifyErr := verify(state.PeerCertificates, settings)
+	verifyErr := d.redis.Verify(addr, state)
 	if verifyErr != nil && d.redis.Verified {
 		return untrusted(verifyErr, state.PeerCertificates[0])
 	}
 	return d.trusted(state, verifyErr)
-}
-
-// verify checks a certificate as crypto/tls would.
-func verify(certificates []*x509.Certificate, settings *tls.Config) error {
-	intermediates := x509.NewCertPool()
-	for _, c := range certificates[1:] {
-		intermediates.AddCert(c)
-	}
-	_, err := certificates[0].Verify(x509.VerifyOptions{
-		Roots: settings.RootCAs, Intermediates: intermediates, DNSName: settings.ServerName,
-	})
-	if err != nil {
-		return &tls.CertificateVerificationError{UnverifiedCertificates: certificates, Err: err}
-	}
-	return nil
 }
 
 // untrusted says why a certificate is refused, with what it holds.
