@@ -6,6 +6,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,13 +39,11 @@ about it: PASS, WARN (it works, but...) or FAIL. It counts one visit in a sessio
 The exit status is 1 if anything is FAIL. No password and no secret is printed.`
 
 // Command returns the command. It prints no secret, and returns an error if anything is FAIL.
-func Command(getenv func(string) string) *cobra.Command { return command(getenv, config.Load, reachOf) }
+func Command(getenv func(string) string) *cobra.Command { return command(getenv, reachOf) }
 
-func command(
-	getenv func(string) string, load func(getenv func(string) string) (config.Config, error), reach func(netip.Addr) reach,
-) *cobra.Command {
+func command(getenv func(string) string, reach func(netip.Addr) reach) *cobra.Command {
 	var asJSON bool
-	d := doctor{reach: reach}
+	d := doctor{reach: reach, close: func() {}}
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "look at the Redis that serving would use, and say what to do", Long: about, Args: cobra.NoArgs,
 		PreRunE: func(*cobra.Command, []string) error {
@@ -54,7 +53,7 @@ func command(
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d.cfg, d.mistakes = load(getenv)
+			d.cfg, d.mistakes = config.Load(getenv)
 			out := cmd.OutOrStdout()
 			return d.report(cmd.Context(), out, terminal.Coloured(out, getenv), asJSON)
 		},
@@ -73,9 +72,10 @@ type doctor struct {
 
 	redis  config.Redis
 	conns  map[string]net.Conn // by address: those that could be reached
+	master string              // as the Sentinels say; "" without Sentinels
 	client redis.UniversalClient
 	nodes  []*node
-	close  []func()
+	close  func()
 }
 
 // check looks at one thing.
@@ -101,38 +101,34 @@ var checks = []check{
 	{"connections", each((*doctor).connections), false},
 	{"secret", (*doctor).secret, false},
 	{"store", (*doctor).store, false},
-	{"clock", (*doctor).clock, false},
+	{"clock", each((*doctor).clock), false},
 }
 
 // report prints each finding as soon as it is there, or all of them as JSON.
 func (d *doctor) report(ctx context.Context, out io.Writer, coloured, asJSON bool) error {
 	logging.Disable() // what the library would print is told in our words
-	p := printer{out: out, coloured: coloured}
-	if asJSON {
-		p.out = io.Discard
-	}
 	report := new(Report)
+	var printed error
 	d.examine(ctx, func(l Line) {
-		if ctx.Err() == nil { // what fails after Ctrl-C fails because of it
-			report.add(l)
-			p.line(l)
+		if ctx.Err() != nil {
+			return // what fails after Ctrl-C fails because of it
+		}
+		report.add(l)
+		if !asJSON {
+			printed = cmp.Or(printed, l.print(out, coloured))
 		}
 	})
 	if ctx.Err() != nil {
 		return errors.New("doctor: interrupted")
 	}
-	return report.finish(out, asJSON, p.err)
+	return report.finish(out, asJSON, printed)
 }
 
 // examine does all checks, and tells what each has found as soon as it has. A Redis that hangs costs a few seconds.
 func (d *doctor) examine(ctx context.Context, tell func(Line)) {
 	ctx, cancel := context.WithTimeout(ctx, maxExamineTime)
 	defer cancel()
-	defer func() {
-		for _, f := range d.close {
-			f()
-		}
-	}()
+	defer func() { d.close() }()
 	for _, c := range checks {
 		failed := false
 		for _, l := range c.look(d, ctx) {
@@ -178,13 +174,6 @@ func (d *doctor) about(addr string, l Line) Line {
 		l.Node = addr
 	}
 	return l
-}
-
-// ask asks one question within the time limit.
-func ask[T any](ctx context.Context, d *doctor, question func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
-	return question(ctx)
 }
 
 // limited returns a context for one question.

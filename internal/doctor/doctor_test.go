@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"visit-counter/internal/config"
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 	"visit-counter/redisstore"
@@ -40,7 +39,7 @@ func examineAs(t *testing.T, who func(netip.Addr) reach, flags []string, env ...
 		name, value, _ := strings.Cut(v, "=")
 		vars[name] = value
 	}
-	cmd := command(func(name string) string { return vars[name] }, config.Load, who)
+	cmd := command(func(name string) string { return vars[name] }, who)
 	var out, errOut strings.Builder
 	cmd.SetArgs(append([]string{"--json"}, flags...))
 	cmd.SetOut(&out)
@@ -161,13 +160,12 @@ func TestNothingThere(t *testing.T) {
 func TestInterruptionIsNoFinding(t *testing.T) {
 	server := redistest.Start(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	load := func(getenv func(string) string) (config.Config, error) {
+	getenv := func(name string) string {
 		cancel() // as late as Ctrl-C may come, and as early
-		return config.Load(getenv)
+		return map[string]string{"REDIS_URL": server.URL()}[name]
 	}
-	getenv := func(name string) string { return map[string]string{"REDIS_URL": server.URL()}[name] }
 	var out strings.Builder
-	cmd := command(getenv, load, reachOf)
+	cmd := Command(getenv)
 	cmd.SetArgs([]string{"--json=false"})
 	cmd.SetOut(&out)
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true

@@ -16,7 +16,7 @@ import (
 	"visit-counter/internal/redisfault"
 )
 
-// sentinels asks every Sentinel for the master.
+// sentinels asks every Sentinel for the master. Serving believes the first that answers.
 func (d *doctor) sentinels(ctx context.Context) (lines []Line) {
 	if d.redis.Options.MasterName == "" {
 		return nil
@@ -31,6 +31,7 @@ func (d *doctor) sentinels(ctx context.Context) (lines []Line) {
 		case err != nil:
 			l = failed(err)
 		default:
+			d.master = cmp.Or(d.master, master)
 			masters = append(masters, master)
 			l = pass("the master is %s", master)
 		}
@@ -51,9 +52,9 @@ func (d *doctor) askSentinel(ctx context.Context, addr string) (master string, e
 		MaintNotificationsConfig: o.MaintNotificationsConfig, DisableIdentity: true,
 	})
 	defer func() { _ = client.Close() }()
-	hostPort, err := ask(ctx, d, func(ctx context.Context) ([]string, error) {
-		return client.GetMasterAddrByName(ctx, o.MasterName).Result()
-	})
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	hostPort, err := client.GetMasterAddrByName(ctx, o.MasterName).Result()
 	if err != nil {
 		return "", err
 	}
@@ -65,10 +66,8 @@ func (d *doctor) askSentinel(ctx context.Context, addr string) (master string, e
 
 // login sends the first commands, finds the servers that sessions are kept in, and asks each about itself.
 func (d *doctor) login(ctx context.Context) []Line {
-	var closeClient func()
-	d.client, closeClient = backend.Connect(d.redis)
-	d.close = append(d.close, closeClient)
-	nodes, err := ask(ctx, d, d.findNodes)
+	d.client, d.close = backend.Connect(d.redis)
+	nodes, err := d.findNodes(ctx)
 	if err != nil {
 		if d.speaksTLS(ctx) {
 			err = redisfault.WantsTLS
@@ -87,14 +86,12 @@ func (d *doctor) login(ctx context.Context) []Line {
 
 // findNodes returns the servers behind the client: each master of a Cluster, or the only one.
 func (d *doctor) findNodes(ctx context.Context) ([]*node, error) {
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
 	cluster, ok := d.client.(*redis.ClusterClient)
 	if !ok {
 		client := d.client.(*redis.Client)
-		addr := d.redis.Options.Addrs[0]
-		if d.redis.Options.MasterName != "" {
-			addr = d.master(ctx)
-		}
-		return []*node{{addr: addr, client: client}}, greet(ctx, client)
+		return []*node{{addr: cmp.Or(d.master, d.redis.Options.Addrs[0]), client: client}}, greet(ctx, client)
 	}
 	var mu sync.Mutex
 	var nodes []*node
@@ -136,16 +133,6 @@ func (d *doctor) speaksTLS(ctx context.Context) bool {
 	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil // nothing is sent
 }
 
-// master returns the master's address as the first Sentinel that answers tells it, "" if none does.
-func (d *doctor) master(ctx context.Context) string {
-	for _, addr := range d.redis.Options.Addrs {
-		if master, err := d.askSentinel(ctx, addr); err == nil {
-			return master
-		}
-	}
-	return ""
-}
-
 // exposed tells whether anybody may use this server without a password, and who can reach it.
 func (d *doctor) exposed(ctx context.Context, n *node) Line {
 	if !d.letsAnybodyIn(ctx, n) {
@@ -185,8 +172,9 @@ func (d *doctor) letsAnybodyIn(ctx context.Context, n *node) bool {
 	o.Addr = n.addr
 	stranger := redis.NewClient(&o)
 	defer func() { _ = stranger.Close() }()
-	_, err := ask(ctx, d, func(ctx context.Context) (string, error) { return stranger.Ping(ctx).Result() })
-	return err == nil
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	return stranger.Ping(ctx).Err() == nil
 }
 
 // listensToOthers reports whether the server accepts connections from other machines, as far as it tells.

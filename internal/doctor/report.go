@@ -1,9 +1,7 @@
 package doctor
 
 import (
-	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -66,16 +64,10 @@ func (r *Report) finish(out io.Writer, asJSON bool, printed error) error {
 	return printed
 }
 
-// printer prints lines for people.
-type printer struct {
-	out      io.Writer
-	coloured bool
-	err      error // the first
-}
-
-func (p *printer) line(l Line) {
+// print prints the finding for people.
+func (l Line) print(out io.Writer, coloured bool) error {
 	status := string(l.Status)
-	if p.coloured {
+	if coloured {
 		colour := map[Status]string{Pass: "\x1b[32m", Warn: "\x1b[33m", Fail: "\x1b[1;31m"}[l.Status]
 		status = colour + status + "\x1b[0m"
 	}
@@ -83,10 +75,10 @@ func (p *printer) line(l Line) {
 	if l.Node != "" {
 		message = l.Node + ": " + message
 	}
-	_, err := fmt.Fprintf(p.out, "%s  %-13s  %s\n", status, l.Check, message)
+	text := fmt.Sprintf("%s  %-13s  %s\n", status, l.Check, message)
 	if l.Fix != "" {
-		_, fixErr := fmt.Fprintf(p.out, "%21s→ %s\n", "", l.Fix)
-		err = errors.Join(err, fixErr)
+		text += fmt.Sprintf("%21s→ %s\n", "", l.Fix)
 	}
-	p.err = cmp.Or(p.err, err)
+	_, err := io.WriteString(out, text)
+	return err
 }

@@ -22,12 +22,11 @@ FAIL  configuration  PORT: wrong
 	colours := strings.NewReplacer("PASS", "\x1b[32mPASS\x1b[0m", "WARN", "\x1b[33mWARN\x1b[0m", "FAIL", "\x1b[1;31mFAIL\x1b[0m")
 	for coloured, want := range map[bool]string{false: plain, true: colours.Replace(plain)} {
 		var out strings.Builder
-		p := printer{out: &out, coloured: coloured}
 		for _, l := range lines {
-			p.line(l)
+			must(t, l.print(&out, coloured))
 		}
-		if out.String() != want || p.err != nil {
-			t.Errorf("coloured %t: %q, %v, want %q", coloured, out.String(), p.err, want)
+		if out.String() != want {
+			t.Errorf("coloured %t: %q, want %q", coloured, out.String(), want)
 		}
 	}
 }

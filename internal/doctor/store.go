@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"visit-counter/internal/redisfault"
 	"visit-counter/redisstore"
 )
 
@@ -28,9 +29,9 @@ func (d *doctor) secret(ctx context.Context) []Line {
 	if n := len(d.cfg.SessionSecrets); n > 0 {
 		return []Line{pass("SESSION_SECRET: the first of %d signs the cookies", n)}
 	}
-	secret, err := ask(ctx, d, func(ctx context.Context) (string, error) {
-		return d.client.Get(ctx, d.cfg.KeyPrefix+"secret").Result()
-	})
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	secret, err := d.client.Get(ctx, d.cfg.KeyPrefix+"secret").Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return []Line{pass("none yet: the first instance makes one and shares it with the others through Redis")}
@@ -39,7 +40,7 @@ func (d *doctor) secret(ctx context.Context) []Line {
 		l.Fix += " Or set SESSION_SECRET."
 		return []Line{l}
 	case len(secret) < redisstore.MinKeyBytes:
-		return []Line{fail("the shared secret in Redis is too short to be ours", "DEL "+d.cfg.KeyPrefix+"secret, or set SESSION_SECRET")}
+		return []Line{failed(redisfault.DamagedSecret)}
 	}
 	return []Line{pass("the instances share a random one in Redis")}
 }
@@ -82,28 +83,19 @@ func (d *doctor) store(ctx context.Context) (lines []Line) {
 
 // visit counts two visits of a new session and removes it. It returns the session's id and how long the second took.
 func visit(ctx context.Context, store *redisstore.Store) (id string, elapsed time.Duration, err error) {
-	browser := answer{}
-	request := func() (*http.Request, error) {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
-		if err == nil {
-			for _, c := range (&http.Response{Header: http.Header(browser)}).Cookies() {
-				r.AddCookie(c)
-			}
-		}
-		return r, err
-	}
-	first, err := request()
+	first, err := http.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
 	if err != nil {
 		return "", 0, err
 	}
-	if _, err := store.Session(browser, first, cookie).Increment(counter, 1); err != nil {
+	second := first.Clone(ctx)
+	answered := make(answer)
+	if _, err := store.Session(answered, first, cookie).Increment(counter, 1); err != nil {
 		return "", 0, err
 	}
-	second, err := request()
-	if err != nil {
-		return "", 0, err
+	for _, c := range (&http.Response{Header: http.Header(answered)}).Cookies() {
+		second.AddCookie(c)
 	}
-	session := store.Session(answer{}, second, cookie)
+	session := store.Session(make(answer), second, cookie)
 	began := time.Now()
 	result, err := session.Increment(counter, 1)
 	elapsed = time.Since(began)
@@ -140,17 +132,13 @@ func (answer) Write(b []byte) (int, error) { return len(b), nil }
 func (answer) WriteHeader(int)             {}
 
 // clock compares the clock of Redis, by which sessions end, with ours.
-func (d *doctor) clock(context.Context) []Line {
-	switch n := d.nodes[0]; {
-	case !n.timed: // the store's scripts need it, too: told already
-		return nil
+func (d *doctor) clock(_ context.Context, n *node) Line {
+	switch {
+	case !n.timed:
+		return pass("%s; the store needs it too, which is seen at \"store\" above", untold)
 	case n.skew.Abs() > maxSkew:
-		l := warn(fmt.Sprintf("the clock of Redis is %s away from ours: times on the page are wrong by that much", n.skew.Abs()), "set both clocks (NTP)")
-		l.Node = n.name
-		return []Line{l}
+		return warn(fmt.Sprintf("the clock of Redis is %s away from ours: times on the page are wrong by that much", n.skew.Abs()), "set both clocks (NTP)")
 	default:
-		l := pass("the clocks are %s apart", n.skew.Abs())
-		l.Node = n.name
-		return []Line{l}
+		return pass("the clocks are %s apart", n.skew.Abs())
 	}
 }
