@@ -15,6 +15,7 @@ import (
 
 	"visit-counter/internal/child"
 	"visit-counter/internal/config"
+	"visit-counter/internal/poll"
 	"visit-counter/internal/redisserver"
 )
 
@@ -102,22 +103,16 @@ func (r localRedis) start(ctx context.Context, out io.Writer) error {
 	if err := keeper.Start(); err != nil {
 		return err
 	}
-	ended := make(chan struct{})
+	keeping, ended := context.WithCancelCause(ctx)
 	go func() {
-		defer close(ended)
-		_ = keeper.Wait() // the log says it
+		_ = keeper.Wait() // the log says why
+		ended(fmt.Errorf("redis-server did not start: see %s", r.logFile()))
 	}()
-	for !r.listens() {
-		select {
-		case <-time.After(lockInterval):
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ended:
-			if r.listens() { // another one was faster
-				return nil
-			}
-			return fmt.Errorf("redis-server did not start: see %s", r.logFile())
+	if err := poll.Until(keeping, r.listens); err != nil {
+		if r.listens() { // another one was faster
+			return nil
 		}
+		return err
 	}
 	_, err = fmt.Fprintf(out, "started redis-server, which keeps its data in %s\n", r.dir)
 	return err
@@ -181,9 +176,7 @@ func (r localRedis) lock(ctx context.Context, how int) (*os.File, error) {
 		return nil, err
 	}
 	for tryLock(file, how) != nil {
-		select {
-		case <-time.After(lockInterval):
-		case <-ctx.Done():
+		if poll.Pause(ctx, lockInterval); ctx.Err() != nil {
 			_ = file.Close()
 			return nil, ctx.Err()
 		}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"visit-counter/internal/poll"
 )
 
 const (
@@ -21,7 +23,6 @@ const (
 	// answerTimeout is how long an instance may take to answer: longer than its own limit for Redis.
 	answerTimeout = 15 * time.Second
 	dialTimeout   = time.Second
-	pollInterval  = 10 * time.Millisecond // how often a condition that somebody waits for is checked
 )
 
 // errNobody reports that no instance took a request in time.
@@ -74,25 +75,22 @@ func rewrite(r *httputil.ProxyRequest) {
 }
 
 // dial connects to the instance whose turn it is, else to the next one that takes connections.
-func (b *balancer) dial(ctx context.Context, network, purpose string) (net.Conn, error) {
+func (b *balancer) dial(ctx context.Context, network, purpose string) (conn net.Conn, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, holdTimeout, errNobody)
 	defer cancel()
 	dialer := net.Dialer{Timeout: dialTimeout}
-	for ctx.Err() == nil {
+	err = poll.Until(ctx, func() bool {
 		in, addr := b.next(purpose == forVisit)
 		if in == nil {
-			wait(ctx, pollInterval)
-			continue
+			return false
 		}
-		conn, err := dialer.DialContext(ctx, network, addr)
-		if err == nil {
-			return conn, nil
-		}
-		if ctx.Err() == nil {
+		var refused error
+		if conn, refused = dialer.DialContext(ctx, network, addr); refused != nil && ctx.Err() == nil {
 			in.report(addr, down)
 		}
-	}
-	return nil, context.Cause(ctx)
+		return refused == nil
+	})
+	return conn, err
 }
 
 // next returns the instance whose turn it is, nil if none is up. Only visits move the turn: otherwise a page that loads
@@ -112,24 +110,6 @@ func (b *balancer) next(visit bool) (in *Instance, addr string) {
 		}
 	}
 	return nil, ""
-}
-
-// await returns nil when a condition is met, or ctx's cause when that ends first.
-func await(ctx context.Context, met func() bool) error {
-	for !met() {
-		if wait(ctx, pollInterval); ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
-// wait waits for a time, or for the end of ctx.
-func wait(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }
 
 // explain answers a request that no instance answered.

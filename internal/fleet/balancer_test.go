@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"visit-counter/internal/poll"
 	"visit-counter/internal/redisserver"
 )
 
@@ -203,7 +204,7 @@ func TestRequestWaitsForAnInstanceThatIsStarting(t *testing.T) {
 	go func() { answered <- send(t, http.MethodGet, url) }() // the first process refuses, and is down from then on
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	must(t, await(ctx, func() bool { _, h := b.instances[0].state(); return h == down }))
+	must(t, poll.Until(ctx, func() bool { _, h := b.instances[0].state(); return h == down }))
 	b.instances[0].move(instance.addr)
 	b.instances[0].report(instance.addr, ready)
 	if got := <-answered; got.status != http.StatusOK {

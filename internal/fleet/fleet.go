@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"visit-counter/internal/child"
+	"visit-counter/internal/poll"
 	"visit-counter/internal/redisserver"
 )
 
@@ -153,7 +154,7 @@ func (f *Fleet) Ready(ctx context.Context) error { return f.await(ctx, ready) }
 
 // await returns when every instance is at least that healthy.
 func (f *Fleet) await(ctx context.Context, wanted health) error {
-	return await(ctx, func() bool {
+	return poll.Until(ctx, func() bool {
 		for _, in := range f.Instances() {
 			if _, h := in.state(); h < wanted {
 				return false

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"visit-counter/internal/child"
+	"visit-counter/internal/poll"
 	"visit-counter/internal/redisserver"
 )
 
@@ -70,7 +71,7 @@ func (in *Instance) Restart(ctx context.Context) error {
 		addr, h := in.state()
 		return addr != before && h >= max(wanted, unready)
 	}
-	if err := await(ctx, back); err != nil {
+	if err := poll.Until(ctx, back); err != nil {
 		return fmt.Errorf("restart %s: it is not back: %w", in.name, err)
 	}
 	return nil
@@ -136,7 +137,7 @@ func (in *Instance) supervise(ctx context.Context) {
 		if failures >= maxFailedStarts {
 			in.fleet.startFailed(fmt.Errorf("%s: the process %s; the end of its log:\n%s", in.name, reason, log))
 		}
-		wait(ctx, pause)
+		poll.Pause(ctx, pause)
 	}
 }
 
@@ -233,7 +234,7 @@ func (in *Instance) probe(ctx context.Context, addr string) {
 			interval = probeStarting
 		}
 		in.report(addr, h)
-		wait(ctx, interval)
+		poll.Pause(ctx, interval)
 	}
 }
 

@@ -9,29 +9,19 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2/proto"
+
+	"visit-counter/internal/poll"
 )
 
-const (
-	pollInterval = 10 * time.Millisecond
-	askTimeout   = 500 * time.Millisecond // for one attempt to reach the server
-)
+const askTimeout = 500 * time.Millisecond // for one attempt to reach the server
 
 // awaitReady returns nil once the process answers, and an error if it or ctx ends first.
 func (s *Server) awaitReady(ctx context.Context, p *process) error {
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for {
-		if ctx.Err() == nil && s.ready(ctx, p) {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-p.done:
-			return fmt.Errorf("ended: %v", p.ProcessState)
-		case <-ctx.Done():
-			return fmt.Errorf("not ready: %w", ctx.Err())
-		}
+	err := poll.Until(ctx, func() bool { return !p.running() || s.ready(ctx, p) })
+	if err == nil && !p.running() {
+		err = fmt.Errorf("ended: %v", p.ProcessState)
 	}
+	return err
 }
 
 // ready reports whether this very process answers commands, its data loaded. A refused login is an answer. A client of

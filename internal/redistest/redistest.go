@@ -13,13 +13,13 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"visit-counter/internal/poll"
 	"visit-counter/internal/redisserver"
 )
 
 const (
 	startTimeout = 20 * time.Second // for one server
 	waitTimeout  = 30 * time.Second // for one condition
-	waitInterval = 10 * time.Millisecond
 )
 
 // Start runs a redis-server for the test: on a free port, empty, in a directory of its own.
@@ -87,14 +87,9 @@ func Client(t testing.TB, target Target) *redis.Client {
 // completes the sentence "waited in vain for ...".
 func Wait(t testing.TB, what string, met func() bool) {
 	t.Helper()
-	tick := time.NewTicker(waitInterval)
-	defer tick.Stop()
-	timeout := time.After(waitTimeout)
-	for !met() {
-		select {
-		case <-tick.C:
-		case <-timeout:
-			t.Fatalf("waited in vain for %s", what)
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
+	defer cancel()
+	if poll.Until(ctx, met) != nil {
+		t.Fatalf("waited in vain for %s", what)
 	}
 }

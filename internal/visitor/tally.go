@@ -7,9 +7,9 @@ import (
 	"maps"
 	"sync"
 	"time"
-)
 
-const pollInterval = 10 * time.Millisecond
+	"visit-counter/internal/poll"
+)
 
 // Tally adds up what became of visits of one session. It is safe for concurrent use. The zero value is ready for use.
 type Tally struct {
@@ -83,13 +83,9 @@ func (t *Tally) Load(ctx context.Context, v *Visitor, workers int, pause time.Du
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
-			for {
+			for enough.Err() == nil {
 				t.Add(v.Visit(ctx))
-				select {
-				case <-time.After(pause):
-				case <-enough.Done():
-					return
-				}
+				poll.Pause(enough, pause)
 			}
 		})
 	}
@@ -101,14 +97,8 @@ func (t *Tally) Load(ctx context.Context, v *Visitor, workers int, pause time.Du
 
 // Await returns when n more visits have been acknowledged, or with ctx's error.
 func (t *Tally) Await(ctx context.Context, n int) error {
-	for wanted := t.Sum().Acknowledged + n; t.Sum().Acknowledged < wanted; {
-		select {
-		case <-time.After(pollInterval):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	wanted := t.Sum().Acknowledged + n
+	return poll.Until(ctx, func() bool { return t.Sum().Acknowledged >= wanted })
 }
 
 // Check returns nil if the visits keep the promise that holds through every fault, given how many of them the app has
@@ -144,17 +134,14 @@ func (t *Tally) CheckExact(counted int, limit time.Duration) error {
 
 // Recover visits until a visit is acknowledged, and returns that answer and how long it took. The failed visits before it may
 // have been counted or not.
-func (v *Visitor) Recover(ctx context.Context) (Answer, time.Duration, error) {
+func (v *Visitor) Recover(ctx context.Context) (a Answer, took time.Duration, err error) {
 	began := time.Now()
-	for {
-		a, err := v.Visit(ctx)
-		if err == nil {
-			return a, time.Since(began), nil
-		}
-		select {
-		case <-time.After(pollInterval):
-		case <-ctx.Done():
-			return a, 0, fmt.Errorf("no visit was counted again: %w", ctx.Err())
-		}
+	counted := func() bool {
+		a, err = v.Visit(ctx)
+		return err == nil
 	}
+	if err := poll.Until(ctx, counted); err != nil {
+		return a, 0, fmt.Errorf("no visit was counted again: %w", err)
+	}
+	return a, time.Since(began), nil
 }

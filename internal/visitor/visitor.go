@@ -1,5 +1,5 @@
 // Package visitor is a browser without a page, for prove and the end-to-end tests: it keeps cookies, visits the app, reads the
-// JSON of GET /, and adds up what became of many visits. It imports nothing of the app.
+// JSON of GET /, and adds up what became of many visits. It imports nothing of the app but how to wait.
 package visitor
 
 import (
