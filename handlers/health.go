@@ -5,8 +5,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"visit-counter/internal/config"
 	"visit-counter/internal/redisfault"
-	"visit-counter/templates"
 )
 
 type healthAnswer struct {
@@ -29,7 +29,7 @@ func (a *app) readyz(c *gin.Context) {
 	switch {
 	case a.Draining():
 		refuse("this instance is stopping", "send requests to another instance")
-	case a.pages.Store == templates.None:
+	case a.pages.Store == config.StoreNone:
 		refuse(errNoRedis.Error(), "open / to see how to add one")
 	default:
 		if err := a.Check(c.Request.Context()); err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"visit-counter/internal/config"
 	"visit-counter/templates"
 )
 
@@ -19,7 +20,7 @@ type homeAnswer struct {
 	Visits           int64           `json:"visits"`
 	Instance         string          `json:"instance"`   // the one that answers
 	Started          time.Time       `json:"started_at"` // when its process did
-	Store            templates.Store `json:"store"`      // "redis" or "memory"
+	Store            config.Store    `json:"store"`      // "redis" or "memory"
 	FirstVisit       time.Time       `json:"first_visit_at"`
 	ExpiresInSeconds int64           `json:"expires_in_seconds"` // unless there is another visit
 	Processes        []processAnswer `json:"processes"`          // by start; the visits of all, and the earlier ones, are the count

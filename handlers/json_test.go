@@ -5,12 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"visit-counter/internal/config"
 	"visit-counter/templates"
 )
 
 func TestTheNamesOfTheJSONStay(t *testing.T) {
 	started := time.Date(2026, 11, 21, 9, 18, 0, 120_000_000, time.UTC)
-	pages, err := templates.New(templates.Settings{Instance: "<web.2>", Started: started, Store: templates.Redis})
+	pages, err := templates.New(templates.Settings{Instance: "<web.2>", Started: started, Store: config.StoreRedis})
 	if err != nil {
 		t.Fatal(err)
 	}

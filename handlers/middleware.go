@@ -15,6 +15,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"visit-counter/internal/config"
 	"visit-counter/templates"
 )
 
@@ -145,7 +146,7 @@ var errNoRedis = errors.New("no Redis is configured")
 
 // requireRedis refuses what needs a Redis where none is configured.
 func (a *app) requireRedis(c *gin.Context) {
-	if a.pages.Store == templates.None {
+	if a.pages.Store == config.StoreNone {
 		_ = c.Error(errNoRedis)
 		a.problem(c, templates.NoRedis(a.pages.Platform, a.pages.AppName))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"visit-counter/internal/config"
 	"visit-counter/templates"
 )
 
@@ -20,7 +21,7 @@ import (
 func newTestApp(t *testing.T) (*gin.Engine, *bytes.Buffer) {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	pages, err := templates.New(templates.Settings{Instance: "web.1", Started: time.Now(), Store: templates.None})
+	pages, err := templates.New(templates.Settings{Instance: "web.1", Started: time.Now(), Store: config.StoreNone})
 	if err != nil {
 		t.Fatal(err)
 	}

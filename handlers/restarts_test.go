@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"visit-counter/handlers"
+	"visit-counter/internal/config"
 	"visit-counter/redisstore"
 	"visit-counter/templates"
 )
@@ -29,7 +30,7 @@ func process(t *testing.T, rdb redis.UniversalClient, name string, started time.
 		t.Fatal(err)
 	}
 	pages, err := templates.New(templates.Settings{
-		Instance: name, Started: started, Store: templates.Redis, KeyPrefix: "visits:", CookieName: "session",
+		Instance: name, Started: started, Store: config.StoreRedis, KeyPrefix: "visits:", CookieName: "session",
 	})
 	if err != nil {
 		t.Fatal(err)

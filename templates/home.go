@@ -3,6 +3,8 @@ package templates
 import (
 	"strconv"
 	"time"
+
+	"visit-counter/internal/config"
 )
 
 // Home is what one counted visit found out. The zero value of every field can be shown.
@@ -42,10 +44,10 @@ func (h Home) seenHere() int64 {
 }
 
 // sentence says in words what the ledger proves.
-func (h Home) sentence(store Store) string {
+func (h Home) sentence(store config.Store) string {
 	instances := count(int64(h.Instances), "instance")
 	switch {
-	case store == Memory:
+	case store == config.StoreMemory:
 		return "Only this process knows of you, and no visit has been lost yet"
 	case h.Restarts == 0:
 		return instances + " so far, no restart yet, and no visit has been lost"

@@ -19,30 +19,19 @@ import (
 	"visit-counter/internal/config"
 )
 
-// Store says where sessions are kept.
-type Store string
-
-// The stores a process can run with. Memory is the Redis embedded in the process itself: the same commands, but
-// everything is gone when the process ends. With None there is no Redis, so that no visit can be counted.
-const (
-	Redis  Store = "redis"
-	Memory Store = "memory"
-	None   Store = "none"
-)
-
 // Settings are the facts that do not change while the process runs. All of them are escaped where they are shown; none
 // may be secret.
 type Settings struct {
-	Instance     string    // name of this process, as people know it: "web.2"
-	Started      time.Time // when this process started
-	Store        Store     // where the sessions are
-	RedisSource  string    // where the address was found: "REDIS_URL", "VCAP_SERVICES"; not shown for Memory
-	RedisAddress string    // host and port without user and password; not shown for Memory
-	Unverified   bool      // true if Redis is reached over TLS without checking its certificate
-	RedisCLI     string    // how to reach that Redis by hand: "redis-cli -p 6380"; empty leaves the commands out
-	KeyPrefix    string    // of every key in Redis: "visits:"
-	CookieName   string    // with its __Host- prefix, if it has one
-	DemoControls bool      // true offers the button "Stop this instance"
+	Instance     string       // name of this process, as people know it: "web.2"
+	Started      time.Time    // when this process started
+	Store        config.Store // where the sessions are
+	RedisSource  string       // where the address was found: "REDIS_URL", "VCAP_SERVICES"; not shown for StoreMemory
+	RedisAddress string       // host and port without user and password; not shown for StoreMemory
+	Unverified   bool         // true if Redis is reached over TLS without checking its certificate
+	RedisCLI     string       // how to reach that Redis by hand: "redis-cli -p 6380"; empty leaves the commands out
+	KeyPrefix    string       // of every key in Redis: "visits:"
+	CookieName   string       // with its __Host- prefix, if it has one
+	DemoControls bool         // true offers the button "Stop this instance"
 
 	Platform config.Platform // whose commands are shown where no Redis is configured
 	AppName  string          // the app's name on it; "" if unknown
@@ -84,7 +73,7 @@ func New(s Settings) (*Pages, error) {
 
 // storeName is what people call the place where the sessions are.
 func (p *Pages) storeName() string {
-	if p.Store == Memory {
+	if p.Store == config.StoreMemory {
 		return "Memory"
 	}
 	return "Redis"
@@ -100,7 +89,7 @@ func (p *Pages) Home(w io.Writer, h Home) error {
 // Problem writes a page that is not a counted visit, in pieces as Home does. The status is for the caller to send.
 // Where sessions are in memory it never says that the count is safe.
 func (p *Pages) Problem(w io.Writer, pr Problem) error {
-	if p.Store == Memory {
+	if p.Store == config.StoreMemory {
 		pr.CountSafe = false
 	}
 	return write(w, p.frame(pr.Title, p.problem(pr)))

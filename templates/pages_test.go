@@ -39,7 +39,7 @@ type state struct {
 func visit() state {
 	return state{
 		settings: templates.Settings{
-			Instance: "web.2", Started: now.Add(-3 * time.Minute), Store: templates.Redis,
+			Instance: "web.2", Started: now.Add(-3 * time.Minute), Store: config.StoreRedis,
 			RedisSource: "REDIS_URL", RedisAddress: "127.0.0.1:6379", RedisCLI: "redis-cli -p 6379",
 			KeyPrefix: "visits:", CookieName: "session", DemoControls: true,
 		},
@@ -71,7 +71,7 @@ func firstVisit() state {
 
 func inMemory() state {
 	s := firstVisit()
-	s.settings.Store, s.settings.RedisCLI = templates.Memory, ""
+	s.settings.Store, s.settings.RedisCLI = config.StoreMemory, ""
 	s.home.Visits, s.home.New = 3, false
 	s.home.Rows[0].Visits = 3
 	return s
@@ -407,7 +407,7 @@ func TestEveryProblemSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		if got := strings.Contains(page, "Your count is safe."); got != p.CountSafe {
 			t.Errorf("%s: says that the count is safe: %v; want %v", name, got, p.CountSafe)
 		}
-		s.settings.Store = templates.Memory
+		s.settings.Store = config.StoreMemory
 		if strings.Contains(s.render(t), "Your count is safe.") {
 			t.Errorf("%s: says that a count in memory is safe", name)
 		}

@@ -3,6 +3,8 @@ package templates
 import (
 	"testing"
 	"time"
+
+	"visit-counter/internal/config"
 )
 
 func TestNumbersAndNounsAgree(t *testing.T) {
@@ -83,14 +85,14 @@ func TestAnIDIsNeverShownWhole(t *testing.T) {
 func TestTheSentenceClaimsOnlyWhatIsKnown(t *testing.T) {
 	for _, c := range []struct {
 		instances, restarts int
-		store               Store
+		store               config.Store
 		want                string
 	}{
-		{4, 3, Redis, "4 instances and 3 restarts later, no visit has been lost"},
-		{1, 1, Redis, "1 instance and 1 restart later, no visit has been lost"},
-		{3, 0, Redis, "3 instances so far, no restart yet, and no visit has been lost"},
-		{1, 0, Redis, "1 instance so far, no restart yet, and no visit has been lost"},
-		{1, 0, Memory, "Only this process knows of you, and no visit has been lost yet"},
+		{4, 3, config.StoreRedis, "4 instances and 3 restarts later, no visit has been lost"},
+		{1, 1, config.StoreRedis, "1 instance and 1 restart later, no visit has been lost"},
+		{3, 0, config.StoreRedis, "3 instances so far, no restart yet, and no visit has been lost"},
+		{1, 0, config.StoreRedis, "1 instance so far, no restart yet, and no visit has been lost"},
+		{1, 0, config.StoreMemory, "Only this process knows of you, and no visit has been lost yet"},
 	} {
 		h := Home{Instances: c.instances, Restarts: c.restarts}
 		if got := h.sentence(c.store); got != c.want {

@@ -59,7 +59,7 @@ func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 		return err
 	}
 	log.Info("serving", slog.String("url", "http://localhost:"+strconv.Itoa(cfg.Port)),
-		slog.String("instance", cfg.Instance), slog.String("store", string(redis.Kind)),
+		slog.String("instance", cfg.Instance), slog.String("store", string(redis.Store)),
 		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
 	return serveUntil(ctx, listener, newServer(routes, cfg.RedisTimeout, log), &draining, log)
 }
@@ -111,7 +111,7 @@ func newRoutes(cfg config.Config, b *backend.Backend, log *slog.Logger, started 
 	options := handlers.Options{
 		Timeout: cfg.RedisTimeout, HTTPS: cfg.Secure, TrustedProxies: cfg.TrustedProxies, Draining: draining, Stop: stop,
 	}
-	if b.Kind == backend.None {
+	if b.Store == config.StoreNone {
 		log.Error("no Redis is configured: every visit is refused until there is one",
 			slog.String("commands", strings.Join(templates.NoRedis(cfg.Platform, cfg.AppName).Commands, "; ")))
 		return handlers.New(log, pages, nil, options), nil
@@ -149,7 +149,7 @@ func newStore(cfg config.Config, b *backend.Backend) (*redisstore.Store, error) 
 // settings says on the page what does not change while the process runs.
 func settings(cfg config.Config, b *backend.Backend, started time.Time) templates.Settings {
 	return templates.Settings{
-		Instance: cfg.Instance, Started: started, Store: templates.Store(b.Kind),
+		Instance: cfg.Instance, Started: started, Store: b.Store,
 		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address, Unverified: b.Redis.TLS && !b.Redis.Verified,
 		RedisCLI: redisCLI(b), KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
 		DemoControls: cfg.DemoControls, Platform: cfg.Platform, AppName: cfg.AppName,
@@ -158,7 +158,7 @@ func settings(cfg config.Config, b *backend.Backend, started time.Time) template
 
 // redisCLI returns how the page tells people to look at Redis; an embedded one is nobody else's to look at.
 func redisCLI(b *backend.Backend) string {
-	if b.Kind == backend.Memory {
+	if b.Store == config.StoreMemory {
 		return ""
 	}
 	return b.Redis.CLI()

@@ -18,20 +18,10 @@ import (
 // localTimeout is how long the look at the Redis of a developer's machine takes at most, whatever REDIS_TIMEOUT says.
 const localTimeout = 250 * time.Millisecond
 
-// Kind says where sessions are kept.
-type Kind string
-
-// The kinds.
-const (
-	Redis  Kind = "redis"
-	Memory Kind = "memory" // a Redis embedded in this process, which ends with it, data and all
-	None   Kind = "none"   // no Redis is configured on a platform that needs one
-)
-
 // Backend is an open Redis. It is safe for concurrent use.
 type Backend struct {
-	Kind Kind
-	// Client may be used until Close. It is nil if Kind is None.
+	Store config.Store // never StoreAuto
+	// Client may be used until Close. It is nil if Store is StoreNone.
 	Client redis.UniversalClient
 	// Redis says where it is. For an embedded one, only Source is set.
 	Redis config.Redis
@@ -46,16 +36,16 @@ type Backend struct {
 // sent, and whatever matters of them comes back as an error too. The caller closes the Backend.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, error) {
 	logging.Disable()
-	switch {
-	case cfg.Store == config.StoreMemory:
+	switch cfg.Store {
+	case config.StoreMemory:
 		return openEmbedded(cfg, log)
-	case cfg.Store == config.StoreAuto:
+	case config.StoreAuto:
 		if speaksRedis(ctx, config.LocalRedis) {
 			return open(cfg, cfg.RedisAt(config.LocalRedis, "the Redis on this machine"), log), nil
 		}
 		return openEmbedded(cfg, log)
-	case cfg.Redis.Options == nil:
-		return &Backend{Kind: None}, nil
+	case config.StoreNone:
+		return &Backend{Store: config.StoreNone}, nil
 	}
 	return open(cfg, cfg.Redis, log), nil
 }
@@ -65,7 +55,7 @@ func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 	w := newWatcher(cfg.RedisTimeout, log)
 	client, closeClient := connect(r, log, w)
 	return &Backend{
-		Kind: Redis, Client: client, Redis: r,
+		Store: config.StoreRedis, Client: client, Redis: r,
 		watcher: w, close: []func(){closeClient},
 	}
 }

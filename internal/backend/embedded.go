@@ -81,7 +81,7 @@ func openEmbedded(cfg config.Config, log *slog.Logger) (*Backend, error) {
 	client := r.Client()
 	client.AddHook(tracer{})
 	return &Backend{
-		Kind: Memory, Client: client, Redis: r,
+		Store: config.StoreMemory, Client: client, Redis: r,
 		close: []func(){func() { _ = client.Close() }, e.Close},
 	}, nil
 }

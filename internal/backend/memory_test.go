@@ -11,7 +11,7 @@ import (
 
 func TestMemorySaysHowToKeepSessionsInstead(t *testing.T) {
 	const asked = "unset SESSION_STORE=memory"
-	for store, want := range map[string]string{config.StoreAuto: "start a redis-server, or set REDIS_URL", config.StoreMemory: asked} {
+	for store, want := range map[config.Store]string{config.StoreAuto: "start a redis-server, or set REDIS_URL", config.StoreMemory: asked} {
 		var log bytes.Buffer
 		b, err := openEmbedded(config.Config{Store: store}, slog.New(slog.NewJSONHandler(&log, nil)))
 		if err != nil {

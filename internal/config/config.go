@@ -15,11 +15,16 @@ import (
 	"time"
 )
 
-// The values of [Config.Store].
+// Store says where sessions are kept.
+type Store string
+
+// The stores. [Load] decides for one of them, but for a developer's machine on which no Redis is configured: somebody has
+// to look for one there.
 const (
-	StoreAuto   = "auto"
-	StoreRedis  = "redis"
-	StoreMemory = "memory"
+	StoreAuto   Store = "auto"   // the Redis on this machine if there is one, else memory
+	StoreRedis  Store = "redis"  // a Redis of its own
+	StoreMemory Store = "memory" // a Redis embedded in the process: the same commands, but everything ends with it
+	StoreNone   Store = "none"   // no Redis is bound on a platform: no visit can be counted
 )
 
 // DrainTimeout is how long requests under way may take after SIGTERM: Cloud Foundry kills after 10 seconds.
@@ -31,11 +36,8 @@ type Config struct {
 	AppName  string // of the app on its platform, for people; "" where it is not known
 	Port     int    // to listen on, all interfaces
 
-	// Store is StoreAuto on a developer's machine with no Redis configured: then somebody has to probe the network for
-	// one. On a platform it is never StoreAuto: with no Redis bound it is StoreRedis and Redis is the zero value.
-	Store string
-
-	Redis         Redis         // the zero value where none is configured
+	Store         Store
+	Redis         Redis         // the zero value unless Store is StoreRedis
 	RedisTimeout  time.Duration // max time that one visit waits for Redis, retries included
 	RedisPoolSize int           // max connections per Redis node
 
@@ -97,7 +99,7 @@ func (l *loader) load() (Config, error) {
 		Port:     port,
 
 		Store: setting(l, "SESSION_STORE", StoreAuto, oneOf("auto, redis or memory",
-			words[string]{"auto": StoreAuto, "redis": StoreRedis, "memory": StoreMemory})),
+			words[Store]{"auto": StoreAuto, "redis": StoreRedis, "memory": StoreMemory})),
 
 		RedisTimeout:  setting(l, "REDIS_TIMEOUT", time.Second, duration(10*time.Millisecond, maxRedisTimeout)),
 		RedisPoolSize: setting(l, "REDIS_POOL_SIZE", 4, integer(1, 1000)),

@@ -82,8 +82,8 @@ func TestAPlatformHasItsPresets(t *testing.T) {
 			if c.Port != 8080 || c.Redis.Options != nil {
 				t.Errorf("port %d, redis %q: .env was read", c.Port, c.Redis.Address)
 			}
-			if c.Store != StoreRedis {
-				t.Errorf("store is %s; want redis, though none is bound", c.Store)
+			if c.Store != StoreNone {
+				t.Errorf("store is %s; want none, because none is bound", c.Store)
 			}
 		})
 	}
@@ -113,15 +113,16 @@ func TestTheAppsNameIsThePlatforms(t *testing.T) {
 
 func TestStore(t *testing.T) {
 	for name, tt := range map[string]struct {
-		values        map[string]string
-		store, source string
+		values map[string]string
+		store  Store
+		source string
 	}{
 		"auto with an address is redis":            {map[string]string{"REDIS_URL": "redis://r:1"}, StoreRedis, "REDIS_URL"},
 		"auto without an address stays open":       {nil, StoreAuto, ""},
 		"memory does not use the address":          {map[string]string{"SESSION_STORE": "memory", "REDIS_URL": "redis://r:1"}, StoreMemory, ""},
 		"memory is allowed on a platform":          {map[string]string{"SESSION_STORE": "memory", "DYNO": "web.1"}, StoreMemory, ""},
 		"redis without an address is on this host": {map[string]string{"SESSION_STORE": "redis"}, StoreRedis, "SESSION_STORE=redis, default address"},
-		"redis on a platform is the bound one":     {map[string]string{"SESSION_STORE": "redis", "DYNO": "web.1"}, StoreRedis, ""},
+		"redis on a platform is only a bound one":  {map[string]string{"SESSION_STORE": "redis", "DYNO": "web.1"}, StoreNone, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := load(t, environment(tt.values, nil))

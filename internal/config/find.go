@@ -29,7 +29,7 @@ func (l *loader) findRedis(c *Config) {
 		l.complete(found[0], cluster, trust)
 		c.Redis = c.redis(found[0])
 	case c.Platform != Local:
-		c.Store = StoreRedis
+		c.Store = StoreNone
 	case c.Store == StoreRedis:
 		c.Redis = c.RedisAt(LocalRedis, "SESSION_STORE=redis, default address")
 	}

@@ -52,8 +52,8 @@ func TestServicesThatAreNotRedisAreLeftAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := load(t, environment(map[string]string{"VCAP_SERVICES": services, "VCAP_APPLICATION": "{}"}, nil))
-			if c.Redis.Options != nil || c.Store != StoreRedis {
-				t.Errorf("store %s at %q; want redis with none bound", c.Store, c.Redis.Address)
+			if c.Redis.Options != nil || c.Store != StoreNone {
+				t.Errorf("store %s at %q; want none", c.Store, c.Redis.Address)
 			}
 		})
 	}

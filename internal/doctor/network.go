@@ -46,13 +46,13 @@ func reachOf(addr netip.Addr) reach {
 // address says where the address comes from.
 func (d *doctor) address(ctx context.Context) []Line {
 	cfg := d.cfg
-	switch {
-	case cfg.Store == config.StoreMemory:
+	switch cfg.Store {
+	case config.StoreMemory:
 		return []Line{warn("none: SESSION_STORE=memory keeps each instance's counts to itself and loses them when it ends",
 			"start a redis-server, set REDIS_URL and remove SESSION_STORE")}
-	case cfg.Store == config.StoreAuto:
+	case config.StoreAuto:
 		return d.local(ctx)
-	case cfg.Redis.Options == nil:
+	case config.StoreNone:
 		return []Line{fail("none: no Redis is bound to this app, and every visit is answered with 503",
 			strings.Join(templates.NoRedis(cfg.Platform, cfg.AppName).Commands, "; "))}
 	}
