@@ -32,6 +32,11 @@ func (a *app) fail(c *gin.Context, err error) {
 	a.problem(c, templates.Internal())
 }
 
+// damaged reports whether an error is about what lies under the session's key: it would come back at each visit.
+func damaged(err error) bool {
+	return errors.Is(err, redisstore.ErrCorrupt) || errors.Is(err, redisstore.ErrOverflow) || errors.Is(err, redisstore.ErrTooLarge)
+}
+
 func (a *app) problemHandler(p templates.Problem) gin.HandlerFunc {
 	return func(c *gin.Context) { a.problem(c, p) }
 }

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -66,11 +65,6 @@ func (a *app) count(c *gin.Context, row string) (templates.Home, error) {
 	return countOnce(c, row)
 }
 
-// damaged reports whether an error is about what lies under the session's key: it would come back at each visit.
-func damaged(err error) bool {
-	return errors.Is(err, redisstore.ErrCorrupt) || errors.Is(err, redisstore.ErrOverflow) || errors.Is(err, redisstore.ErrTooLarge)
-}
-
 func countOnce(c *gin.Context, row string) (templates.Home, error) {
 	result, err := redisstore.Default(c).Increment(visitsField, 1, redisstore.And(row, 1))
 	if err != nil {
@@ -95,15 +89,6 @@ func countOnce(c *gin.Context, row string) (templates.Home, error) {
 		ID:         session.ID(),
 		Router:     routerHeader(c.Request),
 	}, nil
-}
-
-// routerHeader returns the header by which the platform's router shows itself, with its value masked; "" without one.
-func routerHeader(r *http.Request) string {
-	header, id := routerID(r)
-	if id == "" {
-		return ""
-	}
-	return header + ": " + backend.Mask(id)
 }
 
 // homeHead answers HEAD /, which is not a visit.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"visit-counter/internal/backend"
 	"visit-counter/internal/config"
 	"visit-counter/templates"
 )
@@ -52,6 +53,15 @@ func routerID(r *http.Request) (header, id string) {
 		}
 	}
 	return "", ""
+}
+
+// routerHeader returns the header by which the platform's router shows itself, with its value masked; "" without one.
+func routerHeader(r *http.Request) string {
+	header, id := routerID(r)
+	if id == "" {
+		return ""
+	}
+	return header + ": " + backend.Mask(id)
 }
 
 // clip is a text from outside as a log line has it: 128 bytes at most.

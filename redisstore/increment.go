@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
-	"time"
 )
 
 // A Step is one more thing that an increment does.
@@ -25,32 +23,6 @@ func And(counter string, by int64) Step {
 		op.counters = append(op.counters, name, by)
 		return err
 	}
-}
-
-// Result tells what an increment did.
-type Result struct {
-	Count     int64         // the first counter right after this increment, its own number among all increments
-	Created   bool          // the increment created the session
-	CreatedAt time.Time     // when the session was created, by the clock of Redis
-	ExpiresIn time.Duration // how long the session lives if it is not used again
-
-	fields map[string]string
-}
-
-// Counters returns the counters whose names start with prefix.
-func (r Result) Counters(prefix string) (map[string]int64, error) {
-	counters := make(map[string]int64)
-	for name, text := range r.fields {
-		if !strings.HasPrefix(name, prefix) || strings.HasPrefix(name, reserved) {
-			continue
-		}
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%w: field %.40q is not a whole number", ErrCorrupt, name)
-		}
-		counters[name] = n
-	}
-	return counters, nil
 }
 
 // Increment loads the session, adds to a counter of it, saves what the request has changed, renews it, and sets the cookie:

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,14 +19,9 @@ import (
 	"visit-counter/handlers"
 	"visit-counter/internal/backend"
 	"visit-counter/internal/config"
-	"visit-counter/internal/terminal"
 	"visit-counter/redisstore"
 	"visit-counter/templates"
 )
-
-// gcPercent lets the heap, of which 2 MB live, grow to three times as much as by default before it is collected. More
-// saves no more time, and would not stay below 40 MB under load. A memory limit still comes first.
-const gcPercent = 300
 
 // Serve runs one instance: configuration, listen, Redis, pages, store, routes, serve, drain.
 func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error {
@@ -62,41 +55,6 @@ func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 		slog.String("instance", cfg.Instance), slog.String("store", string(redis.Store)),
 		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
 	return serveUntil(ctx, listener, newServer(routes, cfg.RedisTimeout, log), &draining, log)
-}
-
-// openPort listens on a port of all addresses.
-func openPort(port int) (*net.TCPListener, error) {
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port})
-	if err != nil {
-		return nil, fmt.Errorf("PORT %d cannot be listened on, is another program using it? (%w)", port, err)
-	}
-	return listener, nil
-}
-
-// limitMemory sets how much memory the process may use. GOGC and GOMEMLIMIT in the environment win.
-func limitMemory(cfg config.Config, getenv func(string) string) {
-	if getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-	if cfg.MemoryLimit > 0 {
-		debug.SetMemoryLimit(cfg.MemoryLimit / 4 * 3) // Go does not count the rest, such as the 14 MB of the program
-	}
-}
-
-// newLogger returns the process's log: text for people at a terminal, else JSON.
-func newLogger(cfg config.Config, out io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "text" || cfg.LogFormat == "auto" && terminal.Is(out) {
-		return slog.New(slog.NewTextHandler(out, options))
-	}
-	return slog.New(slog.NewJSONHandler(out, options))
-}
-
-// warn logs the settings that were probably not meant.
-func warn(log *slog.Logger, warnings []string) {
-	for _, warning := range warnings {
-		log.Warn("configuration", slog.String("warning", warning))
-	}
 }
 
 // newRoutes puts together what answers requests.
@@ -144,22 +102,4 @@ func newStore(cfg config.Config, b *backend.Backend) (*redisstore.Store, error) 
 		SameSite: http.SameSiteLaxMode,
 	})
 	return store, nil
-}
-
-// settings says on the page what does not change while the process runs.
-func settings(cfg config.Config, b *backend.Backend, started time.Time) templates.Settings {
-	return templates.Settings{
-		Instance: cfg.Instance, Started: started, Store: b.Store,
-		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address, Unverified: b.Redis.TLS && !b.Redis.Verified,
-		RedisCLI: redisCLI(b), KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
-		DemoControls: cfg.DemoControls, Platform: cfg.Platform, AppName: cfg.AppName,
-	}
-}
-
-// redisCLI returns how the page tells people to look at Redis; an embedded one is nobody else's to look at.
-func redisCLI(b *backend.Backend) string {
-	if b.Store == config.StoreMemory {
-		return ""
-	}
-	return b.Redis.CLI()
 }

@@ -1,0 +1,62 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// run runs the command that args name. An error before the command itself runs is a mistake on the command line.
+func run(ctx context.Context, root *cobra.Command, args []string, out, errOut io.Writer) int {
+	running := false
+	for _, cmd := range append(root.Commands(), root) {
+		work := cmd.RunE
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			running = true
+			return work(cmd, args)
+		}
+	}
+	root.PreRunE = cobra.NoArgs // cobra lets an empty word through
+	var helpErr error
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		_, helpErr = fmt.Fprintf(out, "%s\n\n%s", cmd.Long, cmd.UsageString())
+	})
+	root.SetHelpCommand(&cobra.Command{
+		Use: "help [command]", Short: "show this, or the help of a command", Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, _, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			return cmd.Help()
+		},
+	})
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	cmd, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil && helpErr == nil:
+		return 0
+	case err == nil:
+		_, _ = fmt.Fprintf(errOut, "%s: the help cannot be written\n", root.Name())
+		return 1
+	case running:
+		_, _ = fmt.Fprintf(errOut, "%s: %v\n", root.Name(), err)
+		return 1
+	}
+	_, _ = fmt.Fprintf(errOut, "%s: %v\nRun \"%s --help\" for usage.\n", cmd.CommandPath(), err, cmd.CommandPath())
+	return 2
+}
+
+// version returns the version of this build, as the toolchain wrote it into the binary.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "of unknown version" // built without modules
+	}
+	return info.Main.Version + ", " + info.GoVersion
+}
