@@ -10,8 +10,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"os"
-	"strings"
 	"time"
 )
 
@@ -77,12 +75,7 @@ func (c Config) Cookie() string {
 // the file .env in the working directory. The error joins every mistake there is, one line each; each line starts with
 // the name of the variable at fault and says what to write instead. On an error only Platform is set.
 func Load(getenv func(name string) string) (Config, error) {
-	var names []string
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
-		names = append(names, name)
-	}
-	return newLoader(getenv, names).load()
+	return newLoader(getenv).load()
 }
 
 func (l *loader) load() (Config, error) {
@@ -92,35 +85,32 @@ func (l *loader) load() (Config, error) {
 		logFormat = "json"
 	}
 	port := setting(l, "PORT", 8080, integer(1, 65535))
-	instance := l.defaultInstance(port)
 	c := Config{
 		Platform: l.platform,
 		AppName:  l.appName(),
 		Port:     port,
 
-		Store: setting(l, "SESSION_STORE", StoreAuto, oneOf("auto, redis or memory",
-			words[Store]{"auto": StoreAuto, "redis": StoreRedis, "memory": StoreMemory})),
+		Store: autoSetting(l, "SESSION_STORE", StoreAuto, oneOf("auto, redis or memory",
+			words[Store]{"redis": StoreRedis, "memory": StoreMemory})),
 
 		RedisTimeout:  setting(l, "REDIS_TIMEOUT", time.Second, duration(10*time.Millisecond, maxRedisTimeout)),
 		RedisPoolSize: setting(l, "REDIS_POOL_SIZE", 4, integer(1, 1000)),
 
 		SessionSecrets:     setting(l, "SESSION_SECRET", nil, l.secrets),
 		SessionTTL:         setting(l, "SESSION_TTL", 24*time.Hour, duration(time.Second, maxTTL)),
-		SessionMaxLifetime: setting(l, "SESSION_MAX_LIFETIME", 0, except("none", 0, duration(time.Second, maxTTL))),
+		SessionMaxLifetime: setting(l, "SESSION_MAX_LIFETIME", 0, orNone(duration(time.Second, maxTTL))),
 
 		CookieName: setting(l, "COOKIE_NAME", "session", l.cookieName),
 		KeyPrefix:  setting(l, "KEY_PREFIX", "visits:", keyPrefix),
 
-		Secure: setting(l, "FORCE_HTTPS", hosted, oneOf("auto, true or false",
-			words[bool]{"auto": hosted, "true": true, "1": true, "false": false, "0": false})),
-		TrustedProxies: setting(l, "TRUSTED_PROXIES", l.routers(), except("none", nil, except("auto", l.routers(), l.proxies))),
-		Instance:       setting(l, "INSTANCE", instance, except("auto", instance, instanceName)),
+		Secure:         autoSetting(l, "FORCE_HTTPS", hosted, oneOf("auto, true or false", truths)),
+		TrustedProxies: autoSetting(l, "TRUSTED_PROXIES", l.routers(), orNone(l.proxies)),
+		Instance:       autoSetting(l, "INSTANCE", l.defaultInstance(port), instanceName),
 		DemoControls:   setting(l, "DEMO_CONTROLS", false, boolean),
 
 		LogLevel: setting(l, "LOG_LEVEL", slog.LevelInfo, oneOf("debug, info, warn or error", words[slog.Level]{
 			"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError})),
-		LogFormat: setting(l, "LOG_FORMAT", logFormat, oneOf("auto, text or json",
-			words[string]{"auto": logFormat, "text": "text", "json": "json"})),
+		LogFormat: autoSetting(l, "LOG_FORMAT", logFormat, oneOf("auto, text or json", words[string]{"text": "text", "json": "json"})),
 
 		MemoryLimit: l.memoryLimit("/sys/fs/cgroup"),
 	}

@@ -2,16 +2,14 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 )
 
 // environment returns a loader of these variables, with dotenv in the place of a file .env.
 func environment(values, dotenv map[string]string) *loader {
-	l := newLoader(func(name string) string { return values[name] }, slices.Collect(maps.Keys(values)))
+	l := newLoader(func(name string) string { return values[name] })
 	if l.platform == Local {
 		l.dotenv = dotenv
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"slices"
 	"strings"
 )
@@ -39,7 +40,8 @@ func (l *loader) colours() []*candidate {
 		return nil
 	}
 	var names []string
-	for _, name := range l.names {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, "HEROKU_REDIS_") && strings.HasSuffix(name, "_URL") && l.real(name) != "" {
 			names = append(names, name)
 		}

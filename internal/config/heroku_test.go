@@ -19,6 +19,9 @@ func TestDokkuIsNotHerokuThoughItSetsDYNO(t *testing.T) {
 }
 
 func TestAHerokuRedisThatIsCalledAfterAColourIsUsedWhereItIsTheOnlyOne(t *testing.T) {
+	for _, name := range []string{"HEROKU_REDIS_AMBER_URL", "HEROKU_REDIS_JADE_URL"} {
+		t.Setenv(name, "the name alone makes Load ask")
+	}
 	values := map[string]string{"DYNO": "web.1", "HEROKU_REDIS_AMBER_URL": "rediss://:hunter2@amber:6380"}
 	c := load(t, environment(values, nil))
 	if c.Redis.Source != "HEROKU_REDIS_AMBER_URL" || c.Redis.Options.Addrs[0] != "amber:6380" || c.Redis.Verified {

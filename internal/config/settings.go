@@ -29,15 +29,14 @@ const (
 // loader reads variables and collects what is wrong with them, so that all mistakes are reported together.
 type loader struct {
 	getenv   func(name string) string
-	names    []string // of the variables of the process, for those whose names are not fixed
 	dotenv   map[string]string
 	platform Platform
 	mistakes []error
 	warnings []string
 }
 
-func newLoader(getenv func(string) string, names []string) *loader {
-	l := &loader{getenv: getenv, names: names}
+func newLoader(getenv func(string) string) *loader {
+	l := &loader{getenv: getenv}
 	l.platform = l.findPlatform()
 	if l.platform == Local {
 		var err error
@@ -91,11 +90,19 @@ func setting[T any](l *loader, name string, unset T, parse parser[T]) T {
 	return value
 }
 
-// except gives one word a meaning of its own and leaves every other text to parse.
-func except[T any](word string, meaning T, parse parser[T]) parser[T] {
-	return func(text string) (T, error) {
-		if strings.EqualFold(text, word) {
-			return meaning, nil
+// autoSetting is a setting for which the word auto means the same as not to set it.
+func autoSetting[T any](l *loader, name string, unset T, parse parser[T]) T {
+	if strings.EqualFold(l.get(name), "auto") {
+		return unset
+	}
+	return setting(l, name, unset, parse)
+}
+
+// orNone parses the word none, too, which means the zero value.
+func orNone[T any](parse parser[T]) parser[T] {
+	return func(text string) (value T, err error) {
+		if strings.EqualFold(text, "none") {
+			return value, nil
 		}
 		return parse(text)
 	}
@@ -139,7 +146,10 @@ func oneOf[T any](allowed string, values words[T]) parser[T] {
 	}
 }
 
-var boolean = oneOf("true or false", words[bool]{"true": true, "1": true, "false": false, "0": false})
+var (
+	truths  = words[bool]{"true": true, "1": true, "false": false, "0": false}
+	boolean = oneOf("true or false", truths)
+)
 
 // secrets reads a comma-separated list.
 func (l *loader) secrets(text string) (secrets [][]byte, err error) {
