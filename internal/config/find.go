@@ -18,15 +18,20 @@ type candidate struct {
 
 // findRedis sets c.Redis to the first Redis that is configured, and decides c.Store, which holds what SESSION_STORE says.
 func (l *loader) findRedis(c *Config) {
-	trust := l.trust()
 	cluster := setting(l, "REDIS_CLUSTER", false, boolean)
+	roots := setting(l, "REDIS_TLS_CA", nil, authorities)
+	verify := setting(l, "REDIS_TLS_VERIFY", nil, func(text string) (*bool, error) {
+		value, err := boolean(text)
+		return &value, err
+	})
 	found := l.candidates()
 	switch {
 	case c.Store == StoreMemory:
 	case len(found) > 0:
 		c.Store = StoreRedis
 		l.warnIgnored(found[0], found[1:])
-		l.complete(found[0], cluster, trust)
+		l.joinCluster(found[0], cluster)
+		l.secure(found[0], roots, verify)
 		c.Redis = c.redis(found[0])
 	case c.Platform != Local:
 		c.Store = StoreNone
@@ -35,20 +40,28 @@ func (l *loader) findRedis(c *Config) {
 	}
 }
 
+// place is where variables are looked for.
+type place struct {
+	get    func(name string) string
+	suffix string // of the source's name, for people
+}
+
 // candidates returns every Redis there is, in the order of precedence: a binding, then the variables, and the same
-// again from .env.
-func (l *loader) candidates() []*candidate {
+// again from .env; then Heroku's that are not the app's first.
+func (l *loader) candidates() (found []*candidate) {
 	dotenv := func(name string) string {
 		if l.real(name) != "" {
 			return ""
 		}
 		return l.get(name)
 	}
-	found := slices.Concat(l.binding(l.real, ""), l.variables(l.real, ""))
-	if len(found) == 0 {
-		found = l.colours()
+	for _, p := range []place{{l.real, ""}, {dotenv, " in .env"}} {
+		found = slices.Concat(found, l.binding(p), l.variables(p))
 	}
-	return slices.Concat(found, l.binding(dotenv, " in .env"), l.variables(dotenv, " in .env"))
+	if len(found) == 0 {
+		return l.colours()
+	}
+	return found
 }
 
 // fromURL returns the Redis at a URL, none if the URL is wrong.
@@ -62,8 +75,11 @@ func (l *loader) fromURL(source, text string, heroku bool) []*candidate {
 	return []*candidate{c}
 }
 
-// warnIgnored warns once if another Redis is configured besides the one that is used.
+// warnIgnored warns of settings of the Redis that is used which have no effect, and if another one is configured besides.
 func (l *loader) warnIgnored(used *candidate, others []*candidate) {
+	if len(used.ignored) > 0 {
+		l.warn("%s: %s are not used; REDIS_TIMEOUT and REDIS_POOL_SIZE set the limits", used.source, strings.Join(used.ignored, ", "))
+	}
 	var ignored []string
 	for _, c := range others {
 		if !slices.Equal(hostsOf(c.options), hostsOf(used.options)) || c.options.DB != used.options.DB {
@@ -76,20 +92,15 @@ func (l *loader) warnIgnored(used *candidate, others []*candidate) {
 	}
 }
 
-// complete applies the other REDIS_ variables.
-func (l *loader) complete(c *candidate, cluster bool, trust trust) {
-	if len(c.ignored) > 0 {
-		l.warn("%s: %s are not used; REDIS_TIMEOUT and REDIS_POOL_SIZE set the limits", c.source, strings.Join(c.ignored, ", "))
-	}
-	if cluster {
-		c.options.IsClusterMode = true
-	}
-	switch o := c.options; {
+// joinCluster applies REDIS_CLUSTER, and refuses what a Cluster has not.
+func (l *loader) joinCluster(c *candidate, cluster bool) {
+	o := c.options
+	o.IsClusterMode = o.IsClusterMode || cluster
+	switch {
 	case !o.IsClusterMode:
 	case o.MasterName != "" || strings.HasPrefix(o.Addrs[0], "/"):
 		l.fail("REDIS_CLUSTER", "does not go together with a socket or Sentinel in %s", c.source)
 	case o.DB != 0:
 		l.fail(c.source, "names a database of a Cluster, which has only number 0: remove it")
 	}
-	l.secure(c, trust)
 }

@@ -23,11 +23,11 @@ var (
 )
 
 // variables returns the Redis of each of these variables.
-func (l *loader) variables(get func(string) string, place string) (found []*candidate) {
+func (l *loader) variables(p place) (found []*candidate) {
 	for _, name := range slices.Concat(ownVariables, addonVariables) {
-		if text := get(name); text != "" {
+		if text := p.get(name); text != "" {
 			heroku := l.platform == Heroku && slices.Contains(ownVariables, name)
-			found = append(found, l.fromURL(name+place, text, heroku)...)
+			found = append(found, l.fromURL(name+p.suffix, text, heroku)...)
 		}
 	}
 	return found

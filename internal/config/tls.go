@@ -4,61 +4,49 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"os"
 	"strings"
 )
 
-// trust is what REDIS_TLS_VERIFY and REDIS_TLS_CA say.
-type trust struct {
-	verify *bool          // nil: REDIS_TLS_VERIFY is not set
-	roots  *x509.CertPool // nil: REDIS_TLS_CA is not set
-}
-
-func (l *loader) trust() trust {
-	t := trust{verify: setting(l, "REDIS_TLS_VERIFY", nil, func(text string) (*bool, error) {
-		verify, err := boolean(text)
-		return &verify, err
-	})}
-	text := l.get("REDIS_TLS_CA")
-	if text == "" {
-		return t
-	}
+// authorities reads REDIS_TLS_CA.
+func authorities(text string) (*x509.CertPool, error) {
 	if strings.HasPrefix(text, "-----BEGIN") {
 		text = strings.ReplaceAll(text, `\n`, "\n") // some tools keep a variable on one line
 	} else {
 		file, err := os.ReadFile(text)
 		if err != nil {
-			l.fail("REDIS_TLS_CA", "is neither the text of a certificate (-----BEGIN CERTIFICATE-----) nor a file that can be read")
-			return t
+			return nil, errors.New("is neither the text of a certificate (-----BEGIN CERTIFICATE-----) nor a file that can be read")
 		}
 		text = string(file)
 	}
-	t.roots = x509.NewCertPool()
-	if !t.roots.AppendCertsFromPEM([]byte(text)) {
-		l.fail("REDIS_TLS_CA", "holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(text)) {
+		return nil, errors.New("holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
 	}
-	return t
+	return roots, nil
 }
 
 // secure decides whom a TLS connection trusts: by default the system's authorities and the one in the binding. No public
 // authority signs the certificates of Heroku's own Redis, so there, and only there, they are not verified by default.
-func (l *loader) secure(c *candidate, trust trust) {
+// roots and verify are what REDIS_TLS_CA and REDIS_TLS_VERIFY say, nil where they are not set.
+func (l *loader) secure(c *candidate, roots *x509.CertPool, verify *bool) {
 	o := c.options.TLSConfig
 	if o == nil {
-		if trust.roots != nil {
+		if roots != nil {
 			l.warn("REDIS_TLS_CA has no effect: the address from %s does not use TLS (rediss://)", c.source)
 		}
 		return
 	}
-	o.RootCAs = trust.roots
+	o.RootCAs = roots
 	if o.RootCAs == nil && c.ca != "" {
 		o.RootCAs = l.systemRootsWith(c)
 	}
 	switch {
-	case trust.verify != nil:
-		o.InsecureSkipVerify = !*trust.verify
-	case trust.roots != nil:
+	case verify != nil:
+		o.InsecureSkipVerify = !*verify
+	case roots != nil:
 		o.InsecureSkipVerify = false
 	case c.heroku:
 		o.InsecureSkipVerify = true

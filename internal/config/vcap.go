@@ -2,30 +2,31 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 )
 
 // service is a service bound to the app, as Cloud Foundry describes it.
 type service struct {
-	source      string // the variable that delivered it
-	names       []string
+	names       []string // of the service, its instance and its binding
 	label       string
 	tags        []string
 	credentials fields
 }
 
 // binding returns the bound Redis, none if there is none or if several are bound and none is chosen.
-func (l *loader) binding(get func(string) string, place string) []*candidate {
-	chosen := l.choose(l.services(get, place))
-	switch len(chosen) {
+func (l *loader) binding(p place) []*candidate {
+	source, services := l.services(p)
+	switch chosen := l.choose(services); len(chosen) {
 	case 0:
 		return nil
 	case 1:
-		source := chosen[0].source + " (" + chosen[0].name() + ")"
+		source += " (" + chosen[0].name() + ")"
 		c, err := chosen[0].credentials.candidate()
 		if err != nil {
 			l.fail(source, "%v", err)
@@ -33,9 +34,10 @@ func (l *loader) binding(get func(string) string, place string) []*candidate {
 		}
 		c.source = source
 		return []*candidate{c}
+	default:
+		l.fail(source, "several services look like Redis (%s): set REDIS_SERVICE to the name of one of them", namesOf(chosen))
+		return nil
 	}
-	l.fail(chosen[0].source, "several services look like Redis (%s): set REDIS_SERVICE to the name of one of them", namesOf(chosen))
-	return nil
 }
 
 // choose returns the services that REDIS_SERVICE names, or else those that look like Redis.
@@ -61,65 +63,76 @@ func (l *loader) choose(services []service) []service {
 	return named
 }
 
-// services returns all bound services. A platform delivers them in one of three ways.
-func (l *loader) services(get func(string) string, place string) []service {
-	if text := get("VCAP_SERVICES"); text != "" {
-		return l.vcapServices("VCAP_SERVICES"+place, text)
+// services returns all bound services, with the variable that delivers them. A platform does so in one of three ways.
+func (l *loader) services(p place) (source string, services []service) {
+	var err error
+	if text := p.get("VCAP_SERVICES"); text != "" {
+		source = "VCAP_SERVICES"
+		services, err = parseServices(text)
+	} else if file := p.get("VCAP_SERVICES_FILE_PATH"); file != "" {
+		source = "VCAP_SERVICES_FILE_PATH"
+		services, err = readServices(file)
+	} else if root := p.get("SERVICE_BINDING_ROOT"); root != "" {
+		source = "SERVICE_BINDING_ROOT"
+		services = servicesIn(os.DirFS(root))
 	}
-	if file := get("VCAP_SERVICES_FILE_PATH"); file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			l.fail("VCAP_SERVICES_FILE_PATH"+place, "the file cannot be read: cf restage the app, or unset it")
-			return nil
-		}
-		return l.vcapServices("VCAP_SERVICES_FILE_PATH"+place, string(text))
+	source += p.suffix
+	if err != nil {
+		l.fail(source, "%v", err)
 	}
-	if root := get("SERVICE_BINDING_ROOT"); root != "" {
-		return servicesIn(root, "SERVICE_BINDING_ROOT"+place)
-	}
-	return nil
+	return source, services
 }
 
-func (l *loader) vcapServices(source, text string) (services []service) {
+func parseServices(text string) (services []service, err error) {
 	var bound map[string][]map[string]any
 	if decode(text, &bound) != nil {
-		l.fail(source, "is not the JSON that Cloud Foundry writes: cf restage the app, or unset it")
-		return nil
+		return nil, errors.New("is not the JSON that Cloud Foundry writes: cf restage the app, or unset it")
 	}
 	for _, label := range slices.Sorted(maps.Keys(bound)) {
 		for _, attributes := range bound[label] {
 			f := simplify(attributes)
-			services = append(services, newService(source, label, f, f.nested("credentials")))
+			services = append(services, newService(label, f, f.nested("credentials")))
 		}
 	}
-	return services
+	return services, nil
+}
+
+func readServices(file string) ([]service, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, errors.New("the file cannot be read: cf restage the app, or unset it")
+	}
+	return parseServices(string(text))
 }
 
 // servicesIn reads a folder for each binding with a file for each of its properties, nested ones in JSON. A service's
 // credentials lie beside its attributes.
-func servicesIn(root, source string) (services []service) {
-	for _, folder := range visible(root) {
-		properties := make(map[string]any)
-		for _, name := range visible(filepath.Join(root, folder)) {
-			text, err := os.ReadFile(filepath.Join(root, folder, name))
-			if err == nil && len(text) > 0 {
-				properties[name] = decodeFile(string(text))
-			}
+func servicesIn(root fs.FS) (services []service) {
+	bindings := make(map[string]map[string]any)
+	files, _ := fs.Glob(root, "[^.]*/[^.]*") // without hidden ones, such as Kubernetes' ..data; the pattern is a good one
+	for _, file := range files {
+		text, err := fs.ReadFile(root, file)
+		if err != nil || len(text) == 0 {
+			continue
 		}
-		if len(properties) > 0 {
-			f := flatten(properties)
-			s := newService(source, f.text("type"), f, f)
-			s.names = append([]string{folder}, s.names...)
-			services = append(services, s)
+		binding, property := path.Split(file)
+		if bindings[binding] == nil {
+			bindings[binding] = make(map[string]any)
 		}
+		bindings[binding][property] = decodeFile(string(text))
+	}
+	for _, binding := range slices.Sorted(maps.Keys(bindings)) {
+		f := flatten(bindings[binding])
+		s := newService(f.text("type"), f, f)
+		s.names = append([]string{path.Clean(binding)}, s.names...)
+		services = append(services, s)
 	}
 	return services
 }
 
-func newService(source, label string, attributes, credentials fields) service {
+func newService(label string, attributes, credentials fields) service {
 	names := []string{attributes.text("name"), attributes.text("instancename"), attributes.text("bindingname")}
 	return service{
-		source:      source,
 		names:       slices.DeleteFunc(names, func(s string) bool { return s == "" }),
 		label:       strings.TrimSpace(label + " " + attributes.text("label")),
 		tags:        attributes.texts("tags"),
@@ -127,20 +140,7 @@ func newService(source, label string, attributes, credentials fields) service {
 	}
 }
 
-// visible returns the names in a folder, without hidden ones such as Kubernetes' ..data; none if it cannot be read.
-func visible(folder string) (names []string) {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil
-	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
-		}
-	}
-	return names
-}
-
+// decodeFile returns the value of a file that holds JSON, and the text of any other.
 func decodeFile(text string) any {
 	text = strings.TrimRight(text, "\r\n")
 	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
