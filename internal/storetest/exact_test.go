@@ -98,7 +98,7 @@ func (n *numbers) wantAll(t testing.TB, first, last int64) {
 }
 
 func TestConcurrentVisitsOverTwoStoresEachHaveTheirOwnNumber(t *testing.T) {
-	const visits, connections = 10_000, 64
+	const visits, connections = 2_000, 64
 	server := redistest.Start(t)
 	var stores []*redisstore.Store
 	for range 2 {
@@ -165,7 +165,7 @@ func TestAnIncrementWaitsInLineNoLongerThanItsContext(t *testing.T) {
 }
 
 const (
-	lostRounds = 14
+	lostRounds = 7
 	// lostEach is how many replies are lost in a round: fewer than the attempts that a client makes, because all of
 	// them may be to the same increment.
 	lostEach = 3
