@@ -188,7 +188,7 @@ func TestRollingRestartFailsNoRequest(t *testing.T) {
 	}
 	tally := newTally(t, newRouter(t, routerOptions{}, instances...).url)
 	tally.visit()
-	const restarts = 8
+	const restarts = 4
 	var slowest time.Duration
 	tally.during(func() {
 		for n := range restarts {

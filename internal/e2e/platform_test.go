@@ -328,7 +328,7 @@ func (p platform) startBuilt(t testing.TB, bin, redis string) *instance {
 
 // fitsIntoMemory visits an instance as hard as it can be visited, with browsers that want the page.
 func fitsIntoMemory(t *testing.T, i *instance) {
-	const visits, browsers = 10_000, 64
+	const visits, browsers = 4_000, 64
 	var load sync.WaitGroup
 	for range browsers {
 		v := newVisitor(t, i.url)

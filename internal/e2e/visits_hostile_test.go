@@ -205,7 +205,7 @@ func (c chaos) request() string {
 
 func TestRandomRequestsNeverBreakAnInstance(t *testing.T) {
 	t.Parallel()
-	const requests, workers = 4000, 8
+	const requests, workers = 2000, 8
 	server := redistest.Start(t)
 	i := start(t, "REDIS_URL="+server.URL(), "LOG_LEVEL=info", "FORCE_HTTPS=true", "TRUSTED_PROXIES=127.0.0.1")
 	try := func(c chaos) int {
@@ -226,7 +226,7 @@ func TestRandomRequestsNeverBreakAnInstance(t *testing.T) {
 		}
 		return answer.Status
 	}
-	for n := range 400 { // to warm up
+	for n := range 200 { // to warm up
 		try(chaos{rand.New(rand.NewPCG(uint64(n), 1))})
 	}
 	before := i.memory(t)
