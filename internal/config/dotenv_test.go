@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding/binary"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -13,9 +12,7 @@ import (
 func dotenv(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), ".env")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, path, text)
 	return path
 }
 
@@ -36,19 +33,6 @@ func TestADollarInDotenvStandsForItselfUnlessABraceFollows(t *testing.T) {
 	}
 }
 
-func TestADotenvInUTF16IsCalledThat(t *testing.T) {
-	for name, order := range map[string]binary.AppendByteOrder{"little endian": binary.LittleEndian, "big endian": binary.BigEndian} {
-		var text []byte
-		for _, unit := range utf16.Encode([]rune("\ufeffSESSION_SECRET=hunter2\r\n")) {
-			text = order.AppendUint16(text, unit)
-		}
-		_, err := readDotenv(dotenv(t, string(text)))
-		if err == nil || !strings.Contains(err.Error(), "save it as UTF-8") || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: error is %v; want that it is to be saved as UTF-8", name, err)
-		}
-	}
-}
-
 func TestAMissingDotenvIsNormal(t *testing.T) {
 	got, err := readDotenv(filepath.Join(t.TempDir(), ".env"))
 	if got != nil || err != nil {
@@ -64,24 +48,34 @@ func TestAnUnreadableDotenvIsAnError(t *testing.T) {
 	}
 }
 
-func TestABrokenDotenvIsToldByItsLineAndWithoutItsText(t *testing.T) {
-	for name, tt := range map[string]struct{ text, line string }{
-		"a line without an equals sign":       {"PORT=1\n\nhunter2\nLOG_LEVEL=info\n", "line 3"},
-		"the last line, without a line break": {"PORT=1\nhunter2", "line 2"},
-		"a name with a dash":                  {"PORT=1\n# comment\nMY-SECRET=hunter2\n", "line 3"},
-		"an open quotation mark":              {"A='b\nc'\nPORT=1\nSESSION_SECRET=\"hunter2\nLOG_LEVEL=info\n", "line 4"},
-		"a value without a name":              {"=hunter2\n", "line 1"},
-		"the first line":                      {"hunter2 is my password\nPORT=1\n", "line 1"},
+func TestABrokenDotenvIsExplainedWithoutItsText(t *testing.T) {
+	for name, tt := range map[string]struct{ text, reason string }{
+		"a line without an equals sign":       {"PORT=1\n\nhunter2\nLOG_LEVEL=info\n", "line 3:"},
+		"the last line, without a line break": {"PORT=1\nhunter2", "line 2:"},
+		"a name with a dash":                  {"PORT=1\n# comment\nMY-SECRET=hunter2\n", "line 3:"},
+		"an open quotation mark":              {"A='b\nc'\nPORT=1\nSESSION_SECRET=\"hunter2\nLOG_LEVEL=info\n", "line 4:"},
+		"a value without a name":              {"=hunter2\n", "line 1:"},
+		"the first line":                      {"hunter2 is my password\nPORT=1\n", "line 1:"},
+		"UTF-16, little endian":               {inUTF16(binary.LittleEndian, "SESSION_SECRET=hunter2\r\n"), "save it as UTF-8"},
+		"UTF-16, big endian":                  {inUTF16(binary.BigEndian, "SESSION_SECRET=hunter2\r\n"), "save it as UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := dotenv(t, tt.text)
 			_, err := readDotenv(path)
-			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), tt.line+":") {
-				t.Fatalf("readDotenv() = %v; want an error that names the file and %s", err, tt.line)
+			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), tt.reason) {
+				t.Fatalf("readDotenv() = %v; want an error that names the file and %q", err, tt.reason)
 			}
-			if strings.Contains(err.Error(), "hunter2") {
+			if strings.Contains(strings.ReplaceAll(err.Error(), "\x00", ""), "hunter2") {
 				t.Errorf("the text is quoted: %v", err)
 			}
 		})
 	}
+}
+
+func inUTF16(order binary.AppendByteOrder, text string) string {
+	var encoded []byte
+	for _, unit := range utf16.Encode([]rune("\ufeff" + text)) {
+		encoded = order.AppendUint16(encoded, unit)
+	}
+	return string(encoded)
 }

@@ -3,19 +3,16 @@ package config
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -132,9 +129,6 @@ func TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport(t *testi
 	}
 	redistest.Wait(t, "the Cluster to be ready", func() bool { return cluster.admin.Set(t.Context(), "ready", 1, 0).Err() == nil })
 
-	table := &strings.Builder{}
-	w := tabwriter.NewWriter(table, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "FIXTURE\tSOURCE\tADDRESS\tARRIVED AS\tDATABASE\tTRANSPORT")
 	for _, f := range fixtures {
 		t.Run(f.name, func(t *testing.T) {
 			s := single
@@ -145,99 +139,40 @@ func TestEachBrokersRedisAnswersAndSeesTheRightUserDatabaseAndTransport(t *testi
 			if f.Services == nil {
 				form = "variable"
 			}
-			r := load(t, f.environments(t)[form]).Redis
-			arrived := f.prove(t, r, s, authority)
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.name, r.Source, r.Address, arrived.user, arrived.database, arrived.transport)
+			f.prove(t, load(t, f.environments(t)[form]).Redis, s, authority)
 		})
 	}
-	_ = w.Flush()
-	t.Logf("each fixture, as a real redis-server saw it:\n%s", table)
 }
 
-func TestAServerThatNoTrustedAuthorityVouchesForIsRefused(t *testing.T) {
-	ours, foreign := redistest.NewCA(t), redistest.NewCA(t)
-	s := startServer(t, foreign, []string{"redis.example.com"})
-	s.allow(t, "", "fake")
-	for name, values := range map[string]map[string]string{
-		"the system's authorities do not know it":    {"REDIS_URL": "rediss://:fake@redis.example.com:6380"},
-		"REDIS_TLS_CA is another authority":          {"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": ours.PEM},
-		"its certificate is for another host":        {"REDIS_URL": "rediss://:fake@other.example.com:6380", "REDIS_TLS_CA": foreign.PEM},
-		"Heroku's own Redis, with an authority":      {"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": ours.PEM, "DYNO": "web.1"},
-		"an add-on on Heroku is verified by default": {"REDISCLOUD_URL": "rediss://:fake@redis.example.com:6380", "DYNO": "web.1"},
+func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUTOrTheDeadlineOfTheCall(t *testing.T) {
+	p := redistest.NewProxy(t, redistest.Start(t))
+	p.All(redistest.Any, redistest.Fate{Mute: true})
+	for name, tt := range map[string]struct {
+		timeout  string
+		callers  int
+		deadline time.Duration
+		max      time.Duration
+	}{
+		"the timeout, for more callers than connections": {"500ms", 120, 500 * time.Millisecond, 700 * time.Millisecond},
+		"an earlier deadline":                            {"10s", 1, 100 * time.Millisecond, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := load(t, environment(values, nil)).Redis
-			redirect(r, s.tls)
-			client := r.Client()
+			client := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": tt.timeout}, nil)).Redis.Client()
 			defer func() { _ = client.Close() }()
-			err := client.Ping(t.Context()).Err()
-			if cause := new(tls.CertificateVerificationError); !errors.As(err, &cause) {
-				t.Errorf("Ping() = %v; want that the certificate is refused", err)
+			var callers sync.WaitGroup
+			for range tt.callers {
+				callers.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), tt.deadline)
+					defer cancel()
+					begin := time.Now()
+					err := client.Ping(ctx).Err()
+					if took := time.Since(begin); err == nil || took > tt.max {
+						t.Errorf("Ping() = %v after %s; want an error within %s", err, took, tt.max)
+					}
+				})
 			}
+			callers.Wait()
 		})
-	}
-}
-
-func TestAnAuthorityFromREDIS_TLS_CAIsTrustedAsTextAndAsFile(t *testing.T) {
-	ca := redistest.NewCA(t)
-	s := startServer(t, ca, []string{"redis.example.com"})
-	s.allow(t, "", "fake")
-	file := filepath.Join(t.TempDir(), "redis-ca.pem")
-	writeFile(t, file, ca.PEM)
-	for name, value := range map[string]string{
-		"text":                          ca.PEM,
-		"text with \\n for line breaks": strings.ReplaceAll(ca.PEM, "\n", `\n`),
-		"file":                          file,
-	} {
-		t.Run(name, func(t *testing.T) {
-			env := environment(map[string]string{"REDIS_URL": "rediss://:fake@redis.example.com:6380", "REDIS_TLS_CA": value, "DYNO": "web.1"}, nil)
-			r := load(t, env).Redis
-			redirect(r, s.tls)
-			client := r.Client()
-			defer func() { _ = client.Close() }()
-			if err := client.Ping(t.Context()).Err(); err != nil || !r.Verified {
-				t.Errorf("Ping() = %v, verified %t; want that the certificate is verified and accepted", err, r.Verified)
-			}
-		})
-	}
-}
-
-func TestASilentRedisCostsNoMoreThanREDIS_TIMEOUT(t *testing.T) {
-	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
-	p := redistest.NewProxy(t, s)
-	p.All(redistest.Any, redistest.Fate{Mute: true})
-	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "500ms"}, nil))
-	client := c.Redis.Client()
-	defer func() { _ = client.Close() }()
-
-	var wait sync.WaitGroup
-	for range 120 {
-		wait.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), c.RedisTimeout)
-			defer cancel()
-			begin := time.Now()
-			err := client.Ping(ctx).Err()
-			if took := time.Since(begin); err == nil || took > 700*time.Millisecond {
-				t.Errorf("Ping() = %v after %s; want an error within 500 ms", err, took)
-			}
-		})
-	}
-	wait.Wait()
-}
-
-func TestTheDeadlineOfACallIsHonoured(t *testing.T) {
-	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
-	p := redistest.NewProxy(t, s)
-	p.All(redistest.Any, redistest.Fate{Mute: true})
-	c := load(t, environment(map[string]string{"REDIS_URL": p.URL(), "REDIS_TIMEOUT": "10s"}, nil))
-	client := c.Redis.Client()
-	defer func() { _ = client.Close() }()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	begin := time.Now()
-	err := client.Ping(ctx).Err()
-	if took := time.Since(begin); err == nil || took > 2*time.Second {
-		t.Errorf("Ping() = %v after %s; want an error after 100 ms", err, took)
 	}
 }
 
@@ -287,23 +222,13 @@ func TestAClusterClientFollowsAFailoverWithinSeconds(t *testing.T) {
 	}
 }
 
-func TestIdleConnectionsAreClosedBeforeAHostDoesItAfterFiveMinutes(t *testing.T) {
-	if got := accepts(t, "REDIS_URL", "redis://one").Redis.Options.ConnMaxIdleTime; got <= 0 || got >= 5*time.Minute {
-		t.Errorf("idle time is %s; want less than 5m", got)
-	}
-}
-
 func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
-	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
-	s.allow(t, "", "")
-	r := accepts(t, "REDIS_POOL_SIZE", "7").RedisAt(s.Addr(), "this test")
-	client := r.Client()
-	defer func() { _ = client.Close() }()
-	if err := client.Ping(t.Context()).Err(); err != nil {
-		t.Error(err)
-	}
-	if r.Source != "this test" || r.Address != s.Addr() || r.Options.MaxActiveConns != 7 || r.Options.PoolTimeout != time.Second {
+	r := accepts(t, "REDIS_POOL_SIZE", "7").RedisAt("one:1", "this test")
+	if r.Source != "this test" || r.Address != "one:1" || r.Options.MaxActiveConns != 7 || r.Options.PoolTimeout != time.Second {
 		t.Errorf("got %+v", r)
+	}
+	if idle := r.Options.ConnMaxIdleTime; idle <= 0 || idle >= 5*time.Minute {
+		t.Errorf("idle connections are closed after %s; want less than the 5m after which hosts do it", idle)
 	}
 }
 
@@ -371,7 +296,8 @@ func (s server) countAndKill(t *testing.T) int {
 // arrival is what the server says of the connection.
 type arrival struct{ user, database, transport string }
 
-func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) arrival {
+// prove connects and asks the server what it sees.
+func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) {
 	t.Helper()
 	s.allow(t, f.Want.User, f.Want.Password)
 	addr := s.Addr()
@@ -401,7 +327,6 @@ func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) arriva
 	if addr := first(); !slices.Contains(f.Want.Addrs, addr) {
 		t.Errorf("dialled %q; want one of %q", addr, f.Want.Addrs)
 	}
-	return got
 }
 
 // askForArrival writes something and asks the server who did it.

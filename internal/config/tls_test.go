@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -55,30 +57,50 @@ func pass(client *tls.Conn, backend string) {
 	_, _ = io.Copy(client, server)
 }
 
-func TestEachServerOfAClusterIsVerifiedByItsOwnNameOrTheConfiguredOne(t *testing.T) {
+func TestAServerIsTrustedWhereAnAuthorityVouchesForItsName(t *testing.T) {
 	ours, foreign := redistest.NewCA(t), redistest.NewCA(t)
+	file := filepath.Join(t.TempDir(), "redis-ca.pem")
+	writeFile(t, file, ours.PEM)
+	const (
+		one      = "rediss://one.example.com:6380"
+		cluster  = "rediss://cluster.example.com:6380?addr=cluster.example.com:6381"
+		sentinel = "rediss://sentinel.example.com:26380?master_name=m"
+	)
+	type env = map[string]string
 	for _, test := range []struct {
-		name, url, dialled string
-		ca                 *redistest.CA
-		certificate        string
-		trusted            bool
+		name        string
+		values      env // and REDIS_TLS_CA, if not set, is ours
+		dialled     string
+		ca          *redistest.CA
+		certificate string
+		trusted     bool
 	}{
-		{"a node's own name", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", ours, "node-1.example.com", true},
-		{"the name of the Cluster", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", ours, "cluster.example.com", true},
-		{"the name of the Cluster, for a node without a name", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "10.1.2.3:6380", ours, "cluster.example.com", true},
-		{"a node's own address", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "10.1.2.3:6380", ours, "10.1.2.3", true},
-		{"a name for all nodes", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", ours, "*.example.com", true},
-		{"a master behind Sentinels", "rediss://sentinel.example.com:26380?master_name=m", "master.example.com:6380", ours, "master.example.com", true},
-		{"another node", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", ours, "node-2.example.com", false},
-		{"another node's address", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "10.1.2.3:6380", ours, "10.1.2.4", false},
-		{"the right name from a foreign authority", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", foreign, "node-1.example.com", false},
-		{"the Cluster's name from a foreign authority", "rediss://cluster.example.com:6380?addr=cluster.example.com:6381", "node-1.example.com:6380", foreign, "cluster.example.com", false},
-		{"a single server, by its address", "rediss://one.example.com:6380", "10.1.2.3:6380", ours, "one.example.com", true},
-		{"a single server, by an address that it names", "rediss://one.example.com:6380", "10.1.2.3:6380", ours, "10.1.2.3", false},
-		{"a single server, under another name", "rediss://one.example.com:6380", "one.example.com:6380", ours, "two.example.com", false},
+		{"a node's own name", env{"REDIS_URL": cluster}, "node-1.example.com:6380", ours, "node-1.example.com", true},
+		{"the name of the Cluster", env{"REDIS_URL": cluster}, "node-1.example.com:6380", ours, "cluster.example.com", true},
+		{"the name of the Cluster, for a node without a name", env{"REDIS_URL": cluster}, "10.1.2.3:6380", ours, "cluster.example.com", true},
+		{"a node's own address", env{"REDIS_URL": cluster}, "10.1.2.3:6380", ours, "10.1.2.3", true},
+		{"a name for all nodes", env{"REDIS_URL": cluster}, "node-1.example.com:6380", ours, "*.example.com", true},
+		{"a master behind Sentinels", env{"REDIS_URL": sentinel}, "master.example.com:6380", ours, "master.example.com", true},
+		{"another node", env{"REDIS_URL": cluster}, "node-1.example.com:6380", ours, "node-2.example.com", false},
+		{"another node's address", env{"REDIS_URL": cluster}, "10.1.2.3:6380", ours, "10.1.2.4", false},
+		{"the right name from a foreign authority", env{"REDIS_URL": cluster}, "node-1.example.com:6380", foreign, "node-1.example.com", false},
+		{"the Cluster's name from a foreign authority", env{"REDIS_URL": cluster}, "node-1.example.com:6380", foreign, "cluster.example.com", false},
+		{"a single server, by its address", env{"REDIS_URL": one}, "10.1.2.3:6380", ours, "one.example.com", true},
+		{"a single server, by an address that it names", env{"REDIS_URL": one}, "10.1.2.3:6380", ours, "10.1.2.3", false},
+		{"a single server, under another name", env{"REDIS_URL": one}, "one.example.com:6380", ours, "two.example.com", false},
+		{"a foreign authority", env{"REDIS_URL": one}, "one.example.com:6380", foreign, "one.example.com", false},
+		{"only the system's authorities", env{"REDIS_URL": one, "REDIS_TLS_CA": ""}, "one.example.com:6380", ours, "one.example.com", false},
+		{"an authority in a file", env{"REDIS_URL": one, "REDIS_TLS_CA": file}, "one.example.com:6380", ours, "one.example.com", true},
+		{"an authority on one line", env{"REDIS_URL": one, "REDIS_TLS_CA": strings.ReplaceAll(ours.PEM, "\n", `\n`)}, "one.example.com:6380", ours, "one.example.com", true},
+		{"Heroku's own Redis, with an authority", env{"REDIS_URL": one, "DYNO": "web.1"}, "one.example.com:6380", ours, "one.example.com", true},
+		{"Heroku's own Redis, with another authority", env{"REDIS_URL": one, "DYNO": "web.1"}, "one.example.com:6380", foreign, "one.example.com", false},
+		{"an add-on on Heroku", env{"REDISCLOUD_URL": one, "DYNO": "web.1", "REDIS_TLS_CA": ""}, "one.example.com:6380", ours, "one.example.com", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := load(t, environment(map[string]string{"REDIS_URL": test.url, "REDIS_TLS_CA": ours.PEM}, nil)).Redis
+			if _, set := test.values["REDIS_TLS_CA"]; !set {
+				test.values["REDIS_TLS_CA"] = ours.PEM
+			}
+			r := load(t, environment(test.values, nil)).Redis
 			redirect(r, terminate(t, test.ca, []string{test.certificate}, ""))
 			conn, err := r.dialTLS(t.Context(), "tcp", test.dialled)
 			if err == nil {
@@ -86,6 +108,9 @@ func TestEachServerOfAClusterIsVerifiedByItsOwnNameOrTheConfiguredOne(t *testing
 			}
 			if refused := new(tls.CertificateVerificationError); (err == nil) != test.trusted || err != nil && !errors.As(err, &refused) {
 				t.Errorf("a certificate for %s: %v; want that it is trusted: %t", test.certificate, err, test.trusted)
+			}
+			if !r.Verified {
+				t.Error("the page and doctor would say that nothing is verified")
 			}
 		})
 	}

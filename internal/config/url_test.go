@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestTheFormsOfRedisURLAreUnderstood(t *testing.T) {
 			o := r.Options
 			got := redis.UniversalOptions{Addrs: o.Addrs, Username: o.Username, Password: o.Password, DB: o.DB, IsClusterMode: o.IsClusterMode,
 				MasterName: o.MasterName, SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword}
-			if !equal(got, tt.want) {
+			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got %+v; want %+v", got, tt.want)
 			}
 			if (o.TLSConfig != nil) != tt.tls || r.TLS != tt.tls || r.Verified != tt.tls {
@@ -51,12 +52,6 @@ func TestTheFormsOfRedisURLAreUnderstood(t *testing.T) {
 			}
 		})
 	}
-}
-
-func equal(a, b redis.UniversalOptions) bool {
-	return strings.Join(a.Addrs, " ") == strings.Join(b.Addrs, " ") && a.Username == b.Username && a.Password == b.Password &&
-		a.DB == b.DB && a.IsClusterMode == b.IsClusterMode && a.MasterName == b.MasterName &&
-		a.SentinelUsername == b.SentinelUsername && a.SentinelPassword == b.SentinelPassword
 }
 
 func TestADamagedURLIsExplainedAndNotQuoted(t *testing.T) {
