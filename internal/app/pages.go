@@ -12,7 +12,7 @@ import (
 func settings(cfg config.Config, b *backend.Backend, started time.Time) templates.Settings {
 	return templates.Settings{
 		Instance: cfg.Instance, Started: started, Store: b.Store,
-		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address, Unverified: b.Redis.TLS && !b.Redis.Verified,
+		RedisSource: b.Redis.Source, RedisAddress: b.Redis.Address(), Unverified: b.Redis.TLS() && !b.Redis.Verified(),
 		RedisCLI: redisCLI(b), KeyPrefix: cfg.KeyPrefix, CookieName: cfg.Cookie(),
 		DemoControls: cfg.DemoControls, Platform: cfg.Platform, AppName: cfg.AppName,
 	}

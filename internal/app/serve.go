@@ -53,7 +53,7 @@ func Serve(ctx context.Context, getenv func(string) string, out io.Writer) error
 	}
 	log.Info("serving", slog.String("url", "http://localhost:"+strconv.Itoa(cfg.Port)),
 		slog.String("instance", cfg.Instance), slog.String("store", string(redis.Store)),
-		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address))
+		slog.String("redis", redis.Redis.Source), slog.String("address", redis.Redis.Address()))
 	return serveUntil(ctx, listener, newServer(routes, cfg.RedisTimeout, log), &draining, log)
 }
 

@@ -51,7 +51,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, e
 }
 
 func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
-	log = log.With(slog.String("source", r.Source), slog.String("address", r.Address))
+	log = log.With(slog.String("source", r.Source), slog.String("address", r.Address()))
 	w := newWatcher(cfg.RedisTimeout, log)
 	client, closeClient := connect(r, log, w)
 	return &Backend{

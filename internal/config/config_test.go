@@ -80,7 +80,7 @@ func TestAPlatformHasItsPresets(t *testing.T) {
 				t.Errorf("trusted proxies are %v; want the private ranges", c.TrustedProxies)
 			}
 			if c.Port != 8080 || c.Redis.Options != nil {
-				t.Errorf("port %d, redis %q: .env was read", c.Port, c.Redis.Address)
+				t.Errorf("port %d, redis %q: .env was read", c.Port, c.Redis.Address())
 			}
 			if c.Store != StoreNone {
 				t.Errorf("store is %s; want none, because none is bound", c.Store)

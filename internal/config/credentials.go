@@ -126,11 +126,11 @@ func (f fields) candidate() (*candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.flag(clusterNames) && c.options.MasterName == "" {
-		c.options.IsClusterMode = true
+	if f.flag(clusterNames) && c.Options.MasterName == "" {
+		c.Options.IsClusterMode = true
 	}
-	if (f.port(tlsPortNames...) != "" || f.flag(tlsNames)) && c.options.TLSConfig == nil {
-		c.options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if (f.port(tlsPortNames...) != "" || f.flag(tlsNames)) && c.Options.TLSConfig == nil {
+		c.Options.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	c.ca = f.authority()
 	return c, nil
@@ -147,13 +147,13 @@ func (f fields) locate() (*candidate, error) {
 	o.Addrs, o.MasterName = f.sentinels(), f.text(masterNames...)
 	if len(o.Addrs) > 0 && o.MasterName != "" {
 		o.SentinelUsername, o.SentinelPassword = realUser(f.text("sentinelusername")), f.text("sentinelpassword")
-		return &candidate{options: o}, nil
+		return &candidate{Redis: Redis{Options: o}}, nil
 	}
 	var damaged error
 	if uri := f.text(uriNames...); isRedisURI(uri) {
 		c, err := parseURL(uri)
 		if err == nil {
-			f.refine(c.options, uri)
+			f.refine(c.Options, uri)
 			return c, nil
 		}
 		damaged = err // many brokers do not escape the password; the fields hold it as it is
@@ -167,7 +167,7 @@ func (f fields) locate() (*candidate, error) {
 			"cf unbind-service and cf bind-service it again, or name another service in REDIS_SERVICE")
 	}
 	o.Addrs, o.MasterName = f.addresses(host), ""
-	return &candidate{options: o}, nil
+	return &candidate{Redis: Redis{Options: o}}, nil
 }
 
 // refine corrects what a URI cannot say: which port speaks TLS, and the password where the broker did not escape it.

@@ -3,17 +3,14 @@ package config
 import (
 	"slices"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
-// candidate is a Redis that somebody has configured.
+// candidate is a Redis that somebody has configured: where to dial, and as whom.
 type candidate struct {
-	source  string
-	options *redis.UniversalOptions // where to dial, and as whom
-	ca      string                  // PEM of an authority to trust beside the system's
-	ignored []string                // names of settings that were understood and not used
-	heroku  bool                    // the address comes from Heroku's own variable
+	Redis
+	ca      string   // PEM of an authority to trust beside the system's
+	ignored []string // names of settings that were understood and not used
+	heroku  bool     // the address comes from Heroku's own variable
 }
 
 // findRedis sets c.Redis to the first Redis that is configured, and decides c.Store, which holds what SESSION_STORE says.
@@ -32,7 +29,7 @@ func (l *loader) findRedis(c *Config) {
 		l.warnIgnored(found[0], found[1:])
 		l.joinCluster(found[0], cluster)
 		l.secure(found[0], roots, verify)
-		c.Redis = c.redis(found[0])
+		c.Redis = c.limit(found[0].Redis)
 	case c.Platform != Local:
 		c.Store = StoreNone
 	case c.Store == StoreRedis:
@@ -71,36 +68,36 @@ func (l *loader) fromURL(source, text string, heroku bool) []*candidate {
 		l.fail(source, "%v", err)
 		return nil
 	}
-	c.source, c.heroku = source, heroku
+	c.Source, c.heroku = source, heroku
 	return []*candidate{c}
 }
 
 // warnIgnored warns of settings of the Redis that is used which have no effect, and if another one is configured besides.
 func (l *loader) warnIgnored(used *candidate, others []*candidate) {
 	if len(used.ignored) > 0 {
-		l.warn("%s: %s are not used; REDIS_TIMEOUT and REDIS_POOL_SIZE set the limits", used.source, strings.Join(used.ignored, ", "))
+		l.warn("%s: %s are not used; REDIS_TIMEOUT and REDIS_POOL_SIZE set the limits", used.Source, strings.Join(used.ignored, ", "))
 	}
 	var ignored []string
 	for _, c := range others {
-		if !slices.Equal(hostsOf(c.options), hostsOf(used.options)) || c.options.DB != used.options.DB {
-			ignored = append(ignored, c.source+" ("+describe(c.options)+")")
+		if !slices.Equal(hostsOf(c.Options), hostsOf(used.Options)) || c.Options.DB != used.Options.DB {
+			ignored = append(ignored, c.Source+" ("+c.Address()+")")
 		}
 	}
 	if len(ignored) > 0 {
 		l.warn("Redis is taken from %s (%s); ignored, though different: %s",
-			used.source, describe(used.options), strings.Join(ignored, ", "))
+			used.Source, used.Address(), strings.Join(ignored, ", "))
 	}
 }
 
 // joinCluster applies REDIS_CLUSTER, and refuses what a Cluster has not.
 func (l *loader) joinCluster(c *candidate, cluster bool) {
-	o := c.options
+	o := c.Options
 	o.IsClusterMode = o.IsClusterMode || cluster
 	switch {
 	case !o.IsClusterMode:
 	case o.MasterName != "" || strings.HasPrefix(o.Addrs[0], "/"):
-		l.fail("REDIS_CLUSTER", "does not go together with a socket or Sentinel in %s", c.source)
+		l.fail("REDIS_CLUSTER", "does not go together with a socket or Sentinel in %s", c.Source)
 	case o.DB != 0:
-		l.fail(c.source, "names a database of a Cluster, which has only number 0: remove it")
+		l.fail(c.Source, "names a database of a Cluster, which has only number 0: remove it")
 	}
 }

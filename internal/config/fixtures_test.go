@@ -44,7 +44,7 @@ func outcomeOf(r Redis) outcome {
 	o := r.Options
 	return outcome{
 		Source: r.Source, Addrs: o.Addrs, User: o.Username, Password: o.Password, Database: o.DB,
-		TLS: o.TLSConfig != nil, Verified: r.Verified, BringsCA: o.TLSConfig != nil && o.TLSConfig.RootCAs != nil,
+		TLS: o.TLSConfig != nil, Verified: r.Verified(), BringsCA: o.TLSConfig != nil && o.TLSConfig.RootCAs != nil,
 		Mode: modeOf(o), Master: o.MasterName, SentinelUser: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
 	}
 }
@@ -149,11 +149,11 @@ func TestEachBrokersRedisIsFoundInEveryFormOfDelivery(t *testing.T) {
 				if got := outcomeOf(c.Redis); !reflect.DeepEqual(got, want) {
 					t.Errorf("got\n%+v; want\n%+v", got, want)
 				}
-				if shown := c.Redis.Address + c.Redis.Source; want.Password != "" && strings.Contains(shown, want.Password) {
+				if shown := c.Redis.Address() + c.Redis.Source; want.Password != "" && strings.Contains(shown, want.Password) {
 					t.Errorf("the password is in %q", shown)
 				}
-				if c.Redis.TLS != want.TLS {
-					t.Errorf("TLS is %t; want %t", c.Redis.TLS, want.TLS)
+				if c.Redis.TLS() != want.TLS {
+					t.Errorf("TLS is %t; want %t", c.Redis.TLS(), want.TLS)
 				}
 			})
 		}

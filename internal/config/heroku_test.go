@@ -10,8 +10,8 @@ func TestDokkuIsNotHerokuThoughItSetsDYNO(t *testing.T) {
 	if c.Platform != Local || c.Secure || c.Cookie() != "session" {
 		t.Errorf("platform %s, secure %t, cookie %s; want plain http", c.Platform, c.Secure, c.Cookie())
 	}
-	if !c.Redis.Verified || len(c.Warnings) > 0 {
-		t.Errorf("certificate verified: %t, warnings %q; want that it is", c.Redis.Verified, c.Warnings)
+	if !c.Redis.Verified() || len(c.Warnings) > 0 {
+		t.Errorf("certificate verified: %t, warnings %q; want that it is", c.Redis.Verified(), c.Warnings)
 	}
 	if c.Instance != "web.1" {
 		t.Errorf("instance is %q; want the name that Dokku gives", c.Instance)
@@ -24,8 +24,8 @@ func TestAHerokuRedisThatIsCalledAfterAColourIsUsedWhereItIsTheOnlyOne(t *testin
 	}
 	values := map[string]string{"DYNO": "web.1", "HEROKU_REDIS_AMBER_URL": "rediss://:hunter2@amber:6380"}
 	c := load(t, environment(values, nil))
-	if c.Redis.Source != "HEROKU_REDIS_AMBER_URL" || c.Redis.Options.Addrs[0] != "amber:6380" || c.Redis.Verified {
-		t.Errorf("found %q from %q, verified %t; want Heroku's own, whose certificate cannot be verified", c.Redis.Address, c.Redis.Source, c.Redis.Verified)
+	if c.Redis.Source != "HEROKU_REDIS_AMBER_URL" || c.Redis.Options.Addrs[0] != "amber:6380" || c.Redis.Verified() {
+		t.Errorf("found %q from %q, verified %t; want Heroku's own, whose certificate cannot be verified", c.Redis.Address(), c.Redis.Source, c.Redis.Verified())
 	}
 
 	values["REDISCLOUD_URL"] = "redis://cloud:1"

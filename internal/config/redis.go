@@ -22,11 +22,14 @@ type Redis struct {
 	// [Redis.Client] verifies each by the right name, on top of a Dialer too.
 	Options *redis.UniversalOptions
 
-	Source   string // the setting that won, for people: "REDIS_URL", "VCAP_SERVICES (my-redis)", "REDIS_URL in .env"
-	Address  string // for people: "redis.example.com:6380, TLS"; no user, no password
-	TLS      bool
-	Verified bool // TLS, and the server's certificate is checked
+	Source string // the setting that won, for people: "REDIS_URL", "VCAP_SERVICES (my-redis)", "REDIS_URL in .env"
 }
+
+// TLS reports whether connections are encrypted.
+func (r Redis) TLS() bool { return r.Options != nil && r.Options.TLSConfig != nil }
+
+// Verified reports whether connections are encrypted and the server's certificate is checked.
+func (r Redis) Verified() bool { return r.TLS() && !r.Options.TLSConfig.InsecureSkipVerify }
 
 // Client returns a new client of the kind that the options ask for: of a single node, of a Cluster, or of the master
 // that the Sentinels name. It does no I/O; the caller closes it. It panics where no Redis is configured.
@@ -48,39 +51,28 @@ func (r Redis) Client() redis.UniversalClient {
 // RedisAt returns the Redis at addr, host:port without TLS and password, with the limits of c. It is for one that was found
 // or started, not configured. Source names it for people.
 func (c Config) RedisAt(addr, source string) Redis {
-	return c.redis(&candidate{source: source, options: &redis.UniversalOptions{Addrs: []string{addr}}})
-}
-
-// redis returns the Redis of a candidate, with the limits of c.
-func (c Config) redis(from *candidate) Redis {
-	limit(from.options, c.RedisTimeout, c.RedisPoolSize)
-	tls := from.options.TLSConfig
-	return Redis{
-		Options:  from.options,
-		Source:   from.source,
-		Address:  describe(from.options),
-		TLS:      tls != nil,
-		Verified: tls != nil && !tls.InsecureSkipVerify,
-	}
+	return c.limit(Redis{Options: &redis.UniversalOptions{Addrs: []string{addr}}, Source: source})
 }
 
 // limit sets how long and how often the client tries, and how many connections it opens.
-func limit(o *redis.UniversalOptions, timeout time.Duration, poolSize int) {
+func (c Config) limit(r Redis) Redis {
+	o := r.Options
 	// One attempt without an answer leaves time for a second. All commands of the store are safe to repeat.
-	attempt := timeout * 2 / 5
+	attempt := c.RedisTimeout * 2 / 5
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = attempt, attempt, attempt
-	o.PoolTimeout = timeout
+	o.PoolTimeout = c.RedisTimeout
 	o.ContextTimeoutEnabled = true
 	o.DialerRetries = 1
 	o.MaxRetries = -1 // package backend repeats, and a Cluster's client up to MaxRedirects
 	o.MinRetryBackoff, o.MaxRetryBackoff = 8*time.Millisecond, 64*time.Millisecond
 
 	// PoolSize alone is no cap, and pipelines would have a pool of their own on top.
-	o.PoolSize, o.MaxActiveConns, o.PipelinePoolSize = poolSize, poolSize, -1
+	o.PoolSize, o.MaxActiveConns, o.PipelinePoolSize = c.RedisPoolSize, c.RedisPoolSize, -1
 	o.ConnMaxIdleTime = 4 * time.Minute // hosted servers close idle ones after 5
 
 	o.DisableIdentity = true // CLIENT SETINFO is an error before Redis 7.2
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return r
 }
 
 // isCluster reports what redis.NewUniversalClient will make of o.
@@ -107,8 +99,13 @@ func hostOf(addr string) string {
 	return host
 }
 
-// describe returns the address for people, without users and passwords.
-func describe(o *redis.UniversalOptions) string {
+// Address returns where Redis is, for people: "redis.example.com:6380, TLS". It holds no user and no password, and is empty
+// where no Redis is configured.
+func (r Redis) Address() string {
+	o := r.Options
+	if o == nil {
+		return ""
+	}
 	parts := []string{strings.Join(o.Addrs, " ")}
 	switch {
 	case o.MasterName != "":
@@ -120,11 +117,10 @@ func describe(o *redis.UniversalOptions) string {
 		parts = append(parts, "database "+strconv.Itoa(o.DB))
 	}
 	switch {
-	case o.TLSConfig == nil:
-	case o.TLSConfig.InsecureSkipVerify:
-		parts = append(parts, "TLS, certificate not verified")
-	default:
+	case r.Verified():
 		parts = append(parts, "TLS")
+	case r.TLS():
+		parts = append(parts, "TLS, certificate not verified")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -148,7 +144,7 @@ func (r Redis) CLI() string {
 	add(!socket && host != "127.0.0.1" && host != "localhost", "-h "+host)
 	add(!socket && port != "6379", "-p "+port)
 	add(isCluster(o), "-c")
-	add(r.TLS, "--tls")
+	add(r.TLS(), "--tls")
 	add(o.DB != 0, "-n "+strconv.Itoa(o.DB))
 	add(o.Username != "", "--user NAME")
 	add(o.Password != "", "--askpass")

@@ -224,7 +224,7 @@ func TestAClusterClientFollowsAFailoverWithinSeconds(t *testing.T) {
 
 func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
 	r := accepts(t, "REDIS_POOL_SIZE", "7").RedisAt("one:1", "this test")
-	if r.Source != "this test" || r.Address != "one:1" || r.Options.MaxActiveConns != 7 || r.Options.PoolTimeout != time.Second {
+	if r.Source != "this test" || r.Address() != "one:1" || r.Options.MaxActiveConns != 7 || r.Options.PoolTimeout != time.Second {
 		t.Errorf("got %+v", r)
 	}
 	if idle := r.Options.ConnMaxIdleTime; idle <= 0 || idle >= 5*time.Minute {
@@ -304,7 +304,7 @@ func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) {
 	if f.Want.TLS {
 		addr = s.tls
 	}
-	if r.Verified && !f.Want.BringsCA { // the part of the system's authorities is played by ours
+	if r.Verified() && !f.Want.BringsCA { // the part of the system's authorities is played by ours
 		r.Options.TLSConfig.RootCAs = x509.NewCertPool()
 		r.Options.TLSConfig.RootCAs.AddCert(ca.Cert)
 	}

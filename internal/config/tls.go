@@ -32,10 +32,10 @@ func authorities(text string) (*x509.CertPool, error) {
 // authority signs the certificates of Heroku's own Redis, so there, and only there, they are not verified by default.
 // roots and verify are what REDIS_TLS_CA and REDIS_TLS_VERIFY say, nil where they are not set.
 func (l *loader) secure(c *candidate, roots *x509.CertPool, verify *bool) {
-	o := c.options.TLSConfig
+	o := c.Options.TLSConfig
 	if o == nil {
 		if roots != nil {
-			l.warn("REDIS_TLS_CA has no effect: the address from %s does not use TLS (rediss://)", c.source)
+			l.warn("REDIS_TLS_CA has no effect: the address from %s does not use TLS (rediss://)", c.Source)
 		}
 		return
 	}
@@ -54,9 +54,9 @@ func (l *loader) secure(c *candidate, roots *x509.CertPool, verify *bool) {
 	switch {
 	case !o.InsecureSkipVerify:
 	case c.heroku:
-		l.warn("%s: the connection is encrypted, but Heroku's certificate cannot be verified; set REDIS_TLS_CA to verify it", c.source)
+		l.warn("%s: the connection is encrypted, but Heroku's certificate cannot be verified; set REDIS_TLS_CA to verify it", c.Source)
 	default:
-		l.warn("%s: the server's certificate is not verified: anybody on the network path can impersonate it", c.source)
+		l.warn("%s: the server's certificate is not verified: anybody on the network path can impersonate it", c.Source)
 	}
 }
 
@@ -67,7 +67,7 @@ func (l *loader) systemRootsWith(c *candidate) *x509.CertPool {
 		roots = x509.NewCertPool()
 	}
 	if !roots.AppendCertsFromPEM([]byte(c.ca)) {
-		l.fail(c.source, "the certificate in the credentials is not in PEM form: bind the service again, or set REDIS_TLS_CA")
+		l.fail(c.Source, "the certificate in the credentials is not in PEM form: bind the service again, or set REDIS_TLS_CA")
 	}
 	return roots
 }

@@ -109,7 +109,7 @@ func TestAServerIsTrustedWhereAnAuthorityVouchesForItsName(t *testing.T) {
 			if refused := new(tls.CertificateVerificationError); (err == nil) != test.trusted || err != nil && !errors.As(err, &refused) {
 				t.Errorf("a certificate for %s: %v; want that it is trusted: %t", test.certificate, err, test.trusted)
 			}
-			if !r.Verified {
+			if !r.Verified() {
 				t.Error("the page and doctor would say that nothing is verified")
 			}
 		})

@@ -58,7 +58,7 @@ func parseURL(raw string) (*candidate, error) {
 	}
 	options.Username = realUser(options.Username)
 	options.SentinelUsername = realUser(options.SentinelUsername)
-	return &candidate{options: options, ignored: unused(query)}, nil
+	return &candidate{Redis: Redis{Options: options}, ignored: unused(query)}, nil
 }
 
 // check explains what go-redis would refuse without saying why, or misunderstand.

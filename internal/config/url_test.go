@@ -44,11 +44,11 @@ func TestTheFormsOfRedisURLAreUnderstood(t *testing.T) {
 			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got %+v; want %+v", got, tt.want)
 			}
-			if (o.TLSConfig != nil) != tt.tls || r.TLS != tt.tls || r.Verified != tt.tls {
-				t.Errorf("TLS %t, verified %t; want %t", r.TLS, r.Verified, tt.tls)
+			if (o.TLSConfig != nil) != tt.tls || r.TLS() != tt.tls || r.Verified() != tt.tls {
+				t.Errorf("TLS %t, verified %t; want %t", r.TLS(), r.Verified(), tt.tls)
 			}
-			if strings.Contains(r.Address, "pw") || strings.Contains(r.Address, "p,w") || strings.Contains(r.Address, "ann") {
-				t.Errorf("the address for people is %q", r.Address)
+			if strings.Contains(r.Address(), "pw") || strings.Contains(r.Address(), "p,w") || strings.Contains(r.Address(), "ann") {
+				t.Errorf("the address for people is %q", r.Address())
 			}
 		})
 	}
@@ -106,8 +106,8 @@ func TestREDIS_CLUSTER(t *testing.T) {
 	with := func(url string) *loader {
 		return environment(map[string]string{"REDIS_URL": url, "REDIS_CLUSTER": "true"}, nil)
 	}
-	if r := load(t, with("redis://one:1")).Redis; !r.Options.IsClusterMode || r.Address != "one:1, Cluster" {
-		t.Errorf("Cluster %t, address %q", r.Options.IsClusterMode, r.Address)
+	if r := load(t, with("redis://one:1")).Redis; !r.Options.IsClusterMode || r.Address() != "one:1, Cluster" {
+		t.Errorf("Cluster %t, address %q", r.Options.IsClusterMode, r.Address())
 	}
 	for url, variable := range map[string]string{
 		"redis://one:1/3":             "REDIS_URL",

@@ -32,7 +32,7 @@ func (l *loader) binding(p place) []*candidate {
 			l.fail(source, "%v", err)
 			return nil
 		}
-		c.source = source
+		c.Source = source
 		return []*candidate{c}
 	default:
 		l.fail(source, "several services look like Redis (%s): set REDIS_SERVICE to the name of one of them", namesOf(chosen))

@@ -53,7 +53,7 @@ func TestServicesThatAreNotRedisAreLeftAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := load(t, environment(map[string]string{"VCAP_SERVICES": services, "VCAP_APPLICATION": "{}"}, nil))
 			if c.Redis.Options != nil || c.Store != StoreNone {
-				t.Errorf("store %s at %q; want none", c.Store, c.Redis.Address)
+				t.Errorf("store %s at %q; want none", c.Store, c.Redis.Address())
 			}
 		})
 	}
@@ -63,8 +63,8 @@ func TestANameInREDIS_SERVICEIsEnough(t *testing.T) {
 	services := `{"user-provided":[{"name":"store","instance_name":"store-7","credentials":{"host":"kv","port":"1"}},{"name":"x","credentials":{}}]}`
 	for _, wanted := range []string{"store", "store-7"} {
 		c := load(t, environment(map[string]string{"VCAP_SERVICES": services, "REDIS_SERVICE": wanted}, nil))
-		if c.Redis.Address != "kv:1" {
-			t.Errorf("REDIS_SERVICE=%s: found %q; want kv:1", wanted, c.Redis.Address)
+		if c.Redis.Address() != "kv:1" {
+			t.Errorf("REDIS_SERVICE=%s: found %q; want kv:1", wanted, c.Redis.Address())
 		}
 	}
 }

@@ -120,7 +120,7 @@ func greet(ctx context.Context, client *redis.Client) error {
 
 // speaksTLS reports whether a server that was addressed without TLS completes a TLS handshake.
 func (d *doctor) speaksTLS(ctx context.Context) bool {
-	if d.redis.TLS {
+	if d.redis.TLS() {
 		return false
 	}
 	conn, err := d.dial(ctx, d.redis.Options.Addrs[0])

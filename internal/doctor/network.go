@@ -57,7 +57,7 @@ func (d *doctor) address(ctx context.Context) []Line {
 			strings.Join(templates.NoRedis(cfg.Platform, cfg.AppName).Commands, "; "))}
 	}
 	d.redis = cfg.Redis
-	return []Line{pass("%s, from %s", d.redis.Address, d.redis.Source)}
+	return []Line{pass("%s, from %s", d.redis.Address(), d.redis.Source)}
 }
 
 // local looks where serving looks when nothing is configured.
@@ -70,7 +70,7 @@ func (d *doctor) local(ctx context.Context) []Line {
 	}
 	_ = conn.Close()
 	d.redis = r
-	return []Line{pass("%s, %s, as none is configured", r.Address, r.Source)}
+	return []Line{pass("%s, %s, as none is configured", r.Address(), r.Source)}
 }
 
 // dial connects within the time limit. An address that begins with a slash is a socket.
@@ -119,7 +119,7 @@ func (d *doctor) encryption(ctx context.Context) (lines []Line) {
 			continue // told already
 		}
 		l := d.plain(conn)
-		if d.redis.TLS {
+		if d.redis.TLS() {
 			l = d.certificate(ctx, conn, addr)
 		}
 		lines = append(lines, d.about(addr, l))
@@ -162,7 +162,7 @@ func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) Li
 	}
 	state := secured.ConnectionState()
 	verifyErr := d.redis.Verify(addr, state)
-	if verifyErr != nil && d.redis.Verified {
+	if verifyErr != nil && d.redis.Verified() {
 		return untrusted(verifyErr, state.PeerCertificates[0])
 	}
 	return d.trusted(state, verifyErr)
@@ -193,9 +193,9 @@ func (d *doctor) trusted(state tls.ConnectionState, verifyErr error) Line {
 	left := time.Until(leaf.NotAfter)
 	message := fmt.Sprintf("%s, certificate of %s, %s", tls.VersionName(state.Version), leaf.Issuer, timeLeft(left))
 	switch {
-	case !d.redis.Verified && verifyErr == nil:
+	case !d.redis.Verified() && verifyErr == nil:
 		return warn(message+"; it is not verified, though it could be", "set REDIS_TLS_VERIFY=true")
-	case !d.redis.Verified:
+	case !d.redis.Verified():
 		return warn(message+"; it is not verified: who stands in between can pose as this Redis",
 			"set REDIS_TLS_CA to the certificate of its authority (Heroku's own Redis has none that could be trusted)")
 	case left < soon*24*time.Hour:
