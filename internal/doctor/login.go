@@ -46,11 +46,7 @@ func (d *doctor) sentinels(ctx context.Context) (lines []Line) {
 
 func (d *doctor) askSentinel(ctx context.Context, addr string) (master string, err error) {
 	o := d.redis.Options
-	client := redis.NewSentinelClient(&redis.Options{
-		Addr: addr, TLSConfig: o.TLSConfig, Username: o.SentinelUsername, Password: o.SentinelPassword,
-		MaxRetries: -1, DialerRetries: 1, DialTimeout: o.DialTimeout, ContextTimeoutEnabled: true,
-		MaintNotificationsConfig: o.MaintNotificationsConfig, DisableIdentity: true,
-	})
+	client := redis.NewSentinelClient(d.optionsFor(addr, o.SentinelUsername, o.SentinelPassword))
 	defer func() { _ = client.Close() }()
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
@@ -62,6 +58,13 @@ func (d *doctor) askSentinel(ctx context.Context, addr string) (master string, e
 		return "", redis.Nil
 	}
 	return net.JoinHostPort(hostPort[0], hostPort[1]), nil
+}
+
+// optionsFor returns the configured options for the server at addr, and as whom to log in: "" for nobody.
+func (d *doctor) optionsFor(addr, user, password string) *redis.Options {
+	o := d.redis.Options.Simple()
+	o.Addr, o.DB, o.Username, o.Password = addr, 0, user, password
+	return o
 }
 
 // login sends the first commands, finds the servers that sessions are kept in, and asks each about itself.
@@ -166,11 +169,7 @@ func (d *doctor) letsAnybodyIn(ctx context.Context, n *node) bool {
 	if d.redis.Options.Password == "" {
 		return true // it has just answered
 	}
-	o := *n.client.Options()
-	o.Username, o.Password, o.CredentialsProvider, o.StreamingCredentialsProvider = "", "", nil, nil
-	o.Dialer, o.OnConnect, o.MaxRetries = nil, nil, -1
-	o.Addr = n.addr
-	stranger := redis.NewClient(&o)
+	stranger := redis.NewClient(d.optionsFor(n.addr, "", ""))
 	defer func() { _ = stranger.Close() }()
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
