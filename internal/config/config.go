@@ -91,7 +91,7 @@ func (l *loader) load() (Config, error) {
 		Port:     port,
 
 		Store: autoSetting(l, "SESSION_STORE", StoreAuto, oneOf("auto, redis or memory",
-			words[Store]{"redis": StoreRedis, "memory": StoreMemory})),
+			map[string]Store{"redis": StoreRedis, "memory": StoreMemory})),
 
 		RedisTimeout:  setting(l, "REDIS_TIMEOUT", time.Second, duration(10*time.Millisecond, maxRedisTimeout)),
 		RedisPoolSize: setting(l, "REDIS_POOL_SIZE", 4, integer(1, 1000)),
@@ -108,9 +108,9 @@ func (l *loader) load() (Config, error) {
 		Instance:       autoSetting(l, "INSTANCE", l.defaultInstance(port), instanceName),
 		DemoControls:   setting(l, "DEMO_CONTROLS", false, boolean),
 
-		LogLevel: setting(l, "LOG_LEVEL", slog.LevelInfo, oneOf("debug, info, warn or error", words[slog.Level]{
+		LogLevel: setting(l, "LOG_LEVEL", slog.LevelInfo, oneOf("debug, info, warn or error", map[string]slog.Level{
 			"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError})),
-		LogFormat: autoSetting(l, "LOG_FORMAT", logFormat, oneOf("auto, text or json", words[string]{"text": "text", "json": "json"})),
+		LogFormat: autoSetting(l, "LOG_FORMAT", logFormat, oneOf("auto, text or json", map[string]string{"text": "text", "json": "json"})),
 
 		MemoryLimit: l.memoryLimit("/sys/fs/cgroup"),
 	}

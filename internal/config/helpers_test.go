@@ -10,9 +10,7 @@ import (
 // environment returns a loader of these variables, with dotenv in the place of a file .env.
 func environment(values, dotenv map[string]string) *loader {
 	l := newLoader(func(name string) string { return values[name] })
-	if l.platform == Local {
-		l.dotenv = dotenv
-	}
+	l.dotenv = dotenv
 	return l
 }
 

@@ -133,10 +133,8 @@ func duration(min, max time.Duration) parser[time.Duration] {
 	}
 }
 
-// words are the texts that a setting may have, in lower case, and what they mean.
-type words[T any] map[string]T
-
-func oneOf[T any](allowed string, values words[T]) parser[T] {
+// oneOf parses the words that a setting may have, which are in lower case here, to what they mean.
+func oneOf[T any](allowed string, values map[string]T) parser[T] {
 	return func(text string) (T, error) {
 		value, ok := values[strings.ToLower(text)]
 		if !ok {
@@ -147,7 +145,7 @@ func oneOf[T any](allowed string, values words[T]) parser[T] {
 }
 
 var (
-	truths  = words[bool]{"true": true, "1": true, "false": false, "0": false}
+	truths  = map[string]bool{"true": true, "1": true, "false": false, "0": false}
 	boolean = oneOf("true or false", truths)
 )
 
