@@ -78,16 +78,10 @@ func (s server) allow(t *testing.T, user, password string) {
 	if password != "" {
 		secret = ">" + password
 	}
-	rules := []any{"ACL", "SETUSER", "default", "reset"}
-	if user != "" {
-		if err := s.admin.Do(t.Context(), rules...).Err(); err != nil {
+	for _, change := range [][]string{{"default", "reset"}, {cmp.Or(user, "default"), "reset", "on", secret, "~*", "&*", "+@all"}} {
+		if err := s.admin.ACLSetUser(t.Context(), change[0], change[1:]...).Err(); err != nil {
 			t.Fatal(err)
 		}
-		rules[2] = user
-		rules = append(rules, "reset")
-	}
-	if err := s.admin.Do(t.Context(), append(rules, "on", secret, "~*", "&*", "+@all")...).Err(); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -235,9 +229,9 @@ func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
 // TestThePoolIsAHardCapAndCallersWaitForTheirTurn loads the client with many more callers than it
 // may have connections, while the server keeps closing them.
 func TestThePoolIsAHardCapAndCallersWaitForTheirTurn(t *testing.T) {
-	s := startServer(t, redistest.NewCA(t), []string{"redis.example.com"})
-	s.allow(t, "", "")
-	client := accepts(t, "REDIS_URL", s.URL()).Redis.Client()
+	s := redistest.Start(t)
+	admin := redistest.Client(t, s)
+	client := accepts(t, "REDIS_URL", s.URL()+"?client_name=limited").Redis.Client()
 	defer func() { _ = client.Close() }()
 
 	done := make(chan struct{})
@@ -255,7 +249,7 @@ func TestThePoolIsAHardCapAndCallersWaitForTheirTurn(t *testing.T) {
 		case <-done:
 			running = false
 		default:
-			most = max(most, s.countAndKill(t))
+			most = max(most, countAndKill(t, admin))
 		}
 	}
 	if most == 0 || most > 4 {
@@ -280,21 +274,25 @@ func callOften(t *testing.T, client redis.UniversalClient) {
 }
 
 // countAndKill returns how many connections there are besides the admin's, and closes one.
-func (s server) countAndKill(t *testing.T) int {
+func countAndKill(t *testing.T, admin *redis.Client) int {
 	t.Helper()
-	list, err := s.admin.Do(t.Context(), "CLIENT", "LIST").Text()
+	list, err := admin.ClientList(t.Context()).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	clients := regexp.MustCompile(`id=(\d+) [^\n]* user=default `).FindAllStringSubmatch(list, -1)
+	clients := regexp.MustCompile(`id=(\d+) [^\n]* name=limited `).FindAllStringSubmatch(list, -1)
 	if len(clients) > 0 { // it may be gone by now, which is as well
-		_ = s.admin.Do(t.Context(), "CLIENT", "KILL", "ID", clients[0][1]).Err()
+		_ = admin.ClientKillByFilter(t.Context(), "ID", clients[0][1]).Err()
 	}
 	return len(clients)
 }
 
 // arrival is what the server says of the connection.
-type arrival struct{ user, database, transport string }
+type arrival struct {
+	user      string
+	database  int
+	transport string
+}
 
 // prove connects and asks the server what it sees.
 func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) {
@@ -317,7 +315,7 @@ func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) {
 	defer func() { _ = client.Close() }()
 
 	got := askForArrival(t, client, s)
-	want := arrival{cmp.Or(f.Want.User, "default"), strconv.Itoa(f.Want.Database), "plain"}
+	want := arrival{cmp.Or(f.Want.User, "default"), f.Want.Database, "plain"}
 	if f.Want.TLS {
 		want.transport = "TLS"
 	}
@@ -337,22 +335,13 @@ func askForArrival(t *testing.T, client redis.UniversalClient, s server) arrival
 	if err := client.Eval(ctx, `return redis.call("INCR", KEYS[1])`, []string{"visits:proof"}).Err(); err != nil {
 		t.Fatalf("no write arrives: %v", err)
 	}
-	info, err := client.Do(ctx, "CLIENT", "INFO").Text()
+	info, err := client.ClientInfo(ctx).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
 	transport := "plain"
-	if field(info, "laddr") == s.tls {
+	if info.LAddr == s.tls {
 		transport = "TLS"
 	}
-	return arrival{field(info, "user"), field(info, "db"), transport}
-}
-
-// field returns a value of the line that CLIENT INFO answers.
-func field(info, name string) string {
-	match := regexp.MustCompile(`(?:^| )` + name + `=(\S*)`).FindStringSubmatch(info)
-	if match == nil {
-		return ""
-	}
-	return match[1]
+	return arrival{info.User, info.DB, transport}
 }
