@@ -13,8 +13,13 @@ func TempDir() (string, error) { return os.MkdirTemp("", "visit-counter-") }
 
 func join(*exec.Cmd) error { return nil }
 
-// Terminate kills: there is no signal that asks.
-func Terminate(p *os.Process) error { return p.Kill() }
+// Terminate kills: there is no signal that asks. It is no error if the process has ended.
+func Terminate(p *os.Process) error {
+	if err := p.Kill(); !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
+}
 
 // Suspend cannot freeze a process here.
 func Suspend(*os.Process) error { return errors.ErrUnsupported }

@@ -3,6 +3,7 @@
 package child
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -59,11 +60,18 @@ func join(cmd *exec.Cmd) error {
 	return nil
 }
 
-// Terminate asks a process to end (SIGTERM).
-func Terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
+// Terminate asks a process to end (SIGTERM). It is no error if that has ended.
+func Terminate(p *os.Process) error { return signal(p, syscall.SIGTERM) }
 
-// Suspend freezes a process (SIGSTOP).
-func Suspend(p *os.Process) error { return p.Signal(syscall.SIGSTOP) }
+// Suspend freezes a process (SIGSTOP). It is no error if that has ended.
+func Suspend(p *os.Process) error { return signal(p, syscall.SIGSTOP) }
 
-// Resume undoes [Suspend] (SIGCONT).
-func Resume(p *os.Process) error { return p.Signal(syscall.SIGCONT) }
+// Resume undoes [Suspend] (SIGCONT). It is no error if the process has ended.
+func Resume(p *os.Process) error { return signal(p, syscall.SIGCONT) }
+
+func signal(p *os.Process, s syscall.Signal) error {
+	if err := p.Signal(s); !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
+}

@@ -3,7 +3,6 @@ package fleet
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -58,13 +57,19 @@ const (
 func (in *Instance) Name() string { return in.name }
 
 // Kill ends the present process at once (SIGKILL). The fleet starts another one.
-func (in *Instance) Kill() { _ = in.signal((*os.Process).Kill) }
+func (in *Instance) Kill() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.process != nil {
+		_ = in.process.Kill() // fails only if it has ended
+	}
+}
 
 // Restart stops the present process with SIGTERM and returns when the next one answers; if the present one is ready, when
 // the next one is, too. The balancer goes on sending requests meanwhile: the program must finish those that it has taken.
 func (in *Instance) Restart(ctx context.Context) error {
 	before, wanted := in.state()
-	if err := in.signal(child.Terminate); err != nil {
+	if err := in.terminate(); err != nil {
 		return fmt.Errorf("restart %s: %w", in.name, err)
 	}
 	back := func() bool {
@@ -77,17 +82,14 @@ func (in *Instance) Restart(ctx context.Context) error {
 	return nil
 }
 
-// signal sends something to the present process. It is no error if that has ended.
-func (in *Instance) signal(send func(*os.Process) error) error {
+// terminate asks the present process to end. It is no error if that has ended.
+func (in *Instance) terminate() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.process == nil {
 		return nil
 	}
-	if err := send(in.process); !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	return nil
+	return child.Terminate(in.process)
 }
 
 // state returns the present address and health.

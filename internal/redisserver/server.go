@@ -179,19 +179,12 @@ func (p *process) kill() {
 	<-p.done
 }
 
-func (p *process) signal(send func(*os.Process) error) error {
-	if err := send(p.Process); !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	return nil
-}
-
 // Stop asks the server to shut down (SIGTERM), which makes it write what it has to, and returns when it is gone. A server
 // that is not gone when ctx ends, or after 5 seconds, is killed. A paused server is resumed. Stopping a server that is not
 // running is no error.
 func (s *Server) Stop(ctx context.Context) error {
 	p := s.current()
-	if err := errors.Join(p.signal(child.Terminate), p.signal(child.Resume)); err != nil {
+	if err := errors.Join(child.Terminate(p.Process), child.Resume(p.Process)); err != nil {
 		return fmt.Errorf("stop redis-server: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
@@ -209,10 +202,10 @@ func (s *Server) Kill() { s.current().kill() }
 
 // Pause freezes the server (SIGSTOP): connections stay open and the kernel accepts new ones, but nothing is answered.
 // Pausing a server that is not running is no error. Windows cannot do it.
-func (s *Server) Pause() error { return s.current().signal(child.Suspend) }
+func (s *Server) Pause() error { return child.Suspend(s.current().Process) }
 
 // Resume undoes Pause (SIGCONT).
-func (s *Server) Resume() error { return s.current().signal(child.Resume) }
+func (s *Server) Resume() error { return child.Resume(s.current().Process) }
 
 // Restart stops the server if it runs and starts it again on the same port, with the same data and configuration. It
 // returns when the server answers, its data loaded; ctx bounds that.

@@ -1,0 +1,94 @@
+//go:build linux || darwin
+
+package child_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"visit-counter/internal/child"
+	"visit-counter/internal/poll"
+)
+
+const parentVariable = "CHILD_TEST_PARENT"
+
+// TestMain makes the test binary the parent that TestNothingIsLeftOfAParentThatIsKilled kills.
+func TestMain(m *testing.M) {
+	if os.Getenv(parentVariable) == "" {
+		os.Exit(m.Run())
+	}
+	if err := parent(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// parent makes a folder, and starts a child that survives SIGHUP and holds the parent's output open. It suspends the child,
+// which is the harder case: see guard. The tests of the demo kill the parent of children that run.
+func parent() error {
+	if _, err := child.TempDir(); err != nil {
+		return err
+	}
+	cmd, err := child.Command(context.Background(), 0, "/bin/sh", "-c", `trap "" HUP; echo ready; exec sleep 600`)
+	if err != nil {
+		return err
+	}
+	cmd.Stderr = os.Stdout
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		return err
+	}
+	if err := child.Suspend(cmd.Process); err != nil {
+		return err
+	}
+	fmt.Println("the child is suspended")
+	return cmd.Wait()
+}
+
+func TestNothingIsLeftOfAParentThatIsKilled(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	temp := t.TempDir()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), parentVariable+"=yes", "TMPDIR="+temp)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	said := bufio.NewReader(out)
+	if line, err := said.ReadString('\n'); err != nil {
+		t.Errorf("the parent said %q (%v)", line, err)
+	}
+	must(t, cmd.Process.Kill())
+	must(t, out.(*os.File).SetReadDeadline(time.Now().Add(30*time.Second)))
+	if _, err := io.ReadAll(said); err != nil { // its end is that of the last process that has it open
+		t.Errorf("the child is left: %v", err)
+	}
+	_ = cmd.Wait() // says that the parent was killed
+	if poll.Until(ctx, func() bool {
+		left, err := os.ReadDir(temp)
+		must(t, err)
+		return len(left) == 0
+	}) != nil {
+		t.Error("the folder is left")
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
