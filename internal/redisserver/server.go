@@ -3,7 +3,6 @@
 package redisserver
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,10 +12,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"visit-counter/internal/child"
+	"visit-counter/internal/poll"
 )
 
 // ErrNotInstalled reports that neither redis-server nor valkey-server is on PATH.
@@ -90,11 +91,22 @@ func (s *Server) launch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.awaitReady(ctx, p); err != nil {
+	err = poll.Until(ctx, func() bool { return !p.running() || ready(s.log()) })
+	if err == nil && !p.running() {
+		err = fmt.Errorf("ended: %v", p.ProcessState)
+	}
+	if err != nil {
 		p.kill()
-		return fmt.Errorf("%s on %s: %w; the end of its log:\n%s", filepath.Base(s.program), s.Addr(), err, s.log())
+		log := s.log()
+		return fmt.Errorf("%s on %s: %w; the end of its log:\n%s", filepath.Base(s.program), s.Addr(), err, log[max(0, len(log)-quotedLog):])
 	}
 	return nil
+}
+
+// ready reports whether a log says that the server takes commands, its data loaded. Asking the server itself would need its
+// password, and could ask another one at the same address.
+func ready(log string) bool {
+	return strings.Contains(log, "Ready to accept connections") || strings.Contains(log, "Sentinel ID is") // with --sentinel
 }
 
 // spawn starts a process unless one is running.
@@ -131,11 +143,10 @@ func (s *Server) spawn() (*process, error) {
 
 func (s *Server) logFile() string { return filepath.Join(s.dir, "redis.log") }
 
-// log returns the end of what the present or last process has logged, without the password.
+// log returns what the present or last process has logged, without the password.
 func (s *Server) log() string {
 	text, _ := os.ReadFile(s.logFile()) // without a log there is nothing to quote
-	text = bytes.TrimSpace(text)
-	return s.redact(string(text[max(0, len(text)-quotedLog):]))
+	return s.redact(strings.TrimSpace(string(text)))
 }
 
 // Addr returns the server's host and port. It stays the same over Restart.
