@@ -103,7 +103,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestHealthyRedisPassesEverythingAndIsLeftAsItWas(t *testing.T) {
-	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Password: password})
+	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Config: []string{"appendfsync always"}, Password: password})
 	f := examine(t, "REDIS_URL="+server.URL())
 	if rest := append(f.of(Warn), f.of(Fail)...); f.status != 0 || len(rest) > 0 {
 		t.Errorf("exit status %d, %q", f.status, rest)

@@ -11,7 +11,7 @@ import (
 
 func TestRedisAwayIsSaidAndTheCountGoesOn(t *testing.T) {
 	t.Parallel()
-	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always"})
+	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true})
 	i := start(t, "REDIS_URL="+server.URL())
 	b := newTab(t)
 	b.tolerate("503")

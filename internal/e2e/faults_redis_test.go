@@ -340,7 +340,7 @@ func TestADatabaseThatRedisDoesNotHaveIsNamed(t *testing.T) {
 // A server that loads much answers late, and then with LOADING.
 func TestCountIsExactOverALongLoad(t *testing.T) {
 	t.Parallel()
-	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Config: []string{"key-load-delay 100"}})
+	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Config: []string{"key-load-delay 100"}})
 	i := start(t, "REDIS_URL="+server.URL())
 	tally := newTally(t, i.url)
 	tally.visit()

@@ -145,7 +145,7 @@ func TestSIGKILLLosesNoNumberThatABrowserSaw(t *testing.T) {
 	}{{"SIGKILL of the app", false}, {"SIGKILL of the app and of Redis", true}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always"})
+			server := redistest.StartWith(t, redisserver.Options{AppendOnly: true})
 			i := start(t, "REDIS_URL="+server.URL())
 			tally := newTally(t, i.url)
 			tally.visit()

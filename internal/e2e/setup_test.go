@@ -25,7 +25,7 @@ const setupPassword = "p4ss-of-the-setup"
 func newSetup(t testing.TB, env ...string) *setup {
 	t.Helper()
 	keepSecret(t, "a password", setupPassword)
-	s := &setup{server: redistest.StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Password: setupPassword})}
+	s := &setup{server: redistest.StartWith(t, redisserver.Options{AppendOnly: true, Password: setupPassword})}
 	s.proxy = redistest.NewProxy(t, s.server)
 	s.admin = redistest.Client(t, s.server)
 	s.app = start(t, append(env, "REDIS_URL="+s.proxy.URL())...)

@@ -37,10 +37,9 @@ func openStore(ctx context.Context, opts Options) (store, error) {
 	return s, err
 }
 
-// startServer starts a redis-server. Its file goes with the fleet, so it need not survive a crash of this machine, and no
-// fsync is needed. Without one, a killed Redis loses nothing: see [redisserver.Options].
+// startServer starts a redis-server. Its file goes with the fleet, so it need not survive a crash of this machine.
 func startServer(ctx context.Context) (store, error) {
-	server, err := redisserver.Start(ctx, redisserver.Options{AppendOnly: true, Fsync: "no"})
+	server, err := redisserver.Start(ctx, redisserver.Options{AppendOnly: true})
 	if err != nil {
 		return store{}, err
 	}

@@ -9,13 +9,9 @@ import (
 
 // Options say how the server runs. The zero value is a server without a password and without persistence.
 type Options struct {
-	// AppendOnly keeps writes in a file, which survives Kill and Restart. Without it the server is empty after each start;
-	// it never writes snapshots.
+	// AppendOnly keeps writes in a file: a write that was answered survives Kill and Restart, though perhaps not a crash of
+	// this machine. Without it the server is empty after each start; it never writes snapshots.
 	AppendOnly bool
-	// Fsync is the appendfsync policy. With "always" and "no", a write is in the file before it is answered, so that
-	// Kill loses none. With "everysec", which is the default, Redis holds writes back while an fsync is under way, for up
-	// to two seconds, and Kill loses them.
-	Fsync string
 	// Password of the default user. It is written to a file of mode 0600, never to a command line.
 	Password string
 	// TLS, if not nil, makes the server speak only TLS.
@@ -28,8 +24,7 @@ type Options struct {
 
 // TLS names the PEM files of a server that speaks TLS. Clients need no certificate.
 type TLS struct {
-	CertFile, KeyFile string
-	CAFile            string // may be empty
+	CertFile, KeyFile, CAFile string
 }
 
 // configFile is the generated configuration. It is a file, not arguments, because ps must not show the password and because
@@ -44,16 +39,11 @@ func (s *Server) writeConfig() error {
 		lines = append(lines, fmt.Sprintf("port %d", s.port.Number))
 	} else {
 		lines = append(lines, "port 0", fmt.Sprintf("tls-port %d", s.port.Number), "tls-auth-clients no",
-			"tls-cert-file "+quote(o.TLS.CertFile), "tls-key-file "+quote(o.TLS.KeyFile))
-		if o.TLS.CAFile != "" {
-			lines = append(lines, "tls-ca-cert-file "+quote(o.TLS.CAFile))
-		}
+			"tls-cert-file "+quote(o.TLS.CertFile), "tls-key-file "+quote(o.TLS.KeyFile), "tls-ca-cert-file "+quote(o.TLS.CAFile))
 	}
 	if o.AppendOnly {
-		lines = append(lines, "appendonly yes")
-	}
-	if o.Fsync != "" {
-		lines = append(lines, "appendfsync "+o.Fsync)
+		// Not everysec, the default: Redis would hold writes back while an fsync is under way, and Kill would lose them.
+		lines = append(lines, "appendonly yes", "appendfsync no")
 	}
 	if o.Password != "" {
 		lines = append(lines, "requirepass "+quote(o.Password))

@@ -59,7 +59,7 @@ func must(t *testing.T, err error) {
 }
 
 func TestDataSurvivesKillAndRestartWithTheAppendOnlyFile(t *testing.T) {
-	s := start(t, redisserver.Options{AppendOnly: true, Fsync: "always"})
+	s := start(t, redisserver.Options{AppendOnly: true})
 	c, ctx, addr := client(t, s), deadline(t), s.Addr()
 	must(t, c.Set(ctx, "k", "v", 0).Err())
 	s.Kill()

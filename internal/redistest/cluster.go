@@ -67,7 +67,7 @@ func StartProxiedCluster(t testing.TB, masters int) *Cluster {
 
 func startNode(t testing.TB) *Node {
 	t.Helper()
-	server := StartWith(t, redisserver.Options{AppendOnly: true, Fsync: "always", Config: []string{
+	server := StartWith(t, redisserver.Options{AppendOnly: true, Config: []string{
 		"cluster-enabled yes",
 		"cluster-announce-ip 127.0.0.1",
 		"cluster-node-timeout " + nodeTimeout,

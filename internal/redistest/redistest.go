@@ -29,7 +29,7 @@ func Start(t testing.TB) *redisserver.Server {
 }
 
 // StartWith is Start for a server with a password, with TLS, or with a configuration of its own. A server that
-// must keep every acknowledged write over Kill and Restart is AppendOnly, with Fsync "always".
+// must keep every acknowledged write over Kill and Restart is AppendOnly.
 func StartWith(t testing.TB, options redisserver.Options) *redisserver.Server {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)

@@ -31,7 +31,7 @@ type Sentinel struct {
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
 	s := &Sentinel{t: t, clients: map[*redisserver.Server]*redis.Client{}}
-	replicated := redisserver.Options{AppendOnly: true, Fsync: "always", Config: []string{"repl-diskless-sync-delay 0"}}
+	replicated := redisserver.Options{AppendOnly: true, Config: []string{"repl-diskless-sync-delay 0"}}
 	master := s.start(replicated)
 	replicated.Config = append(replicated.Config, "replicaof 127.0.0.1 "+port(master.Addr()))
 	replica := s.start(replicated)
