@@ -24,19 +24,21 @@ type Port struct {
 // unused. The caller releases it.
 func ReservePort() (port Port, err error) {
 	for range 100 {
-		number := firstPort + rand.IntN(ports)
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(number))
-		var l net.Listener
-		if port.held, err = net.ListenPacket("udp", addr); err != nil {
+		port.Number = firstPort + rand.IntN(ports)
+		if port.held, err = net.ListenPacket("udp", port.Addr()); err != nil {
 			continue
 		}
-		if l, err = net.Listen("tcp", addr); err == nil {
-			return Port{number, port.held}, l.Close()
+		var l net.Listener
+		if l, err = net.Listen("tcp", port.Addr()); err == nil {
+			return port, l.Close()
 		}
 		port.Release()
 	}
 	return Port{}, fmt.Errorf("no free port on 127.0.0.1: %w", err)
 }
+
+// Addr returns the port's host and port.
+func (p Port) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Number)) }
 
 // Release gives the port up. Releasing twice is fine.
 func (p Port) Release() {

@@ -1,8 +1,6 @@
 package redisserver
 
-import (
-	"testing"
-)
+import "testing"
 
 func TestSomebodyElsesServerIsNeverTakenForOurs(t *testing.T) {
 	other, err := Start(t.Context(), Options{})
@@ -10,7 +8,7 @@ func TestSomebodyElsesServerIsNeverTakenForOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = other.Close() }()
-	s := &Server{program: other.program, port: other.port, dir: t.TempDir()}
+	s := &Server{port: other.port, dir: t.TempDir()}
 	if err := s.writeConfig(); err != nil {
 		t.Fatal(err)
 	}

@@ -6,12 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +22,6 @@ import (
 var ErrNotInstalled = errors.New("redis-server is not installed (apt-get install redis-server, or brew install redis)")
 
 const (
-	maxStarts   = 3               // with another port each: another program may have taken the first one
 	stopTimeout = 5 * time.Second // for a server that was asked to stop; then it is killed
 	quotedLog   = 2000            // bytes of the log at most in an error
 )
@@ -32,20 +29,19 @@ const (
 // Server is a redis-server that this process started. Its methods are safe for concurrent use. On Linux and macOS it ends
 // when this process does, however that happens; elsewhere it needs Close.
 type Server struct {
-	opts    Options
-	program string
-	dir     string // temporary: it holds the data, the log and the configuration
-	port    Port
+	opts Options
+	dir  string // temporary: it holds the data, the log and the configuration
+	port Port
 
 	mu      sync.Mutex
 	process *process // the present or the last one
-	closed  bool
 }
 
 // process is one run of redis-server.
 type process struct {
 	*exec.Cmd
-	done chan struct{} // closed when it has ended
+	stop context.CancelFunc // asks it to end
+	done chan struct{}      // closed when it has ended
 }
 
 // Program returns the path of redis-server, else of valkey-server, or [ErrNotInstalled] if neither is on PATH.
@@ -61,28 +57,21 @@ func Program() (path string, err error) {
 // Start runs a server and returns when it answers. ctx bounds the start only. The caller closes the server. If it cannot
 // start, the error has the last lines of its log.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	program, err := Program()
+	port, err := ReservePort()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := child.TempDir()
+	s := &Server{opts: opts, port: port}
+	if s.dir, err = child.TempDir(); err == nil {
+		err = s.writeConfig()
+	}
+	if err == nil {
+		err = s.launch(ctx)
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
-	s := &Server{opts: opts, program: program, dir: dir}
-	for range maxStarts {
-		if s.port, err = ReservePort(); err != nil {
-			break
-		}
-		if err = s.writeConfig(); err == nil {
-			err = s.launch(ctx)
-		}
-		if err == nil {
-			return s, nil
-		}
-		s.port.Release()
-	}
-	return nil, errors.Join(err, s.Close())
+	return s, nil
 }
 
 // launch starts a process and waits until it answers. A process that does not is killed.
@@ -98,7 +87,7 @@ func (s *Server) launch(ctx context.Context) error {
 	if err != nil {
 		p.kill()
 		log := s.log()
-		return fmt.Errorf("%s on %s: %w; the end of its log:\n%s", filepath.Base(s.program), s.Addr(), err, log[max(0, len(log)-quotedLog):])
+		return fmt.Errorf("redis-server on %s: %w; the end of its log:\n%s", s.Addr(), err, log[max(0, len(log)-quotedLog):])
 	}
 	return nil
 }
@@ -113,29 +102,33 @@ func ready(log string) bool {
 func (s *Server) spawn() (*process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil, errors.New("redis-server is closed")
-	}
 	if s.process != nil && s.process.running() {
 		return nil, errors.New("redis-server is running already")
+	}
+	program, err := Program()
+	if err != nil {
+		return nil, err
 	}
 	log, err := os.Create(s.logFile())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the process has a copy
-	cmd, err := child.Command(context.Background(), 0, s.program, append([]string{s.configFile()}, s.opts.Args...)...)
+	ctx, stop := context.WithCancel(context.Background())
+	cmd, err := child.Command(ctx, stopTimeout, program, append([]string{s.configFile()}, s.opts.Args...)...)
+	if err == nil {
+		cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
+		err = cmd.Start()
+	}
 	if err != nil {
+		stop()
 		return nil, err
 	}
-	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	p := &process{cmd, make(chan struct{})}
+	p := &process{cmd, stop, make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		_ = p.Wait() // how it ended is in its log
+		stop()
 	}()
 	s.process = p
 	return p, nil
@@ -150,7 +143,7 @@ func (s *Server) log() string {
 }
 
 // Addr returns the server's host and port. It stays the same over Restart.
-func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port.Number)) }
+func (s *Server) Addr() string { return s.port.Addr() }
 
 // URL returns the address as a redis:// or rediss:// URL. It contains the password: do not log it.
 func (s *Server) URL() string {
@@ -190,22 +183,13 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// Stop asks the server to shut down (SIGTERM), which makes it write what it has to, and returns when it is gone. A server
-// that is not gone when ctx ends, or after 5 seconds, is killed. A paused server is resumed. Stopping a server that is not
-// running is no error.
-func (s *Server) Stop(ctx context.Context) error {
+// Stop asks the server to shut down (SIGTERM), which makes it write what it has to, and returns when it is gone, or was
+// killed after 5 seconds. A paused server is resumed. A server that does not run is left alone.
+func (s *Server) Stop() {
 	p := s.current()
-	if err := errors.Join(child.Terminate(p.Process), child.Resume(p.Process)); err != nil {
-		return fmt.Errorf("stop redis-server: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-		p.kill()
-	}
-	return nil
+	p.stop()
+	_ = child.Resume(p.Process) // if that fails, it is killed
+	<-p.done
 }
 
 // Kill ends the server at once (SIGKILL), paused or not, and returns when it is gone.
@@ -221,21 +205,17 @@ func (s *Server) Resume() error { return child.Resume(s.current().Process) }
 // Restart stops the server if it runs and starts it again on the same port, with the same data and configuration. It
 // returns when the server answers, its data loaded; ctx bounds that.
 func (s *Server) Restart(ctx context.Context) error {
-	if err := s.Stop(ctx); err != nil {
-		return err
-	}
+	s.Stop()
 	return s.launch(ctx)
 }
 
 // Close kills the server and removes its data. Closing twice is no error; nothing else works after Close.
 func (s *Server) Close() error {
 	s.mu.Lock()
-	s.closed = true
-	p := s.process
-	s.mu.Unlock()
-	if p != nil {
-		p.kill()
+	defer s.mu.Unlock()
+	if s.process != nil {
+		s.process.kill()
 	}
 	s.port.Release()
-	return os.RemoveAll(s.dir)
+	return os.RemoveAll(s.dir) // without it, no process can be started
 }
