@@ -80,36 +80,38 @@ func (b *balancer) dial(ctx context.Context, network, purpose string) (conn net.
 	defer cancel()
 	dialer := net.Dialer{Timeout: dialTimeout}
 	err = poll.Until(ctx, func() bool {
-		in, addr := b.next(purpose == forVisit)
-		if in == nil {
+		p := b.next(purpose == forVisit)
+		if p == nil {
 			return false
 		}
 		var refused error
-		if conn, refused = dialer.DialContext(ctx, network, addr); refused != nil && ctx.Err() == nil {
-			in.report(addr, down)
+		if conn, refused = dialer.DialContext(ctx, network, p.addr); refused != nil && ctx.Err() == nil {
+			p.health.Store(down)
 		}
 		return refused == nil
 	})
 	return conn, err
 }
 
-// next returns the instance whose turn it is, nil if none is up. Only visits move the turn: otherwise a page that loads
+// next returns the process whose turn it is, nil if none is up. Only visits move the turn: otherwise a page that loads
 // three files would come from the same of four instances each time.
-func (b *balancer) next(visit bool) (in *Instance, addr string) {
+func (b *balancer) next(visit bool) *process {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, wanted := range []health{ready, unready} {
+	for _, wanted := range []int32{ready, unready} {
 		for i := range b.instances {
 			place := (b.turn + i) % len(b.instances)
-			if addr, h := b.instances[place].state(); h == wanted {
-				if visit {
-					b.turn = place + 1
-				}
-				return b.instances[place], addr
+			p := b.instances[place].present.Load()
+			if p == nil || p.health.Load() != wanted {
+				continue
 			}
+			if visit {
+				b.turn = place + 1
+			}
+			return p
 		}
 	}
-	return nil, ""
+	return nil
 }
 
 // explain answers a request that no instance answered.

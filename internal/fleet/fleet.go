@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -153,14 +154,9 @@ func (f *Fleet) RedisServer() *redisserver.Server { return f.store.server }
 func (f *Fleet) Ready(ctx context.Context) error { return f.await(ctx, ready) }
 
 // await returns when every instance is at least that healthy.
-func (f *Fleet) await(ctx context.Context, wanted health) error {
+func (f *Fleet) await(ctx context.Context, wanted int32) error {
 	return poll.Until(ctx, func() bool {
-		for _, in := range f.Instances() {
-			if _, h := in.state(); h < wanted {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(f.Instances(), func(in *Instance) bool { return in.health() < wanted })
 	})
 }
 

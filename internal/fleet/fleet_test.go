@@ -71,16 +71,6 @@ func TestAnInstanceThatEndsIsStartedAgain(t *testing.T) {
 	}
 }
 
-// With everysec, the default, Redis holds writes back while an fsync is under way, and SIGKILL loses what it has answered.
-func TestTheFleetsRedisWritesBeforeItAnswers(t *testing.T) {
-	f := start(t, fleet.Options{})
-	config := redistest.Client(t, f.RedisServer()).ConfigGet(t.Context(), "append*").Val()
-	if config["appendonly"] != "yes" || config["appendfsync"] == "everysec" {
-		t.Errorf("the fleet's Redis has appendonly %s, appendfsync %s; want a file that SIGKILL takes nothing from",
-			config["appendonly"], config["appendfsync"])
-	}
-}
-
 func TestWithoutRedisServerTheParentHoldsOneThatOutlivesTheInstances(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	f := start(t, fleet.Options{})

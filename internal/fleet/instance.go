@@ -5,13 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"visit-counter/internal/child"
@@ -35,21 +34,22 @@ const (
 
 // Instance is one place in the fleet, and the process that fills it at present. Its methods are safe for concurrent use.
 type Instance struct {
-	fleet *Fleet
-	name  string
-
-	mu      sync.Mutex
-	process *os.Process // the present or the last one, nil before the first
-	addr    string      // host and port of the present process, empty without one
-	health  health
+	fleet   *Fleet
+	name    string
+	present atomic.Pointer[process] // nil while there is none
 }
 
-// health is what is known of an instance.
-type health int
+// process is one process of the program.
+type process struct {
+	*os.Process
+	addr   string // host and port where it listens, or will
+	health atomic.Int32
+}
 
+// What is known of a process's health.
 const (
-	down    health = iota // not started, not listening, or silent
-	unready               // answers, but cannot count visits now, or is stopping
+	down    int32 = iota // not listening, or silent
+	unready              // answers, but cannot count visits now, or is stopping
 	ready
 )
 
@@ -58,61 +58,33 @@ func (in *Instance) Name() string { return in.name }
 
 // Kill ends the present process at once (SIGKILL). The fleet starts another one.
 func (in *Instance) Kill() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.process != nil {
-		_ = in.process.Kill() // fails only if it has ended
+	if p := in.present.Load(); p != nil {
+		_ = p.Kill() // fails only if it has ended
 	}
 }
 
 // Restart stops the present process with SIGTERM and returns when the next one answers; if the present one is ready, when
 // the next one is, too. The balancer goes on sending requests meanwhile: the program must finish those that it has taken.
 func (in *Instance) Restart(ctx context.Context) error {
-	before, wanted := in.state()
-	if err := in.terminate(); err != nil {
-		return fmt.Errorf("restart %s: %w", in.name, err)
+	before, wanted := in.present.Load(), max(in.health(), unready)
+	if before != nil {
+		if err := child.Terminate(before.Process); err != nil {
+			return fmt.Errorf("restart %s: %w", in.name, err)
+		}
 	}
-	back := func() bool {
-		addr, h := in.state()
-		return addr != before && h >= max(wanted, unready)
-	}
+	back := func() bool { return in.present.Load() != before && in.health() >= wanted }
 	if err := poll.Until(ctx, back); err != nil {
 		return fmt.Errorf("restart %s: it is not back: %w", in.name, err)
 	}
 	return nil
 }
 
-// terminate asks the present process to end. It is no error if that has ended.
-func (in *Instance) terminate() error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.process == nil {
-		return nil
+// health returns the health of the present process.
+func (in *Instance) health() int32 {
+	if p := in.present.Load(); p != nil {
+		return p.health.Load()
 	}
-	return child.Terminate(in.process)
-}
-
-// state returns the present address and health.
-func (in *Instance) state() (addr string, h health) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.addr, in.health
-}
-
-// move sets the address of a new process, or none. It is down until it is reported to be better.
-func (in *Instance) move(addr string) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.addr, in.health = addr, down
-}
-
-// report sets the health of the process at addr. A report on an earlier process is ignored.
-func (in *Instance) report(addr string, h health) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.addr == addr {
-		in.health = h
-	}
+	return down
 }
 
 // supervise keeps the instance running until ctx ends, and then stops it.
@@ -158,41 +130,29 @@ func (in *Instance) run(ctx context.Context) (log string, err error) {
 		return "", err
 	}
 	defer port.Release()
-	out, writer := io.Pipe()
-	cmd, err := in.start(ctx, port.Number, writer)
+	cmd, err := child.Command(ctx, stopTimeout, in.fleet.opts.Program, "serve")
 	if err != nil {
 		return "", err
 	}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number))
-	in.move(addr)
-	defer in.move("")
+	out, writer := io.Pipe()
+	cmd.Dir, cmd.Env = in.fleet.workDir, in.environment(port.Number)
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	p := &process{Process: cmd.Process, addr: port.Addr()}
+	in.present.Store(p)
+	defer in.present.Store(nil)
 
 	probes, stopProbes := context.WithCancel(ctx)
 	var background sync.WaitGroup
-	background.Go(func() { in.probe(probes, addr) })
+	background.Go(func() { p.probe(probes) })
 	background.Go(func() { log = in.passOn(out) })
 	err = cmd.Wait()
 	stopProbes()
 	_ = writer.Close() // the end of the log
 	background.Wait()
 	return log, err
-}
-
-// start starts a process that writes to out.
-func (in *Instance) start(ctx context.Context, port int, out io.Writer) (*exec.Cmd, error) {
-	cmd, err := child.Command(ctx, stopTimeout, in.fleet.opts.Program, "serve")
-	if err != nil {
-		return nil, err
-	}
-	cmd.Dir, cmd.Env = in.fleet.workDir, in.environment(port)
-	cmd.Stdout, cmd.Stderr = out, out
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	in.process = cmd.Process
-	return cmd, nil
 }
 
 // passOn passes a log on, line by line, and returns its last lines.
@@ -227,31 +187,19 @@ func (in *Instance) environment(port int) []string {
 	return env
 }
 
-// probe asks the process at addr for its health until ctx ends.
-func (in *Instance) probe(ctx context.Context, addr string) {
+// probe keeps asking the process for its health until ctx ends.
+func (p *process) probe(ctx context.Context) {
 	client := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	for ctx.Err() == nil {
-		h, interval := ask(ctx, client, addr), probeRunning
-		if h == down {
-			interval = probeStarting
+		health, interval := down, probeStarting
+		if answer, err := client.Get("http://" + p.addr + "/readyz"); err == nil {
+			_ = answer.Body.Close()
+			health, interval = unready, probeRunning
+			if answer.StatusCode == http.StatusOK {
+				health = ready
+			}
 		}
-		in.report(addr, h)
+		p.health.Store(health)
 		poll.Pause(ctx, interval)
 	}
-}
-
-func ask(ctx context.Context, client *http.Client, addr string) health {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
-	if err != nil {
-		return down
-	}
-	answer, err := client.Do(r)
-	if err != nil {
-		return down
-	}
-	_ = answer.Body.Close()
-	if answer.StatusCode == http.StatusOK {
-		return ready
-	}
-	return unready
 }

@@ -30,16 +30,10 @@ func openStore(ctx context.Context, opts Options) (store, error) {
 			env:  []string{"SESSION_STORE=redis", "REDIS_URL=" + opts.RedisURL},
 		}, nil
 	}
-	s, err := startServer(ctx)
+	server, err := redisserver.Start(ctx, redisserver.Options{AppendOnly: true})
 	if errors.Is(err, redisserver.ErrNotInstalled) {
 		return startEmbedded()
 	}
-	return s, err
-}
-
-// startServer starts a redis-server. Its file goes with the fleet, so it need not survive a crash of this machine.
-func startServer(ctx context.Context) (store, error) {
-	server, err := redisserver.Start(ctx, redisserver.Options{AppendOnly: true})
 	if err != nil {
 		return store{}, err
 	}
