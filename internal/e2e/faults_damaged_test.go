@@ -103,28 +103,3 @@ func TestDamagedSessionIsSetAsideAndTheVisitorGetsANewOne(t *testing.T) {
 		}
 	}
 }
-
-func TestDamagedSecretIsSaidAndHealsByItself(t *testing.T) {
-	t.Parallel()
-	for name, put := range map[string]func(context.Context, *redis.Client) error{
-		"short": func(ctx context.Context, rdb *redis.Client) error {
-			return rdb.Set(ctx, "visits:secret", "short", 0).Err()
-		},
-		"another type": func(ctx context.Context, rdb *redis.Client) error { return rdb.RPush(ctx, "visits:secret", "x").Err() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := redistest.Start(t)
-			rdb := redistest.Client(t, server)
-			if err := put(t.Context(), rdb); err != nil {
-				t.Fatal(err)
-			}
-			i := start(t, "REDIS_URL="+server.URL())
-			v := newVisitor(t, i.url)
-			wantRefusal(t, request(t, v, http.MethodGet, "/"))
-			redistest.Wait(t, "the log to say what is damaged", func() bool { return strings.Contains(i.output.String(), "shared secret") })
-			rdb.Del(t.Context(), "visits:secret")
-			count(t, v, 1, 1, i)
-		})
-	}
-}

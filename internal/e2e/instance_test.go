@@ -200,12 +200,21 @@ func (i *instance) awaitHealth(t testing.TB) {
 	})
 }
 
-// awaitRedis waits until the instance has logged that it can use Redis: at once, or, on a busy machine, after it could not.
-func (i *instance) awaitRedis(t testing.TB) {
+// awaitRedis waits until the last that the instance has logged of Redis is that it is there, and returns how often it was
+// lost before: on a busy machine it may be, at any time.
+func (i *instance) awaitRedis(t testing.TB) (lost int) {
 	t.Helper()
 	redistest.Wait(t, "the log to say that Redis is there", func() bool {
-		return i.output.count("redis connected")+i.output.count("redis back") > 0
+		lost = i.output.count("redis lost")
+		return i.output.count("redis connected")+i.output.count("redis back") > 0 && i.output.count("redis back") == lost
 	})
+	return lost
+}
+
+// awaitLost waits until the instance has logged n times that Redis was lost.
+func (i *instance) awaitLost(t testing.TB, n int) {
+	t.Helper()
+	redistest.Wait(t, "the log to say that Redis is lost", func() bool { return i.output.count("redis lost") >= n })
 }
 
 // awaitLine waits until the instance has logged the message.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,18 +22,31 @@ type setup struct {
 
 const setupPassword = "p4ss-of-the-setup"
 
-// newSetup starts a Redis that keeps its data over a kill, and an instance, which the visitor has visited once.
-func newSetup(t testing.TB, env ...string) *setup {
+// newSetup starts a Redis, and an instance with that REDIS_TIMEOUT, which the visitor has visited.
+func newSetup(t testing.TB, timeout time.Duration) *setup {
+	t.Helper()
+	s := newSetupWithoutApp(t)
+	s.startApp(t, timeout)
+	s.tally.recover()
+	return s
+}
+
+// newSetupWithoutApp starts a Redis that keeps its data over a kill.
+func newSetupWithoutApp(t testing.TB) *setup {
 	t.Helper()
 	keepSecret(t, "a password", setupPassword)
 	s := &setup{server: redistest.StartWith(t, redisserver.Options{AppendOnly: true, Password: setupPassword})}
 	s.proxy = redistest.NewProxy(t, s.server)
 	s.admin = redistest.Client(t, s.server)
-	s.app = start(t, append(env, "REDIS_URL="+s.proxy.URL())...)
-	s.app.awaitRedis(t)
-	s.tally = newTally(t, s.app.url)
-	s.tally.visit()
 	return s
+}
+
+// startApp starts an instance with that REDIS_TIMEOUT.
+func (s *setup) startApp(t testing.TB, timeout time.Duration) {
+	t.Helper()
+	s.app = start(t, "REDIS_URL="+s.proxy.URL(), "REDIS_TIMEOUT="+timeout.String())
+	s.tally = newTally(t, s.app.url)
+	s.tally.timeout = timeout
 }
 
 // do runs commands on the server, each given as words with blanks between.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,10 +13,15 @@ import (
 )
 
 const (
-	// maxWait is how long an answer may take while Redis is away, besides what a busy machine adds.
-	maxWait = 1500 * time.Millisecond
+	// defaultTimeout is the app's REDIS_TIMEOUT unless it is set.
+	defaultTimeout = time.Second
+	// maxOverhead is how much longer than REDIS_TIMEOUT an answer may take while Redis is away, besides what a busy machine
+	// adds.
+	maxOverhead = 500 * time.Millisecond
 	// maxBusyWait is how long an answer may take that waits for nothing but a busy machine.
 	maxBusyWait = 10 * time.Second
+	// maxHealthWait is how long /healthz may take at its fastest, whatever Redis does.
+	maxHealthWait = 300 * time.Millisecond
 	// maxBack is how much longer than the fault the app may need until it counts again.
 	maxBack = 2 * time.Second
 	// atOnce is how many requests wait together.
@@ -29,13 +35,37 @@ type tally struct {
 	visitor *visitor.Visitor
 	counted sync.Once
 	id      string        // of the session, after the first visit that was counted
-	busy    time.Duration // the longest that an answer took which waits for nothing: what a busy machine adds
+	timeout time.Duration // the app's REDIS_TIMEOUT
+	slowest atomic.Int64  // nanoseconds that an answer took which waits for nothing, at most
 }
 
 func newTally(t testing.TB, address string) *tally {
 	t.Helper()
-	return &tally{t: t, visitor: newVisitor(t, address)}
+	ta := &tally{t: t, visitor: newVisitor(t, address), timeout: defaultTimeout}
+	var measuring sync.WaitGroup
+	t.Cleanup(measuring.Wait)
+	measuring.Go(ta.measure)
+	return ta
 }
+
+// measure asks for what waits for nothing, as long as the test runs.
+func (ta *tally) measure() {
+	for ta.t.Context().Err() == nil {
+		if answer, err := ta.visitor.Request(ta.t.Context(), http.MethodGet, "/healthz"); err == nil {
+			ta.slowest.Store(max(ta.slowest.Load(), int64(answer.Took)))
+		}
+		select {
+		case <-ta.t.Context().Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// busy returns what a busy machine may have added to a wait for Redis: on the way to the app, and on that to Redis.
+func (ta *tally) busy() time.Duration { return 2 * time.Duration(ta.slowest.Load()) }
+
+// maxWait is how long an answer may take while Redis is away.
+func (ta *tally) maxWait() time.Duration { return ta.timeout + maxOverhead + ta.busy() }
 
 // visit visits once and reports whether that was acknowledged.
 func (ta *tally) visit() bool {
@@ -51,12 +81,8 @@ func (ta *tally) visit() bool {
 func (ta *tally) storm(n int) int {
 	ta.t.Helper()
 	before := ta.Sum().Acknowledged
-	ta.besides(func() { ta.AtOnce(ta.t.Context(), ta.visitor, n) })
-	acknowledged := ta.Sum().Acknowledged - before
-	if acknowledged == 0 {
-		ta.agree()
-	}
-	return acknowledged
+	ta.AtOnce(ta.t.Context(), ta.visitor, n)
+	return ta.Sum().Acknowledged - before
 }
 
 // agree fails the test unless /readyz says what a visit says: that visits are counted, or that they are not. It looks again
@@ -79,32 +105,8 @@ func (ta *tally) agree() {
 // during visits without a pause, several times at once, for as long as f runs.
 func (ta *tally) during(f func()) {
 	ta.t.Helper()
-	ta.besides(func() {
-		stop := ta.Load(ta.t.Context(), ta.visitor, 6, 0)
-		defer stop() // also when f ends the test
-		f()
-	})
-}
-
-// besides measures how busy the machine is while f runs.
-func (ta *tally) besides(f func()) {
-	var probe sync.WaitGroup
-	done := make(chan struct{})
-	defer probe.Wait()
-	defer close(done)
-	probe.Go(func() {
-		for {
-			answer, err := ta.visitor.Request(ta.t.Context(), http.MethodGet, "/healthz")
-			if err == nil {
-				ta.busy = max(ta.busy, answer.Took)
-			}
-			select {
-			case <-done:
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
-	})
+	stop := ta.Load(ta.t.Context(), ta.visitor, 6, 0)
+	defer stop() // also when f ends the test
 	f()
 }
 
@@ -134,14 +136,14 @@ func (ta *tally) recover() time.Duration {
 // over in that time.
 func (ta *tally) check(fault string, back time.Duration) {
 	ta.t.Helper()
-	ta.finish(fault, back, maxWait, ta.Check)
+	ta.finish(fault, back, ta.maxWait(), ta.Check)
 }
 
 // checkExact is check for a fault that nobody may notice: every visit must have been acknowledged, which the app does
 // within REDIS_TIMEOUT or not at all.
 func (ta *tally) checkExact(fault string) {
 	ta.t.Helper()
-	ta.finish(fault, 0, maxBusyWait, ta.CheckExact)
+	ta.finish(fault, 0, maxBusyWait+ta.busy(), ta.CheckExact)
 }
 
 func (ta *tally) finish(fault string, back, limit time.Duration, check func(counted int, limit time.Duration) error) {
@@ -153,7 +155,7 @@ func (ta *tally) finish(fault string, back, limit time.Duration, check func(coun
 	}
 	ta.Add(last, nil)
 	counted, sum := last.Page.Visits, ta.Sum()
-	if err := check(counted, limit+2*ta.busy); err != nil { // on the way to the app, and on that to Redis
+	if err := check(counted, limit); err != nil {
 		ta.t.Errorf("%s: %v", fault, err)
 	}
 	if sum.Err != nil {
@@ -162,11 +164,11 @@ func (ta *tally) finish(fault string, back, limit time.Duration, check func(coun
 	if sum.Highest != counted {
 		ta.t.Errorf("%s: an earlier visit was number %d, the last one is %d", fault, sum.Highest, counted)
 	}
-	if back > maxBack {
+	if back > maxBack+ta.busy() {
 		ta.t.Errorf("%s: the app counted %v later than it could", fault, back)
 	}
-	ta.t.Logf("figures | %-36s | sent %5d | acknowledged %5d | counted %5d | longest wait %6s, without Redis %6s | back after %6s",
-		fault, sum.Sent, sum.Acknowledged, counted, sum.Longest.Round(time.Millisecond), ta.busy.Round(time.Millisecond), back.Round(time.Millisecond))
+	ta.t.Logf("figures | %-36s | sent %5d | acknowledged %5d | counted %5d | longest wait %6s, busy %6s | back after %6s",
+		fault, sum.Sent, sum.Acknowledged, counted, sum.Longest.Round(time.Millisecond), ta.busy().Round(time.Millisecond), back.Round(time.Millisecond))
 }
 
 // wantRefusal fails the test unless the answer is what a visitor is promised while Redis cannot be asked.

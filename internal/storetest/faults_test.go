@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"sync"
@@ -126,6 +127,7 @@ func TestARedisThatIsFullWritesNothing(t *testing.T) {
 	s := newStore(t, rdb)
 	b := &browser{t: t}
 	want(t, "number", b.visit(s), 1)
+	before := rdb.HGetAll(t.Context(), b.key()).Val()
 	must(t, rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
 	for _, visitor := range []*browser{b, {t: t}} {
 		w := visitor.request(s, func(c *gin.Context) {
@@ -135,6 +137,10 @@ func TestARedisThatIsFullWritesNothing(t *testing.T) {
 		})
 		noCookie(t, w)
 	}
+	if after := rdb.HGetAll(t.Context(), b.key()).Val(); !maps.Equal(after, before) {
+		t.Errorf("the session was %q and is %q", before, after)
+	}
+	want(t, "keys", rdb.DBSize(t.Context()).Val(), 1)
 	w := b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) }) // makes room
 	want(t, "cookie lines", len(w.Header()["Set-Cookie"]), 1)
 	want(t, "sessions", len(sessionKeys(t, rdb)), 0)
