@@ -73,14 +73,3 @@ func TestMemoryIsSaidLoudly(t *testing.T) {
 		t.Errorf("a page in memory says what Redis says: %s", text)
 	}
 }
-
-func TestNoRedisBoundIsSaidWithTheCommands(t *testing.T) {
-	t.Parallel()
-	i := start(t, "DYNO=web.1")
-	b := newTab(t)
-	b.tolerate("503")
-	if status := b.open(t, i.url); status != http.StatusServiceUnavailable {
-		t.Errorf("status %d, want 503", status)
-	}
-	b.wantText(t, "main", "No Redis is bound to this app", "heroku addons:create heroku-redis")
-}

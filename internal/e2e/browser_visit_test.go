@@ -39,46 +39,6 @@ func TestEachLoadOfThePageIsAVisit(t *testing.T) {
 	}
 }
 
-func TestTheLedgerShowsARestart(t *testing.T) {
-	t.Parallel()
-	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), "INSTANCE=web.1")
-	b := newTab(t)
-	b.open(t, i.url)
-	b.reload(t)
-	before := b.count(t, 2)
-	i.stop(t)
-	i.restart(t)
-	b.reload(t)
-	after := b.count(t, 3)
-	if len(after.Rows) != 2 || after.Rows[0].Instance != "web.1" || after.Rows[1].Instance != "web.1" ||
-		after.Rows[0].Visits != 2 || after.Rows[0].Started != before.Rows[0].Started || !after.Rows[1].Current {
-		t.Errorf("the rows are %v, before the restart %v", after.Rows, before.Rows)
-	}
-	if want := "1 instance and 1 restart later, no visit has been lost."; after.Sentence != want {
-		t.Errorf("the page says %q, want %q", after.Sentence, want)
-	}
-}
-
-func TestStartOverBeginsANewSession(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	i := start(t, "REDIS_URL="+server.URL())
-	b := newTab(t)
-	b.open(t, i.url)
-	b.reload(t)
-	old := b.cookie(t)
-	if status := b.press(t, "Start over"); status != http.StatusOK {
-		t.Errorf("status %d", status)
-	}
-	b.count(t, 1)
-	if b.cookie(t) == old {
-		t.Error("the session is the old one")
-	}
-	if keys := redistest.Client(t, server).Keys(t.Context(), "visits:session:*").Val(); len(keys) != 1 {
-		t.Errorf("%d sessions are in Redis, want 1", len(keys))
-	}
-}
-
 func TestTwoTabsShareOneCount(t *testing.T) {
 	t.Parallel()
 	i := start(t, "REDIS_URL="+redistest.Start(t).URL())

@@ -56,9 +56,13 @@ func TestOnlyVisitsReachRedis(t *testing.T) {
 	}{
 		{"HEAD", "HEAD", "/", 200, nil},
 		{"liveness", "GET", "/healthz", 200, nil},
+		{"liveness, as many monitors ask", "HEAD", "/healthz", 200, nil},
 		{"static file", "GET", style, 200, nil},
 		{"plain static name", "GET", "/static/style.css", 404, nil},
+		{"folder of static files", "GET", "/static/", 404, nil},
 		{"unknown path", "GET", "/favicon.ico", 404, nil},
+		{"another one", "GET", "/robots.txt", 404, nil},
+		{"form for an unknown path", "POST", "/nothing", 404, nil},
 		{"unknown path below a known one", "GET", "/healthz/", 404, nil},
 		{"wrong method", "DELETE", "/", 405, nil},
 		{"unknown method", "BREW", "/reset", 405, nil},
@@ -98,7 +102,7 @@ func TestReturningVisitorCostsOneCommand(t *testing.T) {
 	t.Parallel()
 	const visits = 50
 	proxy := redistest.NewProxy(t, redistest.Start(t))
-	i := start(t, "REDIS_URL="+proxy.URL())
+	i := start(t, "REDIS_URL="+proxy.URL(), longTimeout)
 	i.awaitRedis(t) // after the check at the start
 	v := newVisitor(t, i.url)
 	visit(t, v)

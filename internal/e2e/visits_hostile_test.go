@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -260,50 +259,6 @@ func TestRandomRequestsNeverBreakAnInstance(t *testing.T) {
 			t.Fatalf("a log line is no line: %.300q", line)
 		}
 	}
-}
-
-func TestQuietPathsLeaveNothingInRedis(t *testing.T) {
-	t.Parallel()
-	const connections, each = 10, 100
-	server := redistest.Start(t)
-	i := start(t, "REDIS_URL="+server.URL(), "LOG_LEVEL=error")
-	rare := []string{"GET /favicon.ico", "GET /robots.txt", "GET /static/style.css", "GET /nothing/here", "DELETE /", "GET /static/", "POST /nothing"}
-	var requests strings.Builder
-	for n := range each {
-		line := []string{"GET /healthz", "HEAD /"}[n%2]
-		if n%5 == 0 {
-			line = rare[n/5%len(rare)]
-		}
-		fmt.Fprintf(&requests, "%s HTTP/1.1\r\nHost: x\r\n", line)
-		if n == each-1 {
-			requests.WriteString("Connection: close\r\n")
-		}
-		requests.WriteString("\r\n")
-	}
-	send := func() {
-		var all sync.WaitGroup
-		for range connections {
-			w := i.dial(t)
-			all.Go(func() { _, _ = io.WriteString(w, requests.String()) })
-			all.Go(func() {
-				answers, err := io.ReadAll(w)
-				if n := bytes.Count(answers, []byte("HTTP/1.1 ")); n != each || err != nil {
-					t.Errorf("%d answers to %d requests (%v)", n, each, err)
-				}
-				if bytes.Contains(answers, []byte("HTTP/1.1 5")) || bytes.Contains(answers, []byte("Set-Cookie")) {
-					t.Error("an answer is an error, or sets a cookie")
-				}
-			})
-		}
-		all.Wait()
-	}
-	send()
-	before := i.memory(t)
-	send()
-	if keys := redistest.Client(t, server).Keys(t.Context(), "*").Val(); len(keys) != 0 {
-		t.Errorf("%d keys are in Redis: %.3q", len(keys), keys)
-	}
-	i.unharmed(t, before, 32<<20)
 }
 
 func TestOnlyTheOwnPageCanStartOver(t *testing.T) {

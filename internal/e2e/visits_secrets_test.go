@@ -31,32 +31,35 @@ func TestNoSecretIsToldWhateverGoesWrong(t *testing.T) {
 		env    []string
 		status int
 		logged string
+		says   string // of Redis, to everybody
 	}{
-		{"right password", []string{address("redis", "visits", password, server.Addr())}, 200, "redis connected"},
-		{"wrong password", []string{address("redis", "visits", wrong, server.Addr())}, 503, "redis lost"},
-		{"nobody there", []string{address("redis", "visits", password, "127.0.0.1:1")}, 503, "redis lost"},
-		{"no such host", []string{address("redis", "visits", password, "host.invalid:6379")}, 503, "redis lost"},
-		{"plain text to TLS", []string{address("redis", "visits", password, secured.Addr())}, 503, "redis lost"},
-		{"TLS to plain text", []string{address("rediss", "visits", password, server.Addr())}, 503, "redis lost"},
-		{"an unknown CA", []string{address("rediss", "visits", password, secured.Addr())}, 503, "redis lost"},
-		{"a socket that is not there", []string{"REDIS_URL=unix://visits:" + url.QueryEscape(password) + "@/nowhere/redis.sock"}, 503, "redis lost"},
-		{"no Sentinel", []string{address("redis", "visits", password, "127.0.0.1:1") + "?master_name=visits"}, 503, "redis lost"},
-		{"no Cluster", []string{address("redis", "visits", password, "127.0.0.1:1"), "REDIS_CLUSTER=true"}, 503, "redis lost"},
-		{"a secret in Redis", []string{address("redis", "visits", password, server.Addr()), "SESSION_SECRET="}, 200, "redis connected"},
+		{"right password", []string{address("redis", "visits", password, server.Addr())}, 200, "redis connected", ""},
+		{"wrong password", []string{address("redis", "visits", wrong, server.Addr())}, 503, "redis lost", ""},
+		{"nobody there", []string{address("redis", "visits", password, "127.0.0.1:1")}, 503, "redis lost", ""},
+		{"no such host", []string{address("redis", "visits", password, "host.invalid:6379")}, 503, "redis lost", ""},
+		{"plain text to TLS", []string{address("redis", "visits", password, secured.Addr())}, 503, "redis lost", ""},
+		{"TLS to plain text", []string{address("rediss", "visits", password, server.Addr())}, 503, "redis lost", ""},
+		{"an unknown CA", []string{address("rediss", "visits", password, secured.Addr()), longTimeout}, 503, "redis lost", "is not trusted"},
+		{"a socket that is not there", []string{"REDIS_URL=unix://visits:" + url.QueryEscape(password) + "@/nowhere/redis.sock"}, 503, "redis lost", ""},
+		{"no Sentinel", []string{address("redis", "visits", password, "127.0.0.1:1") + "?master_name=visits"}, 503, "redis lost", ""},
+		{"no Cluster", []string{address("redis", "visits", password, "127.0.0.1:1"), "REDIS_CLUSTER=true"}, 503, "redis lost", ""},
+		{"a secret in Redis", []string{address("redis", "visits", password, server.Addr()), "SESSION_SECRET="}, 200, "redis connected", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			i := start(t, append([]string{"LOG_LEVEL=debug", "SESSION_SECRET=" + secret}, test.env...)...)
 			v := newVisitor(t, i.url)
 			for _, accept := range []string{"text/html", "application/json"} {
-				if answer := request(t, v, http.MethodGet, "/", "Accept", accept); answer.Status != test.status {
-					t.Errorf("status %d, want %d", answer.Status, test.status)
+				if answer := request(t, v, http.MethodGet, "/", "Accept", accept); answer.Status != test.status || !strings.Contains(answer.Body, test.says) {
+					t.Errorf("status %d, want %d, and %q: %s", answer.Status, test.status, test.says, answer.Body)
 				}
 			}
 			if shared := redistest.Client(t, server).Get(t.Context(), "visits:secret").Val(); shared != "" {
 				keepSecret(t, "the shared secret", shared)
 			}
-			request(t, v, http.MethodGet, "/readyz")
+			if ready := request(t, v, http.MethodGet, "/readyz"); ready.Status != test.status || !strings.Contains(ready.Body, test.says) {
+				t.Errorf("/readyz: %d %s", ready.Status, ready.Body)
+			}
 			request(t, v, http.MethodPost, "/reset")
 			i.awaitLine(t, test.logged)
 			i.stop(t)
