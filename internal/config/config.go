@@ -103,7 +103,7 @@ func (l *loader) load() (Config, error) {
 		CookieName: setting(l, "COOKIE_NAME", "session", l.cookieName),
 		KeyPrefix:  setting(l, "KEY_PREFIX", "visits:", keyPrefix),
 
-		Secure:         autoSetting(l, "FORCE_HTTPS", hosted, oneOf("auto, true or false", truths)),
+		Secure:         autoSetting(l, "FORCE_HTTPS", hosted, oneOf("auto, true or false", booleans)),
 		TrustedProxies: autoSetting(l, "TRUSTED_PROXIES", l.routers(), orNone(l.proxies)),
 		Instance:       autoSetting(l, "INSTANCE", l.defaultInstance(port), instanceName),
 		DemoControls:   setting(l, "DEMO_CONTROLS", false, boolean),

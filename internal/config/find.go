@@ -27,7 +27,7 @@ func (l *loader) findRedis(c *Config) {
 	case len(found) > 0:
 		c.Store = StoreRedis
 		l.warnIgnored(found[0], found[1:])
-		l.joinCluster(found[0], cluster)
+		l.applyCluster(found[0], cluster)
 		l.secure(found[0], roots, verify)
 		c.Redis = c.limit(found[0].Redis)
 	case c.Platform != Local:
@@ -72,7 +72,7 @@ func (l *loader) fromURL(source, text string, heroku bool) []*candidate {
 	return []*candidate{c}
 }
 
-// warnIgnored warns of settings of the Redis that is used which have no effect, and if another one is configured besides.
+// warnIgnored warns of options in the address that have no effect, and of another Redis that is configured too.
 func (l *loader) warnIgnored(used *candidate, others []*candidate) {
 	if len(used.ignored) > 0 {
 		l.warn("%s: %s are not used; REDIS_TIMEOUT and REDIS_POOL_SIZE set the limits", used.Source, strings.Join(used.ignored, ", "))
@@ -89,8 +89,8 @@ func (l *loader) warnIgnored(used *candidate, others []*candidate) {
 	}
 }
 
-// joinCluster applies REDIS_CLUSTER, and refuses what a Cluster has not.
-func (l *loader) joinCluster(c *candidate, cluster bool) {
+// applyCluster applies REDIS_CLUSTER, and refuses what does not work with a Cluster.
+func (l *loader) applyCluster(c *candidate, cluster bool) {
 	o := c.Options
 	o.IsClusterMode = o.IsClusterMode || cluster
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// LocalRedis is where a developer's own Redis is looked for.
+// LocalRedis is where the app looks for a developer's own Redis.
 const LocalRedis = "127.0.0.1:6379"
 
 // Redis says where Redis is, how the address was found, and how to talk to it. The zero value means that none is

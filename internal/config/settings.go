@@ -145,8 +145,8 @@ func oneOf[T any](allowed string, values map[string]T) parser[T] {
 }
 
 var (
-	truths  = map[string]bool{"true": true, "1": true, "false": false, "0": false}
-	boolean = oneOf("true or false", truths)
+	booleans = map[string]bool{"true": true, "1": true, "false": false, "0": false}
+	boolean  = oneOf("true or false", booleans)
 )
 
 // secrets reads a comma-separated list.

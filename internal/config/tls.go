@@ -72,7 +72,7 @@ func (l *loader) systemRootsWith(c *candidate) *x509.CertPool {
 	return roots
 }
 
-// dialTLS connects as a client with the options of r does, and makes a TLS connection to whom it trusts.
+// dialTLS connects with TLS to a server of r, and refuses one that it has no reason to trust.
 func (r Redis) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
 	dial := r.Options.Dialer
 	if dial == nil {
@@ -96,8 +96,8 @@ func (r Redis) dialTLS(ctx context.Context, network, addr string) (net.Conn, err
 	return conn, nil
 }
 
-// Verify checks the certificate of a server that was dialled at addr, as [Redis.Client] does before it says a word. It
-// does so even where that client is told to verify nothing.
+// Verify checks the certificate of a server that was dialled at addr, as a client does before it sends anything. It checks
+// it even where clients are told to accept any.
 func (r Redis) Verify(addr string, state tls.ConnectionState) error {
 	certificates := state.PeerCertificates
 	options := x509.VerifyOptions{Roots: r.Options.TLSConfig.RootCAs, Intermediates: x509.NewCertPool()}
@@ -113,7 +113,7 @@ func (r Redis) Verify(addr string, state tls.ConnectionState) error {
 	return &tls.CertificateVerificationError{UnverifiedCertificates: certificates, Err: err}
 }
 
-// namesOf returns the names of which a server at addr must prove one by its certificate. A single server is the configured
+// namesOf returns the names for one of which the certificate of a server at addr must be. A single server is the configured
 // host, whichever address is dialled. A Cluster and Sentinels lead to servers that are not configured: each of those is the
 // host that was dialled or one that is configured, because a hosted Cluster often has one certificate for all its nodes.
 func (r Redis) namesOf(addr string) []string {

@@ -42,7 +42,7 @@ func (l *loader) binding(p place) []*candidate {
 
 // choose returns the services that REDIS_SERVICE names, or else those that look like Redis.
 func (l *loader) choose(services []service) []service {
-	likely := redisAmong(services)
+	likely := likelyRedis(services)
 	wanted := l.get("REDIS_SERVICE")
 	if wanted == "" || len(services) == 0 {
 		return likely
@@ -109,7 +109,7 @@ func readServices(file string) ([]service, error) {
 // credentials lie beside its attributes.
 func servicesIn(root fs.FS) (services []service) {
 	bindings := make(map[string]map[string]any)
-	files, _ := fs.Glob(root, "[^.]*/[^.]*") // without hidden ones, such as Kubernetes' ..data; the pattern is a good one
+	files, _ := fs.Glob(root, "[^.]*/[^.]*") // no hidden ones, such as Kubernetes' ..data; the error would be about the pattern
 	for _, file := range files {
 		text, err := fs.ReadFile(root, file)
 		if err != nil || len(text) == 0 {
@@ -159,16 +159,16 @@ func decode(text string, value any) error {
 	return decoder.Decode(value)
 }
 
-// redisAmong returns the services that look like Redis: those whose label, tag or URI says so; if there are none, those
+// likelyRedis returns the services that look like Redis: those whose label, tag or URI says so; if there are none, those
 // whose name says so, and plain caches.
-func redisAmong(services []service) []service {
+func likelyRedis(services []service) []service {
 	var sure, perhaps []service
 	for _, s := range services {
 		switch uri := s.credentials.text(uriNames...); {
-		case saysRedis(s.label), slices.ContainsFunc(s.tags, saysRedis), isRedisURI(uri):
+		case mentionsRedis(s.label), slices.ContainsFunc(s.tags, mentionsRedis), isRedisURI(uri):
 			sure = append(sure, s)
 		case strings.Contains(uri, "://"), strings.Contains(strings.ToLower(s.label), "memcache"):
-		case slices.ContainsFunc(s.names, saysRedis), slices.Equal(s.tags, []string{"cache"}):
+		case slices.ContainsFunc(s.names, mentionsRedis), slices.Equal(s.tags, []string{"cache"}):
 			perhaps = append(perhaps, s)
 		}
 	}
@@ -178,7 +178,7 @@ func redisAmong(services []service) []service {
 	return perhaps
 }
 
-func saysRedis(s string) bool {
+func mentionsRedis(s string) bool {
 	s = strings.ToLower(s)
 	return strings.Contains(s, "redis") || strings.Contains(s, "valkey")
 }

@@ -1,8 +1,8 @@
 // Package doctor looks at the Redis that serving would use, from where its address was found to a visit that is counted
 // and removed again, and says what is wrong with it and what to do.
 //
-// It needs no permission beyond the store's own. What a Redis does not tell, such as a managed one that forbids CONFIG
-// and INFO, is said to be untold; it is no failure.
+// It needs no permission beyond the store's own. A managed Redis may forbid CONFIG and INFO: what it does not tell is
+// reported as not told, and is no failure.
 package doctor
 
 import (
@@ -26,12 +26,12 @@ import (
 )
 
 const (
-	// maxQuestionTime is how long one question to Redis takes at most, whatever REDIS_TIMEOUT says.
+	// maxQuestionTime limits one question to Redis, whatever REDIS_TIMEOUT says.
 	maxQuestionTime = 3 * time.Second
-	// maxExamineTime is how long all of them take at most.
+	// maxExamineTime limits all of them together.
 	maxExamineTime = 20 * time.Second
-	// usualInstances is how many instances the connections should suffice for: what manifest.yml asks for.
-	usualInstances = 4
+	// defaultInstances is how many instances manifest.yml asks for.
+	defaultInstances = 4
 )
 
 const about = `Looks at the Redis that serving would use, and prints one line for each thing that matters, with what to do
@@ -59,7 +59,7 @@ func command(getenv func(string) string, reach func(netip.Addr) reach) *cobra.Co
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.Flags().IntVar(&d.instances, "instances", usualInstances, "how many instances there will be: `N`")
+	cmd.Flags().IntVar(&d.instances, "instances", defaultInstances, "how many instances there will be: `N`")
 	return cmd
 }
 
@@ -67,7 +67,7 @@ func command(getenv func(string) string, reach func(netip.Addr) reach) *cobra.Co
 type doctor struct {
 	cfg       config.Config
 	mistakes  error // of the configuration, one a line
-	instances int   // that the connections should suffice for
+	instances int   // that need connections
 	reach     func(netip.Addr) reach
 
 	redis  config.Redis
@@ -78,14 +78,14 @@ type doctor struct {
 	close  func()
 }
 
-// check looks at one thing.
+// check is one item of the examination.
 type check struct {
 	name string
-	look func(*doctor, context.Context) []Line
-	gate bool // if it fails, there is nothing more to look at
+	run  func(*doctor, context.Context) []Line
+	gate bool // if it fails, the checks after it make no sense
 }
 
-// checks are in the order in which one thing needs another.
+// checks are in order: each may use what those before it have found.
 var checks = []check{
 	{"configuration", (*doctor).configuration, true},
 	{"address", (*doctor).address, true},
@@ -104,7 +104,7 @@ var checks = []check{
 	{"clock", each((*doctor).clock), false},
 }
 
-// report prints each finding as soon as it is there, or all of them as JSON.
+// report prints each finding as soon as it is made, or all of them as JSON.
 func (d *doctor) report(ctx context.Context, out io.Writer, coloured, asJSON bool) error {
 	logging.Disable() // what the library would print is told in our words
 	report := new(Report)
@@ -124,17 +124,17 @@ func (d *doctor) report(ctx context.Context, out io.Writer, coloured, asJSON boo
 	return report.finish(out, asJSON, printed)
 }
 
-// examine does all checks, and tells what each has found as soon as it has. A Redis that hangs costs a few seconds.
-func (d *doctor) examine(ctx context.Context, tell func(Line)) {
+// examine runs all checks and emits each finding at once. A Redis that hangs costs a few seconds.
+func (d *doctor) examine(ctx context.Context, emit func(Line)) {
 	ctx, cancel := context.WithTimeout(ctx, maxExamineTime)
 	defer cancel()
 	defer func() { d.close() }()
 	for _, c := range checks {
 		failed := false
-		for _, l := range c.look(d, ctx) {
+		for _, l := range c.run(d, ctx) {
 			l.Check = c.name
 			failed = failed || l.Status == Fail
-			tell(l)
+			emit(l)
 		}
 		if c.gate && failed || c.name == "address" && d.redis.Options == nil {
 			return
@@ -142,11 +142,11 @@ func (d *doctor) examine(ctx context.Context, tell func(Line)) {
 	}
 }
 
-// each does a check of every server that sessions are kept in.
-func each(look func(*doctor, context.Context, *node) Line) func(*doctor, context.Context) []Line {
+// each runs a check on every server that keeps sessions.
+func each(run func(*doctor, context.Context, *node) Line) func(*doctor, context.Context) []Line {
 	return func(d *doctor, ctx context.Context) (lines []Line) {
 		for _, n := range d.nodes {
-			l := look(d, ctx, n)
+			l := run(d, ctx, n)
 			l.Node = n.name
 			lines = append(lines, l)
 		}
@@ -162,13 +162,13 @@ func warn(message, fix string) Line { return Line{Status: Warn, Message: message
 
 func fail(message, fix string) Line { return Line{Status: Fail, Message: message, Fix: fix} }
 
-// failed is the line of an error of the Redis client.
+// failed explains an error of the Redis client.
 func failed(err error) Line {
 	fault := redisfault.Explain(err)
 	return fail(fault.Wrong, fault.Todo)
 }
 
-// about says which server a line is about, where there are several.
+// about names the server that a line is about, where there are several.
 func (d *doctor) about(addr string, l Line) Line {
 	if len(d.redis.Options.Addrs) > 1 {
 		l.Node = addr
@@ -183,7 +183,7 @@ func (d *doctor) limited(ctx context.Context) (context.Context, context.CancelFu
 
 func (d *doctor) limit() time.Duration { return min(d.cfg.RedisTimeout, maxQuestionTime) }
 
-// configuration tells the mistakes of the configuration, with which there is nothing to look at, or its warnings.
+// configuration reports the mistakes in the configuration, with which there is nothing to examine, or its warnings.
 func (d *doctor) configuration(context.Context) (lines []Line) {
 	if d.mistakes != nil {
 		for mistake := range strings.Lines(d.mistakes.Error()) {

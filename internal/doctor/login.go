@@ -41,7 +41,7 @@ func (d *doctor) sentinels(ctx context.Context) (lines []Line) {
 	if slices.Sort(masters); len(slices.Compact(masters)) > 1 {
 		lines = append(lines, warn("the Sentinels do not agree on the master", "wait until a failover is over, then look at their logs"))
 	}
-	return anyPasses(lines)
+	return oneIsEnough(lines)
 }
 
 func (d *doctor) askSentinel(ctx context.Context, addr string) (master string, err error) {
@@ -67,7 +67,7 @@ func (d *doctor) optionsFor(addr, user, password string) *redis.Options {
 	return o
 }
 
-// login sends the first commands, finds the servers that sessions are kept in, and asks each about itself.
+// login sends the first commands, finds the servers that keep sessions, and asks each about itself.
 func (d *doctor) login(ctx context.Context) []Line {
 	d.client, d.close = backend.Connect(d.redis)
 	nodes, err := d.findNodes(ctx)
@@ -112,7 +112,7 @@ func (d *doctor) findNodes(ctx context.Context) ([]*node, error) {
 	return nodes, err
 }
 
-// greet returns why a server does not answer. A user who may not PING has logged in, too.
+// greet returns why a server does not answer. A user who may not PING has logged in all the same.
 func greet(ctx context.Context, client *redis.Client) error {
 	err := client.Ping(ctx).Err()
 	if err != nil && redisfault.Explain(err).Code == "NOPERM" {
@@ -136,9 +136,9 @@ func (d *doctor) speaksTLS(ctx context.Context) bool {
 	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil // nothing is sent
 }
 
-// exposed tells whether anybody may use this server without a password, and who can reach it.
+// exposed reports whether anybody may use this server without a password, and who can reach it.
 func (d *doctor) exposed(ctx context.Context, n *node) Line {
-	if !d.letsAnybodyIn(ctx, n) {
+	if !d.isOpen(ctx, n) {
 		return pass("no: it wants a password")
 	}
 	conn, err := d.dial(ctx, n.addr)
@@ -164,8 +164,8 @@ func (d *doctor) exposed(ctx context.Context, n *node) Line {
 	return pass("no: %s, and is used from this machine only", open)
 }
 
-// letsAnybodyIn reports whether the server answers somebody who has not logged in.
-func (d *doctor) letsAnybodyIn(ctx context.Context, n *node) bool {
+// isOpen reports whether the server answers a client that has not logged in.
+func (d *doctor) isOpen(ctx context.Context, n *node) bool {
 	if d.redis.Options.Password == "" {
 		return true // it has just answered
 	}

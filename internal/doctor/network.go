@@ -17,8 +17,8 @@ import (
 	"visit-counter/templates"
 )
 
-// soon is how many days before a certificate's end there is a warning.
-const soon = 14
+// minValidity is how long a certificate must still be valid without a warning.
+const minValidity = 14 * 24 * time.Hour
 
 // reach is who can reach a network address.
 type reach int
@@ -30,7 +30,7 @@ const (
 	everybody
 )
 
-// reachOf tells by the address alone: loopback, private (RFC 1918, 4193, 6598, link-local), or public.
+// reachOf judges by the address alone: loopback, private (RFC 1918, 4193, 6598, link-local), or public.
 func reachOf(addr netip.Addr) reach {
 	addr = addr.Unmap()
 	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10)
@@ -82,7 +82,7 @@ func (d *doctor) dial(ctx context.Context, addr string) (net.Conn, error) {
 	return dialer.DialContext(ctx, "tcp", addr)
 }
 
-// reachable connects to every configured address. One of several is enough to go on with.
+// reachable connects to every configured address. One of several is enough to go on.
 func (d *doctor) reachable(ctx context.Context) (lines []Line) {
 	d.conns = make(map[string]net.Conn)
 	for _, addr := range d.redis.Options.Addrs {
@@ -96,11 +96,11 @@ func (d *doctor) reachable(ctx context.Context) (lines []Line) {
 		d.conns[addr] = conn
 		lines = append(lines, pass("%s accepts connections (%s)", addr, milliseconds(time.Since(began))))
 	}
-	return anyPasses(lines)
+	return oneIsEnough(lines)
 }
 
-// anyPasses makes failures warnings where something has passed.
-func anyPasses(lines []Line) []Line {
+// oneIsEnough turns failures into warnings if something has passed.
+func oneIsEnough(lines []Line) []Line {
 	if slices.ContainsFunc(lines, func(l Line) bool { return l.Status == Pass }) {
 		for i := range lines {
 			if lines[i].Status == Fail {
@@ -111,7 +111,7 @@ func anyPasses(lines []Line) []Line {
 	return lines
 }
 
-// encryption looks at the certificates of all addresses that can be reached, and uses these connections up.
+// encryption checks the certificates of all addresses that can be reached, and closes the connections to them.
 func (d *doctor) encryption(ctx context.Context) (lines []Line) {
 	for _, addr := range d.redis.Options.Addrs {
 		conn, ok := d.conns[addr]
@@ -148,7 +148,7 @@ func (d *doctor) reachOf(conn net.Conn) reach {
 	return d.reach(addr.Addr())
 }
 
-// certificate makes a TLS connection that accepts everything, and then looks at what it got.
+// certificate makes a TLS connection that accepts any certificate, and then examines the one it got.
 func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) Line {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
@@ -168,7 +168,7 @@ func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) Li
 	return d.trusted(state, verifyErr)
 }
 
-// untrusted says why a certificate is refused, with what it holds.
+// untrusted explains why a certificate is refused, with what it says.
 func untrusted(err error, leaf *x509.Certificate) Line {
 	l := failed(err)
 	var invalid x509.CertificateInvalidError
@@ -187,7 +187,7 @@ func untrusted(err error, leaf *x509.Certificate) Line {
 	return l
 }
 
-// trusted tells about a certificate that is accepted, though perhaps only because nobody checks it.
+// trusted describes a certificate that is accepted, perhaps only because nobody checks it.
 func (d *doctor) trusted(state tls.ConnectionState, verifyErr error) Line {
 	leaf := state.PeerCertificates[0]
 	left := time.Until(leaf.NotAfter)
@@ -198,7 +198,7 @@ func (d *doctor) trusted(state tls.ConnectionState, verifyErr error) Line {
 	case !d.redis.Verified():
 		return warn(message+"; it is not verified: who stands in between can pose as this Redis",
 			"set REDIS_TLS_CA to the certificate of its authority (Heroku's own Redis has none that could be trusted)")
-	case left < soon*24*time.Hour:
+	case left < minValidity:
 		return warn(message, "renew the certificate on the server in time")
 	}
 	return pass("%s", message)

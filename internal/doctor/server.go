@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// untold begins what is said about something that a server does not tell.
+	// untold is the answer where a server does not tell.
 	untold = "not told by this Redis"
-	// leastRedis is the major version whose scripts may write after they have asked for the time.
-	leastRedis = 5
-	// nearlyFull is the part of the memory, in percent, from which on there is a warning.
-	nearlyFull = 90
+	// minRedis is the first major version whose scripts may write after they have asked for the time.
+	minRedis = 5
+	// warnPercent of the memory in use is worth a warning.
+	warnPercent = 90
 )
 
-// node is one server that sessions are kept in.
+// node is one server that keeps sessions.
 type node struct {
 	addr   string
 	name   string // addr where there are several, else ""
@@ -30,7 +30,7 @@ type node struct {
 	timed  bool              // it has told the time
 }
 
-// learn asks the server about itself, all at once. What it refuses to tell is left out.
+// learn asks the server about itself, in one pipeline. What it refuses to tell is left out.
 func (n *node) learn(ctx context.Context, d *doctor) {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
@@ -71,7 +71,7 @@ func (n *node) number(name string) (int64, bool) {
 	return value, err == nil
 }
 
-// server tells which program in which version it is.
+// server names the program and its version.
 func (d *doctor) server(_ context.Context, n *node) Line {
 	version := cmp.Or(n.facts["valkey_version"], n.facts["redis_version"])
 	product := "Redis"
@@ -82,9 +82,9 @@ func (d *doctor) server(_ context.Context, n *node) Line {
 	switch {
 	case version == "" || err != nil:
 		return pass("version %s; whether it suffices is seen at \"store\" below", untold)
-	case product == "Redis" && major < leastRedis:
+	case product == "Redis" && major < minRedis:
 		return fail(fmt.Sprintf("Redis %s is too old for the store's scripts", version),
-			fmt.Sprintf("use Redis %d or later, or Valkey", leastRedis))
+			fmt.Sprintf("use Redis %d or later, or Valkey", minRedis))
 	case n.facts["redis_mode"] == "cluster" && n.name == "":
 		return warn(fmt.Sprintf("%s %s is a node of a Cluster, and nothing says so: the app finds it out", product, version), "set REDIS_CLUSTER=true")
 	default:
@@ -92,7 +92,7 @@ func (d *doctor) server(_ context.Context, n *node) Line {
 	}
 }
 
-// role tells whether the server can be written to.
+// role reports whether the server accepts writes.
 func (d *doctor) role(_ context.Context, n *node) Line {
 	switch n.facts["role"] {
 	case "master":
@@ -111,7 +111,7 @@ func (d *doctor) role(_ context.Context, n *node) Line {
 // persist is what to do about a Redis that does not keep its data.
 const persist = "CONFIG SET appendonly yes, and the same in redis.conf; of a managed Redis, choose a plan that persists"
 
-// persistence tells what a restart of Redis costs.
+// persistence says what a restart of Redis costs.
 func (d *doctor) persistence(_ context.Context, n *node) Line {
 	switch n.facts["aof_enabled"] {
 	case "0":
@@ -126,7 +126,7 @@ func (d *doctor) persistence(_ context.Context, n *node) Line {
 	}
 }
 
-// snapshots tells what a restart costs without an append-only file.
+// snapshots says what a restart costs without an append-only file.
 func (n *node) snapshots() Line {
 	save, told := n.facts["config.save"]
 	switch {
@@ -156,24 +156,24 @@ func lossOf(appendfsync string) string {
 	return "how often it is written to disk is " + untold
 }
 
-// memory tells whether there is room, and what happens when there is none.
+// memory reports how much room is left, and what happens when there is none.
 func (d *doctor) memory(_ context.Context, n *node) Line {
 	used, usedTold := n.number("used_memory")
-	most, mostTold := n.number("maxmemory")
+	limit, limitTold := n.number("maxmemory")
 	policy := n.facts["maxmemory_policy"]
-	room := fmt.Sprintf("%s of %s used, %s", megabytes(used), megabytes(most), policy)
+	room := fmt.Sprintf("%s of %s used, %s", megabytes(used), megabytes(limit), policy)
 	switch {
-	case !usedTold || !mostTold:
+	case !usedTold || !limitTold:
 		return warn("limit and policy "+untold+"; whether it takes a write is seen at \"store\" below",
 			"ask whoever runs it for maxmemory-policy noeviction and enough room: about 600 bytes a session")
-	case most == 0:
+	case limit == 0:
 		return pass("%s used, no limit of its own", megabytes(used))
 	case policy != "noeviction":
 		return warn(room+": when it is full, sessions are removed and counts start at 1 again",
 			"CONFIG SET maxmemory-policy noeviction (on Heroku: heroku redis:maxmemory --policy noeviction)")
-	case used >= most:
+	case used >= limit:
 		return fail(room+": it is full, and no visit can be counted", "raise maxmemory (a larger plan), or remove other data from it")
-	case used*100 >= most*nearlyFull:
+	case used*100 >= limit*warnPercent:
 		return warn(room+": when it is full, no visit can be counted", "raise maxmemory (a larger plan), or lower SESSION_TTL")
 	default:
 		return pass("%s", room)
@@ -182,25 +182,25 @@ func (d *doctor) memory(_ context.Context, n *node) Line {
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/(1<<20)) }
 
-// connections tells whether all instances can connect.
+// connections reports whether all instances can connect.
 func (d *doctor) connections(_ context.Context, n *node) Line {
 	const fix = "raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or see with CLIENT LIST who holds the others"
-	most, told := n.number("maxclients")
+	limit, told := n.number("maxclients")
 	if !told {
-		most, told = n.number("config.maxclients")
+		limit, told = n.number("config.maxclients")
 	}
 	connected, connectedTold := n.number("connected_clients")
 	pool := int64(d.cfg.RedisPoolSize)
 	all := pool * int64(d.instances)
-	left := most - connected + 1 // one of them is ours
+	left := limit - connected + 1 // one of them is ours
 	switch {
 	case !told || !connectedTold:
 		return warn("limit "+untold, fmt.Sprintf("ask whoever runs it for %d: %d instances with REDIS_POOL_SIZE %d", all, d.instances, pool))
-	case most < all:
-		return warn(fmt.Sprintf("%d at most, but %d instances with REDIS_POOL_SIZE %d need %d", most, d.instances, pool, all), fix)
+	case limit < all:
+		return warn(fmt.Sprintf("%d at most, but %d instances with REDIS_POOL_SIZE %d need %d", limit, d.instances, pool, all), fix)
 	case left < pool:
-		return warn(fmt.Sprintf("%d of %d are left: not enough for one more instance with REDIS_POOL_SIZE %d", left, most, pool), fix)
+		return warn(fmt.Sprintf("%d of %d are left: not enough for one more instance with REDIS_POOL_SIZE %d", left, limit, pool), fix)
 	default:
-		return pass("%d of %d are left, enough for %d more instances with REDIS_POOL_SIZE %d", left, most, left/pool, pool)
+		return pass("%d of %d are left, enough for %d more instances with REDIS_POOL_SIZE %d", left, limit, left/pool, pool)
 	}
 }

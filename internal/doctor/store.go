@@ -18,13 +18,13 @@ const (
 	cookie   = "doctor"
 	counter  = "visits"
 	lifetime = time.Minute // of what is written, should it not be removed
-	// attemptsPerNode bounds how many sessions are made until each node of a Cluster has had one.
+	// attemptsPerNode limits how many sessions are made until each node of a Cluster has had one.
 	attemptsPerNode = 20
-	// maxSkew is how far two clocks may be apart without a word.
+	// maxSkew is how far two clocks may be apart without a warning.
 	maxSkew = 30 * time.Second
 )
 
-// secret tells with what the cookies are signed.
+// secret says what signs the cookies.
 func (d *doctor) secret(ctx context.Context) []Line {
 	if n := len(d.cfg.SessionSecrets); n > 0 {
 		return []Line{pass("SESSION_SECRET: the first of %d signs the cookies", n)}

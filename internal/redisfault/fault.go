@@ -1,5 +1,5 @@
 // Package redisfault says what keeps Redis from doing its work and what to do about it. It is the one place that knows
-// what an error of the Redis client means: for the page, JSON, /readyz, the log, the doctor command and repetitions.
+// what an error of the Redis client means: for the page, JSON, /readyz, the log, the doctor command and retries.
 package redisfault
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ask is what to do when only Redis knows.
+// ask is what to do if only Redis knows more.
 const ask = "Look at the log of Redis, and run the doctor command, which checks all that this app needs."
 
 // Fault is a reason why Redis cannot be used. All its words are ours: an answer of Redis may repeat what it was sent,
@@ -19,7 +19,7 @@ type Fault struct {
 	Code string
 	// Wrong and Todo are sentences for everybody.
 	Wrong, Todo string
-	// Closes is true if Redis says it to a new connection and closes it.
+	// Closes is true if Redis says it to a new connection and then closes that.
 	Closes bool
 	// Passes is true if the fault may be over in a moment without anybody's doing, so that another try is worth it.
 	Passes bool
@@ -58,7 +58,7 @@ func replyOf(err error) string {
 	return strings.TrimPrefix(reply.Error(), "ERR ")
 }
 
-// unknownReply explains an answer of which only the code can be told, if it has one.
+// unknownReply explains an answer that is in no row. Only its code may be shown, if it has one.
 func unknownReply(answer string) Fault {
 	const maxLength = 16
 	code, _, _ := strings.Cut(answer, " ")

@@ -17,12 +17,12 @@ import (
 	"visit-counter/redisstore"
 )
 
-// is tells whether an error is of a kind.
+// is reports whether an error is of a kind.
 type is func(error) bool
 
 const (
 	wait = "Try again in a moment."
-	// look is what to do when nothing is known but that Redis is not where it is looked for.
+	// look is what to do if all that is known is that Redis is not where the app looks for it.
 	look = wait + " If it stays so, check that Redis runs where this app looks for it, " +
 		"and whether it wants TLS (rediss://) or not (redis://)."
 	restart = " and restart the app."
@@ -31,22 +31,22 @@ const (
 // rights are what the store needs, with the app's prefix.
 var rights = strings.ReplaceAll(redisstore.Rights, redisstore.DefaultPrefix, "visits:")
 
-// WantsTLS is the fault of a Redis that is addressed without TLS and wants it. Most servers then only close the
-// connection, and it takes another look to know.
+// WantsTLS is the fault of a Redis that is addressed without TLS and wants it. Most servers just close the connection
+// then: one has to try TLS to know.
 var WantsTLS = Fault{
 	Code:  "TLS wanted",
 	Wrong: "What answers at the address of Redis speaks TLS, and the address does not say so.",
 	Todo:  "Write rediss:// instead of redis:// in the address of Redis" + restart,
 }
 
-// DamagedSecret is the fault of a Redis in which something else lies where the shared secret should.
+// DamagedSecret is the fault of a Redis that holds something else under the key of the shared secret.
 var DamagedSecret = Fault{
 	Code:  "shared secret",
 	Wrong: "The shared secret in Redis, which signs the cookies, is damaged: it is too short, or of another type.",
 	Todo:  "Delete its key, which ends in \"secret\": the app makes a new one, and all sessions start anew. Or set SESSION_SECRET.",
 }
 
-// faults are the kinds, what is more special first.
+// faults are all kinds, the more specific first.
 var faults = []struct {
 	is
 	Fault
@@ -174,7 +174,7 @@ var faults = []struct {
 		Todo:  "Connect to Redis itself, not through a proxy that does not pass EVAL and EVALSHA on.",
 	}},
 
-	// What is no answer of Redis.
+	// Errors that are not answers of Redis.
 	{unparsed(`"HTTP/`), Fault{
 		Code:  "HTTP",
 		Wrong: "What answers at the address of Redis speaks HTTP.",
@@ -269,7 +269,7 @@ var faults = []struct {
 		Todo:   look,
 		Passes: true,
 	}},
-	// By its text: an error value would be one more exported name of redisstore, for this row alone.
+	// By their text: an error value would be one more exported name of redisstore, for this row alone.
 	{text("the shared secret is shorter", "lies under the key of the shared secret"), DamagedSecret},
 	{as[net.Error], Fault{
 		Code:   "network",
@@ -279,8 +279,8 @@ var faults = []struct {
 	}},
 }
 
-// reply matches an answer of Redis by its code, or by a part of its text, in lower case. An older Redis quotes the code
-// of a command in a script within a sentence.
+// reply matches an answer of Redis by its code, or by a part of its text in lower case. If a command fails in a script, an
+// older Redis wraps the code in a sentence.
 func reply(words ...string) is {
 	return func(err error) bool {
 		answer := replyOf(err)
@@ -291,7 +291,7 @@ func reply(words ...string) is {
 	}
 }
 
-// text matches an error that has no type by a part of its text. An error that wraps it may have words of its own.
+// text matches an error that has no type of its own by a part of its text, however it is wrapped.
 func text(parts ...string) is {
 	var holds is
 	holds = func(err error) bool {
@@ -307,7 +307,7 @@ func text(parts ...string) is {
 	return holds
 }
 
-// unparsed matches an answer that is not in the protocol of Redis, by a part of what go-redis quotes of it.
+// unparsed matches an answer that is not in the protocol of Redis, by a part of it that go-redis quotes.
 func unparsed(part string) is {
 	refused, quoted := text("redis: can't parse", "redis: invalid reply"), text(part)
 	return func(err error) bool { return refused(err) && quoted(err) }
@@ -324,7 +324,7 @@ func as[E error](err error) bool {
 	return ok
 }
 
-// operation matches an error of the network by what was tried.
+// operation matches a network error by what was tried.
 func operation(names ...string) is {
 	return func(err error) bool {
 		op, ok := errors.AsType[*net.OpError](err)
@@ -342,7 +342,7 @@ func timeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || ok && network.Timeout()
 }
 
-// unanswered matches a connection that nobody accepted or refused.
+// unanswered matches an attempt to connect that was neither accepted nor refused.
 func unanswered(err error) bool { return timeout(err) && operation("dial")(err) }
 
 func closed(err error) bool {
