@@ -18,7 +18,7 @@ type check struct {
 	name   string
 	inside bool // needs the fleet, so that something can be broken
 	server bool // needs a redis-server, too
-	prove  func(context.Context, *trial) (figures, error)
+	prove  func(ctx context.Context, t *trial) (figures string, err error)
 }
 
 // checks returns all of them, in order.
@@ -51,7 +51,7 @@ func (t *trial) begun(ctx context.Context, n int) (*visitor.Visitor, error) {
 }
 
 // countRises: each visit has the next number.
-func countRises(ctx context.Context, t *trial) (figures, error) {
+func countRises(ctx context.Context, t *trial) (string, error) {
 	const n = 10
 	v, tally := t.newVisitor(), new(visitor.Tally)
 	for i := range n {
@@ -68,7 +68,7 @@ func countRises(ctx context.Context, t *trial) (figures, error) {
 }
 
 // everyInstanceServes: one browser is served by all, and they go on from each other's count.
-func everyInstanceServes(ctx context.Context, t *trial) (figures, error) {
+func everyInstanceServes(ctx context.Context, t *trial) (string, error) {
 	const rounds, outside = 5, 30
 	n := rounds * t.instances
 	if t.fleet == nil {
@@ -76,31 +76,32 @@ func everyInstanceServes(ctx context.Context, t *trial) (figures, error) {
 	}
 	tally := new(visitor.Tally)
 	tally.Visits(ctx, t.newVisitor(), n)
-	f := measured(tally, tally.Sum().Highest)
-	if err := tally.CheckExact(f.Counted, noLimit); err != nil {
+	sum := tally.Sum()
+	f := measured(tally, sum.Highest)
+	if err := tally.CheckExact(sum.Highest, noLimit); err != nil {
 		return f, err
 	}
 	if t.fleet == nil {
-		f.Note = fmt.Sprintf("instances seen: %d", len(f.PerInstance))
-		if len(f.PerInstance) < t.instances {
-			return f, fmt.Errorf("%d of %d instances served", len(f.PerInstance), t.instances)
+		f += fmt.Sprintf("; instances seen: %d", len(sum.PerInstance))
+		if len(sum.PerInstance) < t.instances {
+			return f, fmt.Errorf("%d of %d instances served", len(sum.PerInstance), t.instances)
 		}
 		return f, nil
 	}
 	for _, in := range t.fleet.Instances() {
-		if f.PerInstance[in.Name()] != rounds {
-			return f, fmt.Errorf("%s served %d of %d visits", in.Name(), f.PerInstance[in.Name()], f.Sent)
+		if served := sum.PerInstance[in.Name()]; served != rounds {
+			return f, fmt.Errorf("%s served %d of %d visits", in.Name(), served, n)
 		}
 	}
 	return f, nil
 }
 
 // onlyVisitsCount: between two visits, whatever else is asked for counts nothing and sets no cookie.
-func onlyVisitsCount(ctx context.Context, t *trial) (figures, error) {
+func onlyVisitsCount(ctx context.Context, t *trial) (string, error) {
 	v := t.newVisitor()
 	before, err := v.Visit(ctx)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	others := [][]string{
 		{http.MethodHead, "/"}, {http.MethodGet, "/", "Sec-Purpose", "prefetch"}, {http.MethodGet, "/healthz"},
@@ -109,17 +110,17 @@ func onlyVisitsCount(ctx context.Context, t *trial) (figures, error) {
 	for _, o := range others {
 		a, err := v.Request(ctx, o[0], o[1], o[2:]...)
 		if err != nil {
-			return figures{}, err
+			return "", err
 		}
 		if a.Header.Get("Set-Cookie") != "" {
-			return figures{}, fmt.Errorf("%s %s set a cookie", o[0], o[1])
+			return "", fmt.Errorf("%s %s set a cookie", o[0], o[1])
 		}
 	}
 	after, err := v.Visit(ctx)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
-	f := figures{Sent: 2, Counted: after.Page.Visits, Note: fmt.Sprintf("%d other requests between them", len(others))}
+	f := fmt.Sprintf("2 sent, %d counted; %d other requests between them", after.Page.Visits, len(others))
 	if after.Page.Visits != before.Page.Visits+1 {
 		return f, fmt.Errorf("two visits with other requests between them were %d and %d", before.Page.Visits, after.Page.Visits)
 	}
@@ -127,26 +128,26 @@ func onlyVisitsCount(ctx context.Context, t *trial) (figures, error) {
 }
 
 // cookieProtected: the cookie has the attributes that protect it, and one that was altered is not believed.
-func cookieProtected(ctx context.Context, t *trial) (figures, error) {
+func cookieProtected(ctx context.Context, t *trial) (string, error) {
 	v := t.newVisitor()
 	a, err := v.Visit(ctx)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	cookies := (&http.Response{Header: a.Header}).Cookies()
 	c := sessionCookie(cookies)
 	if c == nil || c.Value == "" {
-		return figures{}, errors.New("the first visit set no cookie that could hold a session")
+		return "", errors.New("the first visit set no cookie that could hold a session")
 	}
 	if err := attributes(c, strings.HasPrefix(t.url, "https:")); err != nil {
-		return figures{}, fmt.Errorf("the cookie %s %w", c.Name, err)
+		return "", fmt.Errorf("the cookie %s %w", c.Name, err)
 	}
 	v.SetCookie(c.Name, altered(c.Value))
 	forged, err := v.Visit(ctx)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
-	f := figures{Note: fmt.Sprintf("%s: HttpOnly, SameSite=Lax, %d s; altered, it is not believed", c.Name, c.MaxAge)}
+	f := fmt.Sprintf("%s: HttpOnly, SameSite=Lax, %d s; altered, it is not believed", c.Name, c.MaxAge)
 	if forged.Page.Visits != 1 {
 		return f, fmt.Errorf("a cookie that was altered led to a session with %d visits", forged.Page.Visits)
 	}
@@ -189,44 +190,44 @@ func attributes(c *http.Cookie, https bool) error {
 }
 
 // startOver: a reset ends the session for good, and the next visit is number 1.
-func startOver(ctx context.Context, t *trial) (figures, error) {
+func startOver(ctx context.Context, t *trial) (string, error) {
 	v, err := t.begun(ctx, 2)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	old := v.Clone()
 	a, err := v.Request(ctx, http.MethodPost, "/reset")
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/" {
-		return figures{}, fmt.Errorf("the reset was answered with %d, not with a redirect home", a.Status)
+		return "", fmt.Errorf("the reset was answered with %d, not with a redirect home", a.Status)
 	}
 	if len(v.Cookies()) >= len(old.Cookies()) {
-		return figures{}, errors.New("the reset left the cookie in the browser")
+		return "", errors.New("the reset left the cookie in the browser")
 	}
 	for _, v := range []*visitor.Visitor{v, old} {
 		a, err := v.Visit(ctx)
 		if err != nil {
-			return figures{}, err
+			return "", err
 		}
 		if a.Page.Visits != 1 {
-			return figures{}, fmt.Errorf("the first visit after the reset was number %d", a.Page.Visits)
+			return "", fmt.Errorf("the first visit after the reset was number %d", a.Page.Visits)
 		}
 	}
-	return figures{Note: "the next visit was number 1, with the old cookie, too"}, nil
+	return "the next visit was number 1, with the old cookie, too", nil
 }
 
 // concurrentVisits: many visits of one browser, all at once, count exactly once each. A machine under load cannot answer all of
 // them in time, so more are sent until as many as wanted are acknowledged. One that was refused counts once at most.
-func concurrentVisits(ctx context.Context, t *trial) (figures, error) {
+func concurrentVisits(ctx context.Context, t *trial) (string, error) {
 	n := 1000
 	if t.fleet == nil {
 		n = maxRequests / 2
 	}
 	v, err := t.begun(ctx, 1)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	tally := new(visitor.Tally)
 	for sum := tally.Sum(); sum.Acknowledged < n; sum = tally.Sum() {
@@ -239,7 +240,7 @@ func concurrentVisits(ctx context.Context, t *trial) (figures, error) {
 }
 
 // settle asks with one more visit what was counted since the visit number before, and checks it.
-func settle(ctx context.Context, v *visitor.Visitor, before int, tally *visitor.Tally, check func(int, time.Duration) error) (figures, error) {
+func settle(ctx context.Context, v *visitor.Visitor, before int, tally *visitor.Tally, check func(int, time.Duration) error) (string, error) {
 	last, err := v.Visit(ctx)
 	if err != nil {
 		return measured(tally, 0), fmt.Errorf("the visit after it: %w", err)
@@ -249,18 +250,17 @@ func settle(ctx context.Context, v *visitor.Visitor, before int, tally *visitor.
 }
 
 // memoryFails: instances that keep sessions to themselves lose visits, and these checks can tell.
-func memoryFails(ctx context.Context, t *trial) (f figures, err error) {
+func memoryFails(ctx context.Context, t *trial) (f string, err error) {
 	const n = 20
 	forgetful, err := fleet.Start(ctx, fleet.Options{Instances: t.instances, Memory: true})
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, forgetful.Close()) }()
 	tally := new(visitor.Tally)
 	tally.Visits(ctx, visitor.New(forgetful.URL(), nil), n)
 	sum := tally.Sum()
-	f = measured(tally, sum.Highest)
-	f.Note = fmt.Sprintf("the count never got beyond %d", sum.Highest)
+	f = measured(tally, sum.Highest) + fmt.Sprintf("; the count never got beyond %d", sum.Highest)
 	if tally.CheckExact(sum.Highest, noLimit) == nil {
 		return f, errors.New("the count was right: these checks cannot tell a store from none")
 	}

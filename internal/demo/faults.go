@@ -20,13 +20,13 @@ const (
 )
 
 // resetWins: visits that are under way during a reset bring nothing back.
-func resetWins(ctx context.Context, t *trial) (figures, error) {
+func resetWins(ctx context.Context, t *trial) (string, error) {
 	const before, during = 2, 8
 	back := 0
 	for range resetRaces {
 		v, err := t.begun(ctx, before)
 		if err != nil {
-			return figures{}, err
+			return "", err
 		}
 		old := v.Clone()
 		var reset error
@@ -41,13 +41,13 @@ func resetWins(ctx context.Context, t *trial) (figures, error) {
 		all.Wait()
 		a, err := old.Visit(ctx)
 		if err := errors.Join(reset, err); err != nil {
-			return figures{}, err
+			return "", err
 		}
 		if a.Page.Visits != 1 {
 			back++
 		}
 	}
-	f := figures{Note: fmt.Sprintf("%d races of a reset with %d visits, %d sessions came back", resetRaces, during, back)}
+	f := fmt.Sprintf("%d races of a reset with %d visits, %d sessions came back", resetRaces, during, back)
 	if back > 0 {
 		return f, fmt.Errorf("%d of %d sessions came back after their reset", back, resetRaces)
 	}
@@ -55,21 +55,21 @@ func resetWins(ctx context.Context, t *trial) (figures, error) {
 }
 
 // allRestarted: new processes go on from the count of the old ones.
-func allRestarted(ctx context.Context, t *trial) (figures, error) {
+func allRestarted(ctx context.Context, t *trial) (string, error) {
 	v, err := t.begun(ctx, t.instances)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	began := time.Now()
 	if err := t.fleet.RestartAll(ctx); err != nil {
-		return figures{}, err
+		return "", err
 	}
 	a, err := v.Visit(ctx)
 	took := time.Since(began)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
-	f := figures{Sent: t.instances + 1, Counted: a.Page.Visits, Recovery: milliseconds(took)}
+	f := fmt.Sprintf("%d sent, %d counted; back after %d ms", t.instances+1, a.Page.Visits, took.Milliseconds())
 	switch {
 	case a.Page.Visits != t.instances+1:
 		return f, fmt.Errorf("after %d visits and a restart of all, the next one was number %d", t.instances, a.Page.Visits)
@@ -81,10 +81,10 @@ func allRestarted(ctx context.Context, t *trial) (figures, error) {
 
 // instanceKilled: every number that a browser saw stays counted, and a new process takes over. Only visits that were under way
 // may stay without an answer.
-func instanceKilled(ctx context.Context, t *trial) (figures, error) {
+func instanceKilled(ctx context.Context, t *trial) (string, error) {
 	v, err := t.begun(ctx, 1)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	victim := t.fleet.Instances()[0]
 	tally, took, err := underLoad(ctx, v, func() error {
@@ -95,26 +95,25 @@ func instanceKilled(ctx context.Context, t *trial) (figures, error) {
 		return measured(tally, 0), fmt.Errorf("%s was killed: %w", victim.Name(), err)
 	}
 	f, err := settle(ctx, v, 1, tally, tally.Check)
-	f.Recovery = milliseconds(took)
-	if lost := f.Sent - f.Answered; err == nil && lost > workers {
-		err = fmt.Errorf("%d visits were not answered, though only %d can have been under way: %w", lost, workers, tally.Sum().Err)
+	sum := tally.Sum()
+	if lost := sum.Sent - sum.Acknowledged; err == nil && lost > workers {
+		err = fmt.Errorf("%d visits were not answered, though only %d can have been under way: %w", lost, workers, sum.Err)
 	}
-	return f, err
+	return f + fmt.Sprintf("; back after %d ms", took.Milliseconds()), err
 }
 
 // rollingRestart: no visit fails while one instance after the other is replaced.
-func rollingRestart(ctx context.Context, t *trial) (figures, error) {
+func rollingRestart(ctx context.Context, t *trial) (string, error) {
 	v, err := t.begun(ctx, 1)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	tally, took, err := underLoad(ctx, v, func() error { return t.fleet.Roll(ctx) })
 	if err != nil {
 		return measured(tally, 0), err
 	}
 	f, err := settle(ctx, v, 1, tally, tally.CheckExact)
-	f.Note = fmt.Sprintf("%d instances replaced in %.1f s", t.instances, took.Seconds())
-	return f, err
+	return f + fmt.Sprintf("; %d instances replaced in %.1f s", t.instances, took.Seconds()), err
 }
 
 // underLoad calls do while workers visit with one browser, which they also do before and after. It returns what became of the
@@ -135,11 +134,11 @@ func underLoad(ctx context.Context, v *visitor.Visitor, do func() error) (tally 
 }
 
 // redisRestarted: while Redis is away, visitors get the promised 503 in time; then the count goes on.
-func redisRestarted(ctx context.Context, t *trial) (figures, error) {
+func redisRestarted(ctx context.Context, t *trial) (string, error) {
 	const away = 8
 	v, err := t.begun(ctx, 1)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	server := t.fleet.RedisServer()
 	server.Kill()
@@ -154,15 +153,15 @@ func redisRestarted(ctx context.Context, t *trial) (figures, error) {
 }
 
 // redisHung: the same with a Redis that takes commands and does not answer. A command may run later, but once at most.
-func redisHung(ctx context.Context, t *trial) (figures, error) {
+func redisHung(ctx context.Context, t *trial) (string, error) {
 	const away = 40
 	v, err := t.begun(ctx, 1)
 	if err != nil {
-		return figures{}, err
+		return "", err
 	}
 	server := t.fleet.RedisServer()
 	if err := server.Pause(); err != nil {
-		return figures{}, err
+		return "", err
 	}
 	tally, err := refused(ctx, v, away)
 	if err != nil {
@@ -176,13 +175,11 @@ func redisHung(ctx context.Context, t *trial) (figures, error) {
 
 // goOn waits for the first visit that is counted after visit number 1 and the refused ones. Up to mayCount of those may have
 // been counted nevertheless.
-func goOn(ctx context.Context, v *visitor.Visitor, tally *visitor.Tally, mayCount int) (figures, error) {
+func goOn(ctx context.Context, v *visitor.Visitor, tally *visitor.Tally, mayCount int) (string, error) {
 	a, recovery, err := v.Recover(ctx)
 	sum, late := tally.Sum(), a.Page.Visits-2
-	f := figures{
-		Sent: sum.Sent + 2, Answered: 2, Counted: late + 2, LongestWait: milliseconds(sum.Longest), Recovery: milliseconds(recovery),
-		Note: fmt.Sprintf("%d visits told 503, %d of them counted later", sum.Refused, late),
-	}
+	f := fmt.Sprintf("%d sent, %d counted; %d without a count; longest wait %d ms; back after %d ms; %d visits told 503, %d of them counted later",
+		sum.Sent+2, late+2, sum.Sent, sum.Longest.Milliseconds(), recovery.Milliseconds(), sum.Refused, late)
 	if err == nil && (late < 0 || late > mayCount) {
 		err = fmt.Errorf("visit number 1 and %d refused ones were followed by number %d", sum.Refused, a.Page.Visits)
 	}

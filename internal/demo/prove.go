@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +29,6 @@ one line each, with what was measured. The exit status is 0 only if everything p
 
 // proveOptions are what the flags of the command say.
 type proveOptions struct {
-	json      bool
 	instances int
 	url       string
 }
@@ -49,12 +47,11 @@ func Prove(getenv func(string) string) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
-			return prove(cmd.Context(), o, &writer{json: o.json, live: terminal.Is(out), colour: terminal.Coloured(out, getenv), out: out})
+			return prove(cmd.Context(), o, &writer{live: terminal.Is(out), colour: terminal.Coloured(out, getenv), out: out})
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVar(&o.json, "json", false, "write one JSON document instead")
 	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances; with --url, so many must be seen")
 	flags.StringVar(&o.url, "url", "", fmt.Sprintf("prove the app at this `URL` from outside, with at most %d requests, %d at once",
 		maxRequests, maxConnections))
@@ -66,38 +63,13 @@ func (o proveOptions) check() error {
 	if o.url != "" {
 		least = 1
 	}
-	switch {
+	switch u, err := url.Parse(o.url); {
 	case o.instances < least || o.instances > maxInstances:
 		return fmt.Errorf("--instances must be between %d and %d", least, maxInstances)
-	case o.url != "" && !isWebAddress(o.url):
+	case o.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
 		return errors.New("--url must be an http or https address")
 	}
 	return nil
-}
-
-func prove(ctx context.Context, o proveOptions, w *writer) error {
-	t := &trial{writer: w, url: o.url, instances: o.instances}
-	if o.url != "" {
-		t.transport = limitedTransport()
-		t.line("Proving %s from outside: at most %d requests, %d at once.", t.shownURL(), maxRequests, maxConnections)
-	} else if err := t.startFleet(ctx); err != nil {
-		return err
-	}
-	r := t.runAll(ctx)
-	if t.fleet != nil {
-		if err := t.fleet.Close(); err != nil {
-			return err
-		}
-	}
-	if ctx.Err() != nil {
-		return errors.New("interrupted: nothing is proven")
-	}
-	return cmp.Or(w.end(r), r.err())
-}
-
-func isWebAddress(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // trial is one run of the checks.
@@ -109,24 +81,55 @@ type trial struct {
 	transport http.RoundTripper // of its visitors; nil makes a new connection for each request
 }
 
-// shownURL returns the address without a password.
-func (t *trial) shownURL() string {
-	u, err := url.Parse(t.url)
-	if err != nil {
-		return ""
+// prove runs the checks that can be run, one after the other.
+func prove(ctx context.Context, o proveOptions, w *writer) error {
+	t := &trial{writer: w, url: o.url, instances: o.instances}
+	if err := t.begin(ctx); err != nil {
+		return err
 	}
-	return u.Redacted()
+	began, all, good := time.Now(), 0, 0
+	for _, c := range checks() {
+		if ctx.Err() != nil || c.inside && t.fleet == nil {
+			continue
+		}
+		all++
+		if t.run(ctx, c) {
+			good++
+		}
+	}
+	if t.fleet != nil {
+		if err := t.fleet.Close(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("interrupted: nothing is proven")
+	case good < all:
+		return fmt.Errorf("not all is proven: %d of %d checks failed or could not be run", all-good, all)
+	}
+	t.line("All %d checks passed in %.0f s.", all, time.Since(began).Seconds())
+	return nil
 }
 
-// startFleet starts the instances to check.
-func (t *trial) startFleet(ctx context.Context) (err error) {
-	t.begin("starting the instances")
-	t.fleet, err = fleet.Start(ctx, fleet.Options{Instances: t.instances})
+// begin starts the instances to check, unless the app is not ours.
+func (t *trial) begin(ctx context.Context) error {
+	if t.url != "" {
+		u, err := url.Parse(t.url)
+		if err != nil {
+			return err
+		}
+		t.transport = limitedTransport()
+		t.line("Proving %s from outside: at most %d requests, %d at once.", u.Redacted(), maxRequests, maxConnections)
+		return nil
+	}
+	t.show("starting the instances")
+	f, err := fleet.Start(ctx, fleet.Options{Instances: t.instances})
 	if err != nil {
 		return err
 	}
-	t.url = t.fleet.URL()
-	t.line("Proving %d instances at %s, with %s.", t.instances, t.url, t.fleet.Store())
+	t.fleet, t.url = f, f.URL()
+	t.line("Proving %d instances at %s, with %s.", t.instances, t.url, f.Store())
 	return nil
 }
 
@@ -157,46 +160,25 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (t *trial) newVisitor() *visitor.Visitor { return visitor.New(t.url, t.transport) }
 
-// runAll runs the checks that can be run, one after the other, and writes each result.
-func (t *trial) runAll(ctx context.Context) report {
-	began := time.Now()
-	r := report{Passed: true, URL: t.shownURL()}
-	if t.fleet != nil {
-		r.Store = t.fleet.Store()
-	}
-	for _, c := range checks() {
-		if ctx.Err() != nil || c.inside && t.fleet == nil {
-			continue
-		}
-		outcome := t.run(ctx, c)
-		t.result(outcome)
-		r.Checks = append(r.Checks, outcome)
-		r.Passed = r.Passed && outcome.Status == passed
-	}
-	r.Seconds = time.Since(began).Round(10 * time.Millisecond).Seconds()
-	return r
-}
-
-// run runs one check, on a fleet that works.
-func (t *trial) run(ctx context.Context, c check) result {
-	r := result{Name: c.name, Status: passed}
+// run runs one check, on a fleet that works, writes what came of it, and reports whether it has passed.
+func (t *trial) run(ctx context.Context, c check) bool {
 	if c.server && t.fleet.RedisServer() == nil {
-		r.Status, r.Reason = notRun, redisserver.ErrNotInstalled.Error()
-		return r
+		t.result(notRun, c.name, "", redisserver.ErrNotInstalled)
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	t.begin(c.name)
-	began := time.Now()
-	err := t.repair(ctx)
+	t.show(c.name)
+	figures, err := "", t.repair(ctx)
 	if err == nil {
-		r.figures, err = c.prove(ctx, t)
+		figures, err = c.prove(ctx, t)
 	}
 	if err != nil {
-		r.Status, r.Reason = failed, err.Error()
+		t.result(failed, c.name, figures, err)
+		return false
 	}
-	r.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
-	return r
+	t.result(passed, c.name, figures, nil)
+	return true
 }
 
 // repair undoes what the check before it may have left broken.
