@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -115,35 +116,33 @@ func (o demoOptions) check(getenv func(string) string) error {
 	case o.store == "memory" && o.redis != "":
 		return errors.New("--store memory has no use for --redis")
 	}
-	if err := o.checkRedis(getenv); err != nil {
-		return fmt.Errorf("--redis: %w", err)
-	}
-	return nil
-}
-
-// checkRedis reports a wrong address or setting once. Otherwise each instance would, at each start.
-func (o demoOptions) checkRedis(getenv func(string) string) error {
 	if o.redis == "" {
 		return nil
 	}
-	variables := append(instanceEnvironment(o, getenv), "REDIS_URL="+o.redis)
-	_, err := config.Load(func(name string) string {
-		for _, variable := range variables {
-			if value, ok := strings.CutPrefix(variable, name+"="); ok {
-				return value
-			}
+	_, err := config.Load(func(name string) string { // once: otherwise each instance would complain, at each start
+		switch {
+		case name == "REDIS_URL":
+			return o.redis
+		case slices.Contains(redisVariables, name):
+			return getenv(name)
 		}
 		return ""
 	})
-	return err
+	if err != nil {
+		return fmt.Errorf("--redis: %w", err)
+	}
+	return nil
 }
 
 // cookieName is the demo's own. Cookies have no port: under the app's own name, the demo would take the place of the
 // session that the browser has with "make run".
 const cookieName = "demo-session"
 
+// redisVariables say, with --redis, how to reach that Redis and share it.
+var redisVariables = []string{"REDIS_CLUSTER", "REDIS_TLS_VERIFY", "REDIS_TLS_CA", "SESSION_SECRET"}
+
 // instanceEnvironment returns the variables of the instances. Of this process's environment they get how to log and, with
-// --redis, how to reach that Redis.
+// --redis, the redisVariables.
 func instanceEnvironment(o demoOptions, getenv func(string) string) []string {
 	environment := []string{"LOG_FORMAT=text", "COOKIE_NAME=" + cookieName}
 	if level := getenv("LOG_LEVEL"); level != "" {
@@ -152,7 +151,7 @@ func instanceEnvironment(o demoOptions, getenv func(string) string) []string {
 	if o.redis == "" {
 		return environment
 	}
-	for _, name := range []string{"REDIS_CLUSTER", "REDIS_TLS_VERIFY", "REDIS_TLS_CA", "SESSION_SECRET"} {
+	for _, name := range redisVariables {
 		value := getenv(name)
 		if value == "" {
 			continue

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"visit-counter/internal/poll"
 	"visit-counter/internal/visitor"
 )
 
@@ -135,55 +136,50 @@ func underLoad(ctx context.Context, v *visitor.Visitor, do func() error) (tally 
 
 // redisRestarted: while Redis is away, visitors get the promised 503 in time; then the count goes on.
 func redisRestarted(ctx context.Context, t *trial) (string, error) {
-	const away = 8
-	v, err := t.begun(ctx, 1)
-	if err != nil {
-		return "", err
-	}
 	server := t.fleet.RedisServer()
-	server.Kill()
-	tally, err := refused(ctx, v, away)
-	if err != nil {
-		return measured(tally, 0), fmt.Errorf("while Redis was away: %w", err)
-	}
-	if err := server.Restart(ctx); err != nil {
-		return measured(tally, 0), err
-	}
-	return goOn(ctx, v, tally, 0)
+	kill := func() error { server.Kill(); return nil }
+	return outage(ctx, t, 8, 0, kill, func() error { return server.Restart(ctx) })
 }
 
 // redisHung: the same with a Redis that takes commands and does not answer. A command may run later, but once at most.
 func redisHung(ctx context.Context, t *trial) (string, error) {
-	const away = 40
+	server := t.fleet.RedisServer()
+	return outage(ctx, t, 40, 40, server.Pause, server.Resume)
+}
+
+// outage sends n visits at once, after visit number 1, while Redis is unreachable, and then waits for the first one that is
+// counted again. Up to mayCount of those that were refused may have been counted nevertheless.
+func outage(ctx context.Context, t *trial, n, mayCount int, begin, end func() error) (string, error) {
 	v, err := t.begun(ctx, 1)
 	if err != nil {
 		return "", err
 	}
-	server := t.fleet.RedisServer()
-	if err := server.Pause(); err != nil {
+	if err := begin(); err != nil {
 		return "", err
 	}
-	tally, err := refused(ctx, v, away)
+	tally, err := refused(ctx, v, n)
 	if err != nil {
-		return measured(tally, 0), fmt.Errorf("while Redis hung: %w", err)
+		return measured(tally, 0), fmt.Errorf("while Redis was away: %w", err)
 	}
-	if err := server.Resume(); err != nil {
+	if err := end(); err != nil {
 		return measured(tally, 0), err
 	}
-	return goOn(ctx, v, tally, away)
-}
-
-// goOn waits for the first visit that is counted after visit number 1 and the refused ones. Up to mayCount of those may have
-// been counted nevertheless.
-func goOn(ctx context.Context, v *visitor.Visitor, tally *visitor.Tally, mayCount int) (string, error) {
-	a, recovery, err := v.Recover(ctx)
-	sum, late := tally.Sum(), a.Page.Visits-2
-	f := fmt.Sprintf("%d sent, %d counted; %d without a count; longest wait %d ms; back after %d ms; %d visits told 503, %d of them counted later",
-		sum.Sent+2, late+2, sum.Sent, sum.Longest.Milliseconds(), recovery.Milliseconds(), sum.Refused, late)
-	if err == nil && (late < 0 || late > mayCount) {
-		err = fmt.Errorf("visit number 1 and %d refused ones were followed by number %d", sum.Refused, a.Page.Visits)
+	began := time.Now()
+	var next visitor.Answer
+	counted := func() bool {
+		next, err = v.Visit(ctx)
+		return err == nil
 	}
-	return f, err
+	if err := poll.Until(ctx, counted); err != nil {
+		return measured(tally, 0), fmt.Errorf("no visit was counted again: %w", err)
+	}
+	back, sum, late := time.Since(began), tally.Sum(), next.Page.Visits-2
+	f := fmt.Sprintf("%d sent, %d counted; %d without a count; longest wait %d ms; back after %d ms; %d visits told 503, %d of them counted later",
+		n+2, late+2, n, sum.Longest.Milliseconds(), back.Milliseconds(), sum.Refused, late)
+	if late < 0 || late > mayCount {
+		return f, fmt.Errorf("visit number 1 and %d refused ones were followed by number %d", n, next.Page.Visits)
+	}
+	return f, nil
 }
 
 // refused sends n visits at once while Redis is unreachable. Each must be refused as promised, in time, and /healthz must

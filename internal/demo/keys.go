@@ -13,26 +13,28 @@ import (
 // keyTimeout bounds what one key starts.
 const keyTimeout = time.Minute
 
-// control obeys the keys that are typed until ctx ends or somebody quits. Without an input it waits for ctx.
-func control(ctx context.Context, f *fleet.Fleet, in io.Reader, log *transcript) {
-	if in == nil {
+// control obeys the letters that are typed until ctx ends or somebody quits. keyboard is nil where nobody can type.
+func control(ctx context.Context, f *fleet.Fleet, keyboard io.Reader, log *transcript) {
+	typed := make(chan string)
+	if keyboard == nil {
 		log.say("Ctrl-C ends everything")
-		<-ctx.Done()
-		return
+	} else {
+		log.say("%s", keyHelp(f))
+		go func() { // a read cannot be cancelled: it ends with the keyboard
+			for s := bufio.NewScanner(keyboard); s.Scan(); {
+				typed <- strings.ToLower(strings.TrimSpace(s.Text()))
+			}
+		}()
 	}
-	log.say("%s", keyHelp(f))
-	typed := lines(in)
 	for killed := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case key, ok := <-typed:
-			switch {
-			case !ok:
-				typed = nil // nobody types any more
-			case key == "q":
+		case key := <-typed:
+			switch key {
+			case "q":
 				return
-			case key == "k": // each time another one
+			case "k": // each time another one
 				in := f.Instances()[killed%len(f.Instances())]
 				killed++
 				log.say("killing %s", in.Name())
@@ -51,18 +53,6 @@ func keyHelp(f *fleet.Fleet) string {
 		stop = ""
 	}
 	return "type a letter and Enter:  r restart all, one by one   k kill one" + stop + "   q quit"
-}
-
-// lines returns what is typed, line by line. A read cannot be cancelled: the goroutine ends with in.
-func lines(in io.Reader) <-chan string {
-	typed := make(chan string)
-	go func() {
-		defer close(typed)
-		for s := bufio.NewScanner(in); s.Scan(); {
-			typed <- strings.ToLower(strings.TrimSpace(s.Text()))
-		}
-	}()
-	return typed
 }
 
 // press obeys a key that may take a while.

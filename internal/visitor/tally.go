@@ -131,17 +131,3 @@ func (t *Tally) CheckExact(counted int, limit time.Duration) error {
 	}
 	return t.Check(counted, limit)
 }
-
-// Recover visits until a visit is acknowledged, and returns that answer and how long it took. The failed visits before it may
-// have been counted or not.
-func (v *Visitor) Recover(ctx context.Context) (a Answer, took time.Duration, err error) {
-	began := time.Now()
-	counted := func() bool {
-		a, err = v.Visit(ctx)
-		return err == nil
-	}
-	if err := poll.Until(ctx, counted); err != nil {
-		return a, 0, fmt.Errorf("no visit was counted again: %w", err)
-	}
-	return a, time.Since(began), nil
-}
