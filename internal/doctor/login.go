@@ -72,7 +72,7 @@ func (d *doctor) login(ctx context.Context) []Line {
 	d.client, d.close = backend.Connect(d.redis)
 	nodes, err := d.findNodes(ctx)
 	if err != nil {
-		if d.speaksTLS(ctx) {
+		if _, answered := errors.AsType[redis.Error](err); !answered && d.speaksTLS(ctx) {
 			err = redisfault.WantsTLS
 		}
 		return []Line{failed(err)}
