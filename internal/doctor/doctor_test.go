@@ -453,37 +453,35 @@ func TestSecretsAreTold(t *testing.T) {
 	examine(t, "REDIS_URL="+server.URL()).wants(t, 1, "secret", Fail, "too short")
 }
 
-func TestEachMasterOfAClusterIsExamined(t *testing.T) {
+func TestCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0)
-	f := examine(t, "REDIS_URL="+cluster.URL())
-	for _, addr := range cluster.Addrs() {
+	t.Run("each master is examined", func(t *testing.T) {
+		f := examine(t, "REDIS_URL="+cluster.URL())
 		f.wants(t, 0, "store", Pass, "counted")
-		for _, check := range []string{"role", "memory", "store"} {
-			if !f.has(check, addr) {
-				t.Errorf("no line %s about %s:\n%s", check, addr, f.out)
+		for _, addr := range cluster.Addrs() {
+			for _, check := range []string{"role", "memory", "store", "clock"} {
+				if !f.has(check, addr) {
+					t.Errorf("no line %s about %s:\n%s", check, addr, f.out)
+				}
 			}
 		}
-	}
-	one := "REDIS_URL=redis://" + cluster.Addrs()[0]
-	examine(t, one).wants(t, 0, "server", Warn, "set REDIS_CLUSTER=true")
-	examine(t, one).wants(t, 0, "store", Pass, "counted")
-	examine(t, one, "REDIS_CLUSTER=true").wants(t, 0, "store", Pass, "counted")
-	examine(t, "REDIS_URL="+redistest.Start(t).URL(), "REDIS_CLUSTER=true").wants(t, 1, "login", Fail, "it is none")
-}
-
-func TestClusterUserNeedsOneCommandMore(t *testing.T) {
-	cluster := redistest.StartCluster(t, 3, 0)
-	for _, node := range cluster.Nodes {
-		rule := strings.Fields("ACL SETUSER app on >secret " + storeRights + " " + redisstore.ClusterRights)
-		args := make([]any, len(rule))
-		for i := range rule {
-			args[i] = rule[i]
+	})
+	t.Run("one node is enough to find it", func(t *testing.T) {
+		one := "REDIS_URL=redis://" + cluster.Addrs()[0]
+		f := examine(t, one)
+		f.wants(t, 0, "server", Warn, "set REDIS_CLUSTER=true")
+		f.wants(t, 0, "store", Pass, "counted")
+		examine(t, one, "REDIS_CLUSTER=true").wants(t, 0, "store", Pass, "counted")
+	})
+	t.Run("its user needs one right more", func(t *testing.T) {
+		rules := strings.Fields("on >secret " + storeRights + " " + redisstore.ClusterRights)
+		for _, node := range cluster.Nodes {
+			must(t, redistest.Client(t, node).ACLSetUser(t.Context(), "app", rules...).Err())
 		}
-		must(t, redistest.Client(t, node).Do(t.Context(), args...).Err())
-	}
-	f := examine(t, "REDIS_URL="+strings.Replace(cluster.URL(), "redis://", "redis://app:secret@", 1))
-	f.wants(t, 0, "store", Pass, "counted")
-	f.wants(t, 0, "memory", Warn, "not told by this Redis")
+		f := examine(t, "REDIS_URL="+strings.Replace(cluster.URL(), "redis://", "redis://app:secret@", 1))
+		f.wants(t, 0, "store", Pass, "counted")
+		f.wants(t, 0, "memory", Warn, "not told by this Redis")
+	})
 }
 
 func (f finding) has(check, node string) bool {
