@@ -1,10 +1,38 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
+
+const minSecretLength = 32
+
+// secrets reads a comma-separated list.
+func (l *loader) secrets(text string) (secrets [][]byte, err error) {
+	var wrong []string
+	for i, secret := range strings.Split(text, ",") {
+		secret = strings.TrimSpace(secret)
+		switch {
+		case secret == "":
+			wrong = append(wrong, fmt.Sprintf("secret number %d is empty: remove the extra comma", i+1))
+		case utf8.RuneCountInString(secret) < minSecretLength:
+			wrong = append(wrong, fmt.Sprintf("secret number %d is shorter than %d characters: make one with: openssl rand -hex 32", i+1, minSecretLength))
+		case isSample(secret):
+			wrong = append(wrong, fmt.Sprintf("secret number %d is a well-known sample: make one with: openssl rand -hex 32", i+1))
+		case distinct(secret) < 8:
+			l.warn("SESSION_SECRET: secret number %d is easy to guess; make one with: openssl rand -hex 32", i+1)
+		}
+		secrets = append(secrets, []byte(secret))
+	}
+	if len(wrong) > 0 {
+		return nil, errors.New(strings.Join(wrong, "; "))
+	}
+	return secrets, nil
+}
 
 // isSample reports whether a secret is one that tutorials and templates print, such as
 // "keyboard cat" or "change-me", repeated or padded until it is long enough: it consists of the

@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	minSecretLength = 32
-	maxNameLength   = 64 // of an instance's name and of the key prefix, in characters
+	maxNameLength = 64 // of an instance's name and of the key prefix, in characters
 
 	// maxRedisTimeout leaves time for the answer before a router gives up, which Heroku's does after 30 seconds.
 	maxRedisTimeout = 10 * time.Second
@@ -148,29 +147,6 @@ var (
 	booleans = map[string]bool{"true": true, "1": true, "false": false, "0": false}
 	boolean  = oneOf("true or false", booleans)
 )
-
-// secrets reads a comma-separated list.
-func (l *loader) secrets(text string) (secrets [][]byte, err error) {
-	var wrong []string
-	for i, secret := range strings.Split(text, ",") {
-		secret = strings.TrimSpace(secret)
-		switch {
-		case secret == "":
-			wrong = append(wrong, fmt.Sprintf("secret number %d is empty: remove the extra comma", i+1))
-		case utf8.RuneCountInString(secret) < minSecretLength:
-			wrong = append(wrong, fmt.Sprintf("secret number %d is shorter than %d characters: make one with: openssl rand -hex 32", i+1, minSecretLength))
-		case isSample(secret):
-			wrong = append(wrong, fmt.Sprintf("secret number %d is a well-known sample: make one with: openssl rand -hex 32", i+1))
-		case distinct(secret) < 8:
-			l.warn("SESSION_SECRET: secret number %d is easy to guess; make one with: openssl rand -hex 32", i+1)
-		}
-		secrets = append(secrets, []byte(secret))
-	}
-	if len(wrong) > 0 {
-		return nil, errors.New(strings.Join(wrong, "; "))
-	}
-	return secrets, nil
-}
 
 func (l *loader) cookieName(text string) (string, error) {
 	switch lower := strings.ToLower(text); {
