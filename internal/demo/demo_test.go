@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -12,13 +11,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
 
 	"visit-counter/internal/fleet"
+	"visit-counter/internal/proctest"
 	"visit-counter/internal/redistest"
 	"visit-counter/internal/visitor"
 )
@@ -40,26 +39,6 @@ func start(t *testing.T, o fleet.Options) *fleet.Fleet {
 	return f
 }
 
-// buffer is a bytes.Buffer that is written to while a test reads it. The zero value is ready for use.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write appends p and never fails.
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// String returns what has been written so far.
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // environment returns the getenv of an environment with these variables, name and value in turn.
 func environment(variables ...string) func(string) string {
 	return func(name string) string {
@@ -75,7 +54,7 @@ func environment(variables ...string) func(string) string {
 // command runs a command as the program would, and returns its exit status and what it said.
 func command(t *testing.T, cmd *cobra.Command, args ...string) (status int, said string) {
 	t.Helper()
-	var out buffer
+	var out proctest.Output
 	cmd.SetArgs(append([]string{}, args...))
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
@@ -159,7 +138,7 @@ func TestInstancesGetNothingOfTheEnvironmentButWhatTheyNeed(t *testing.T) {
 }
 
 func TestLettersBreakAndMendTheFleet(t *testing.T) {
-	var out buffer
+	var out proctest.Output
 	log := &transcript{out: &out}
 	f := start(t, fleet.Options{Instances: 2, Log: log.line})
 	typing, keyboard := io.Pipe()
@@ -195,13 +174,13 @@ func TestLettersBreakAndMendTheFleet(t *testing.T) {
 }
 
 // await waits until something has been written.
-func await(t *testing.T, out *buffer, wanted string) {
+func await(t *testing.T, out *proctest.Output, wanted string) {
 	t.Helper()
 	redistest.Wait(t, fmt.Sprintf("%q", wanted), func() bool { return strings.Contains(out.String(), wanted) })
 }
 
 func TestLettersThatCannotWorkSayWhy(t *testing.T) {
-	var out buffer
+	var out proctest.Output
 	press(t.Context(), start(t, fleet.Options{Memory: true}), "s", &transcript{out: &out})
 	if !strings.Contains(out.String(), "cannot stop its Redis") {
 		t.Errorf("s without a redis-server says %q", out.String())
@@ -209,7 +188,7 @@ func TestLettersThatCannotWorkSayWhy(t *testing.T) {
 }
 
 func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
-	var out buffer
+	var out proctest.Output
 	f := start(t, fleet.Options{Memory: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -234,7 +213,7 @@ func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
 // process is a demo that runs as a process of its own.
 type process struct {
 	*exec.Cmd
-	out  buffer
+	out  proctest.Output
 	port string // of the one address
 }
 
@@ -282,7 +261,7 @@ func TestTheWholeDemoIsThereForABrowser(t *testing.T) {
 }
 
 func TestLogsAreMergedLineByLine(t *testing.T) {
-	var out buffer
+	var out proctest.Output
 	log := &transcript{out: &out}
 	log.line("web.1", "a line")
 	log.line("web.1", "msg=request route=/readyz status=200")
@@ -293,7 +272,7 @@ func TestLogsAreMergedLineByLine(t *testing.T) {
 }
 
 func TestNeighboursHaveDifferentColours(t *testing.T) {
-	var out buffer
+	var out proctest.Output
 	log := &transcript{out: &out, colour: true}
 	log.line("web.1", "hello")
 	log.line("web.2", "hello")

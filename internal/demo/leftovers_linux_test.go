@@ -1,18 +1,16 @@
 package demo
 
 import (
-	"bytes"
 	"errors"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 
+	"visit-counter/internal/proctest"
 	"visit-counter/internal/redistest"
 )
 
@@ -26,7 +24,7 @@ func endDemo(t *testing.T, signal syscall.Signal, status int) {
 	t.Helper()
 	temp := t.TempDir()
 	demo := startDemo(t, temp, "--instances", "2")
-	running, ports := processes(t, temp), portsIn(demo.out.String())
+	running, ports := proctest.Processes(temp), portsIn(demo.out.String())
 	if len(running) != 5 { // demo, guard, redis-server, two instances
 		t.Errorf("%d processes are running, want 5: %v", len(running), running)
 	}
@@ -38,8 +36,8 @@ func endDemo(t *testing.T, signal syscall.Signal, status int) {
 			t.Errorf("nobody listens on port %s", port)
 		}
 	}
-	if len(entries(t, temp)) != 1 {
-		t.Errorf("in TMPDIR: %v, want one folder", entries(t, temp))
+	if entries, err := os.ReadDir(temp); err != nil || len(entries) != 1 {
+		t.Errorf("in TMPDIR: %v (%v), want one folder", entries, err)
 	}
 
 	must(t, demo.Process.Signal(signal))
@@ -47,7 +45,7 @@ func endDemo(t *testing.T, signal syscall.Signal, status int) {
 	if demo.ProcessState.ExitCode() != status {
 		t.Errorf("the demo ended with %v, want status %d", err, status)
 	}
-	nothingIsLeft(t, temp)
+	proctest.NothingIsLeft(t, temp)
 	for _, port := range ports { // a process that is killed is gone from /proc a moment before its sockets are
 		redistest.Wait(t, "port "+port+" to be free", func() bool { return !listening(port) })
 	}
@@ -55,7 +53,7 @@ func endDemo(t *testing.T, signal syscall.Signal, status int) {
 
 func TestAProofThatIsKilledLeavesNothingBehind(t *testing.T) {
 	temp := t.TempDir()
-	var out buffer
+	var out proctest.Output
 	proof := exec.Command(os.Args[0], "prove")
 	proof.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + temp}
 	proof.Stdout, proof.Stderr = &out, &out
@@ -63,13 +61,7 @@ func TestAProofThatIsKilledLeavesNothingBehind(t *testing.T) {
 	await(t, &out, passed)
 	must(t, proof.Process.Kill())
 	_ = proof.Wait() // says that it was killed
-	nothingIsLeft(t, temp)
-}
-
-func nothingIsLeft(t *testing.T, temp string) {
-	t.Helper()
-	redistest.Wait(t, "every process to end", func() bool { return len(processes(t, temp)) == 0 })
-	redistest.Wait(t, "the folder to go", func() bool { return len(entries(t, temp)) == 0 })
+	proctest.NothingIsLeft(t, temp)
 }
 
 func TestASecondCtrlCDoesNotWait(t *testing.T) {
@@ -89,25 +81,7 @@ func TestASecondCtrlCDoesNotWait(t *testing.T) {
 	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
 		t.Errorf("after the second Ctrl-C the demo ended with %v, want by the signal", err)
 	}
-	nothingIsLeft(t, temp)
-}
-
-// processes returns those that belong to this TMPDIR: name by process id. One that has ended has neither an environment
-// nor a directory any more. (redis-server writes its title over its environment.)
-func processes(t *testing.T, temp string) map[string]string {
-	t.Helper()
-	folders, err := filepath.Glob("/proc/[0-9]*")
-	must(t, err)
-	found := make(map[string]string)
-	for _, folder := range folders { // any of which may go just now
-		environment, _ := os.ReadFile(filepath.Join(folder, "environ"))
-		dir, _ := os.Readlink(filepath.Join(folder, "cwd"))
-		if bytes.Contains(environment, []byte("TMPDIR="+temp+"\x00")) || strings.HasPrefix(dir, temp) {
-			name, _ := os.ReadFile(filepath.Join(folder, "comm"))
-			found[filepath.Base(folder)] = strings.TrimSpace(string(name))
-		}
-	}
-	return found
+	proctest.NothingIsLeft(t, temp)
 }
 
 func portsIn(log string) []string {
@@ -132,11 +106,4 @@ func listening(port string) bool {
 		return false
 	}
 	return conn.Close() == nil
-}
-
-func entries(t *testing.T, dir string) []os.DirEntry {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	must(t, err)
-	return list
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"visit-counter/internal/fleet"
+	"visit-counter/internal/proctest"
 	"visit-counter/internal/visitor"
 )
 
@@ -42,7 +43,7 @@ func TestEveryPromiseIsProven(t *testing.T) {
 func TestWhatCannotBeRunIsNoSuccess(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no redis-server there
 	f := start(t, fleet.Options{})
-	var out buffer
+	var out proctest.Output
 	tr := &trial{writer: &writer{out: &out}, fleet: f, url: f.URL(), instances: 1}
 	for _, c := range checks() {
 		if c.server && tr.run(t.Context(), c) {
@@ -201,7 +202,7 @@ func TestThePasswordOfTheAddressIsNotShown(t *testing.T) {
 func TestAProofThatIsInterruptedProvesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var out buffer
+	var out proctest.Output
 	err := prove(ctx, proveOptions{instances: 1, url: "http://127.0.0.1:1"}, &writer{out: &out})
 	if err == nil || strings.Contains(out.String(), passed) {
 		t.Errorf("err = %v, said %q; want an error and no check passed", err, out.String())
@@ -209,7 +210,7 @@ func TestAProofThatIsInterruptedProvesNothing(t *testing.T) {
 }
 
 func TestProgressIsForTerminalsOnly(t *testing.T) {
-	var file, screen buffer
+	var file, screen proctest.Output
 	(&writer{out: &file}).show("start over")
 	(&writer{out: &screen, live: true}).show("start over")
 	if file.String() != "" || !strings.Contains(screen.String(), "start over") {

@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"visit-counter/internal/config"
+	"visit-counter/internal/proctest"
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
@@ -44,7 +45,7 @@ func init() {
 // user is a process that uses a Redis.
 type user struct {
 	*exec.Cmd
-	out buffer
+	out proctest.Output
 }
 
 func use(t *testing.T, r localRedis) *user {

@@ -5,7 +5,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -14,13 +13,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"visit-counter/internal/child"
 	"visit-counter/internal/commands"
+	"visit-counter/internal/proctest"
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
@@ -68,28 +67,11 @@ type instance struct {
 }
 
 // output collects what a process prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
+type output struct{ proctest.Output }
 
 // count returns how many log lines have this message.
 func (o *output) count(message string) int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return bytes.Count(o.text.Bytes(), []byte(`"msg":"`+message+`"`))
+	return strings.Count(o.String(), `"msg":"`+message+`"`)
 }
 
 // withoutRequests returns what was printed besides the line for each request.

@@ -2,16 +2,17 @@ package fleet_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"visit-counter/internal/commands"
 	"visit-counter/internal/fleet"
+	"visit-counter/internal/proctest"
 	"visit-counter/internal/redistest"
 	"visit-counter/internal/visitor"
 )
@@ -99,19 +100,15 @@ func TestInstancesThatNeverStartAreAnErrorWithTheirLastWords(t *testing.T) {
 func TestNothingOfTheUsersEnvironmentReachesAnInstance(t *testing.T) {
 	t.Setenv("USERS_API_KEY", "users-api-key")
 	t.Setenv("SESSION_SECRET", "users-session-secret")
-	var mu sync.Mutex
-	var text string
+	var out proctest.Output
 	_, err := fleet.Start(soon(t), fleet.Options{
 		Program: script(t, "env; ls -A; exit 1"), Memory: true, Environment: []string{"LOG_LEVEL=debug"},
-		Log: func(_, line string) {
-			mu.Lock()
-			defer mu.Unlock()
-			text += line + "\n"
-		},
+		Log: func(_, line string) { _, _ = fmt.Fprintln(&out, line) },
 	})
 	if err == nil {
 		t.Fatal("a program that ends is a fleet that started")
 	}
+	text := out.String()
 	if !strings.Contains(text, "INSTANCE=web.1") || !strings.Contains(text, "LOG_LEVEL=debug") {
 		t.Errorf("the environment of an instance lacks what it needs:\n%s", text)
 	}
