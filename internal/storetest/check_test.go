@@ -1,10 +1,8 @@
 package storetest_test
 
 import (
-	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -110,19 +108,4 @@ func TestACheckAsksTheWholeCluster(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestACheckEndsInTime(t *testing.T) {
-	server := redistest.Start(t)
-	s := newStore(t, client(t, server))
-	must(t, s.Check(t.Context()))
-	must(t, server.Pause())
-	defer func() { must(t, server.Resume()) }()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	start := time.Now()
-	wantError(t, s.Check(ctx), redisstore.ErrUnavailable)
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("it took %v", took)
-	}
 }

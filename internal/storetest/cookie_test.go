@@ -26,17 +26,18 @@ func TestCookieAttributes(t *testing.T) {
 		opts    []redisstore.Option
 		options *sessions.Options // nil: the store's own
 		want    string            // after the value
+		ttl     time.Duration     // of the session in Redis
 	}{
-		{"by default", nil, nil, "; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"},
-		{"time to live", []redisstore.Option{redisstore.WithTTL(90 * time.Second)}, nil, "; Path=/; Max-Age=90; HttpOnly; SameSite=Lax"},
-		{"rounded up", []redisstore.Option{redisstore.WithTTL(1500 * time.Millisecond)}, nil, "; Path=/; Max-Age=2; HttpOnly; SameSite=Lax"},
-		{"lifetime", []redisstore.Option{redisstore.WithMaxLifetime(time.Minute)}, nil, "; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"},
+		{"by default", nil, nil, "; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax", 24 * time.Hour},
+		{"time to live", []redisstore.Option{redisstore.WithTTL(90 * time.Second)}, nil, "; Path=/; Max-Age=90; HttpOnly; SameSite=Lax", 90 * time.Second},
+		{"rounded up", []redisstore.Option{redisstore.WithTTL(1500 * time.Millisecond)}, nil, "; Path=/; Max-Age=2; HttpOnly; SameSite=Lax", 1500 * time.Millisecond},
+		{"lifetime", []redisstore.Option{redisstore.WithMaxLifetime(time.Minute)}, nil, "; Path=/; Max-Age=60; HttpOnly; SameSite=Lax", time.Minute},
 		{
 			"all set", nil, &sessions.Options{
 				Path: "/shop", Domain: "example.org", MaxAge: 60, Secure: true, SameSite: http.SameSiteStrictMode,
-			}, "; Path=/shop; Domain=example.org; Max-Age=60; Secure; SameSite=Strict",
+			}, "; Path=/shop; Domain=example.org; Max-Age=60; Secure; SameSite=Strict", time.Minute,
 		},
-		{"until the browser ends", nil, &sessions.Options{Path: "/"}, "; Path=/"},
+		{"until the browser ends", nil, &sessions.Options{Path: "/"}, "; Path=/", 24 * time.Hour},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStore(t, rdb, test.opts...)
@@ -56,6 +57,7 @@ func TestCookieAttributes(t *testing.T) {
 				if _, attributes, _ := strings.Cut(lines[0], b.cookie.Value); attributes != test.want {
 					t.Errorf("cookie attributes %q, want %q", attributes, test.want)
 				}
+				wantTTL(t, rdb, b.key(), test.ttl)
 			}
 		})
 	}
@@ -168,7 +170,7 @@ func TestAnIDIsNeverTakenFromACookieThatWeDidNotSign(t *testing.T) {
 	}
 	t.Run("dead", func(t *testing.T) {
 		dead := &browser{t: t, cookie: victim.cookie}
-		dead.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) })
+		dead.destroy(s)
 		for name, write := range map[string]gin.HandlerFunc{
 			"Increment": func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
 			"Save":      func(c *gin.Context) { must(t, save(c, "name", "Ann")) },

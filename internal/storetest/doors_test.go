@@ -3,7 +3,6 @@ package storetest_test
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/gin-contrib/sessions"
@@ -116,24 +115,29 @@ func TestSaveAfterIncrementWritesOnlyWhatChanged(t *testing.T) {
 func TestNamedSessionsOfOneRequestAreApart(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := newStore(t, rdb)
-		engine := gin.New()
-		engine.Use(sessions.SessionsMany([]string{"one", "two"}, s))
-		engine.GET("/", func(c *gin.Context) {
+		several := sessions.SessionsMany([]string{"one", "two"}, s)
+		w := serve(newRequest(t.Context()), several, func(c *gin.Context) {
 			one, two := sessions.DefaultMany(c, "one"), sessions.DefaultMany(c, "two")
 			one.Set("name", "Ann")
 			two.Set("name", "Bob")
 			must(t, one.Save())
 			must(t, two.Save())
-			result, err := s.Session(c.Writer, c.Request, "two").Increment("visits", 5)
+			result, err := redisstore.Named(c, "two").Increment("visits", 5)
 			must(t, err)
 			want(t, "count", result.Count, 5)
 			want(t, "visits of one", one.Get("visits"), nil)
 			want(t, "visits of two", two.Get("visits"), any(5))
 		})
-		w := httptest.NewRecorder()
-		engine.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-		want(t, "cookies", len(w.Result().Cookies()), 2)
+		cookies := w.Result().Cookies()
+		want(t, "cookies", len(cookies), 2)
 		want(t, "sessions", len(sessionKeys(t, rdb)), 2)
+		serve(newRequest(t.Context(), cookies...), several, func(c *gin.Context) {
+			must(t, redisstore.Named(c, "two").Destroy())
+			want(t, "name in one", sessions.DefaultMany(c, "one").Get("name"), any("Ann"))
+			want(t, "name in two", sessions.DefaultMany(c, "two").Get("name"), nil)
+			must(t, s.Session(c.Writer, c.Request.WithContext(context.WithoutCancel(c.Request.Context())), "one").Regenerate())
+		})
+		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
 	})
 }
 
@@ -143,12 +147,8 @@ func TestWorksWithoutGin(t *testing.T) {
 		b := &browser{t: t}
 		plain := func(handler http.HandlerFunc) {
 			t.Helper()
-			r := httptest.NewRequest(http.MethodGet, "/", nil)
-			for _, c := range b.cookies() {
-				r.AddCookie(c)
-			}
-			w := httptest.NewRecorder()
-			handler(w, r)
+			w := newAnswer()
+			handler(w, newRequest(t.Context(), b.cookies()...))
 			b.keep(w)
 		}
 		for n := int64(1); n <= 2; n++ {
@@ -187,13 +187,10 @@ func TestWorksWithoutGin(t *testing.T) {
 
 func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
 	s := newStore(t, nobody(t))
-	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
-	if _, err := s.Session(w, r, "no name").Increment("visits", 1); err == nil {
+	if _, err := s.Session(newAnswer(), newRequest(t.Context()), "no name").Increment("visits", 1); err == nil {
 		t.Error("no error from Increment for a cookie name with a blank")
 	}
-	engine := gin.New()
-	engine.Use(sessions.Sessions("no name", s))
-	engine.GET("/", func(c *gin.Context) {
+	serve(newRequest(t.Context()), sessions.Sessions("no name", s), func(c *gin.Context) {
 		if _, err := redisstore.Default(c).Increment("visits", 1); err == nil {
 			t.Error("no error from Increment behind a middleware with a blank in its name")
 		}
@@ -201,26 +198,21 @@ func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
 			t.Error("no error from Destroy, Regenerate or Abandon")
 		}
 	})
-	engine.ServeHTTP(w, r)
 }
 
 func TestARouteWithoutItsSessionIsAnError(t *testing.T) {
 	s := newStore(t, nobody(t))
-	for name, middleware := range map[string][]gin.HandlerFunc{
-		"no middleware":   nil,
-		"several by name": {sessions.SessionsMany([]string{"a", "b"}, s)},
+	for name, middleware := range map[string]gin.HandlerFunc{
+		"no middleware":   func(*gin.Context) {},
+		"several by name": sessions.SessionsMany([]string{"a", "b"}, s),
 	} {
 		t.Run(name, func(t *testing.T) {
-			engine, asked := gin.New(), false
-			engine.Use(middleware...)
-			engine.GET("/", func(c *gin.Context) {
+			asked := false
+			noCookie(t, serve(newRequest(t.Context()), middleware, func(c *gin.Context) {
 				asked = true
 				refusesAll(t, c)
-			})
-			w := httptest.NewRecorder()
-			engine.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+			}))
 			want(t, "asked", asked, true)
-			noCookie(t, w)
 		})
 	}
 }
@@ -235,25 +227,6 @@ func refusesAll(t *testing.T, c *gin.Context) {
 			wantError(t, operation(), redisstore.ErrInvalid)
 		}
 	}
-}
-
-func TestWhatIsSavedAfterDestroyIsANewSession(t *testing.T) {
-	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		s := newStore(t, rdb)
-		b := &browser{t: t}
-		b.set(s, "name", "Ann")
-		old := b.id()
-		b.request(s, func(c *gin.Context) {
-			must(t, redisstore.Default(c).Destroy())
-			must(t, save(c, "said", "bye"))
-		})
-		if b.id() == old {
-			t.Error("the new session has the old id")
-		}
-		want(t, "said", b.get(s, "said"), any("bye"))
-		want(t, "name", b.get(s, "name"), nil)
-		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
-	})
 }
 
 func TestASessionOfAnotherStoreIsRefused(t *testing.T) {

@@ -15,7 +15,6 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 
-	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 	"visit-counter/redisstore"
 )
@@ -61,7 +60,7 @@ func TestASaveIsExactlyOneCommandAfterTheLoad(t *testing.T) {
 		want(t, "scripts", proxy.Seen("EVALSHA")-scripts, 1)
 	}
 	before := proxy.Seen()
-	b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) })
+	b.destroy(s)
 	want(t, "commands of a Destroy", proxy.Seen()-before, 1)
 	b.request(s, func(*gin.Context) {})
 	want(t, "commands of a request that ignores its session", proxy.Seen()-before, 1)
@@ -232,21 +231,12 @@ func TestAVisitWhoseReplyWasLostCountsOnce(t *testing.T) {
 // cluster starts a Cluster of one node, which tells its clients to come through the proxy, and a client.
 func cluster(t testing.TB) (redistest.Target, *redistest.Proxy, *redis.ClusterClient) {
 	t.Helper()
-	server := redistest.StartWith(t, redisserver.Options{Config: []string{"cluster-enabled yes"}})
-	proxy := redistest.NewProxy(t, server)
-	direct := redistest.Client(t, server)
-	_, port, _ := strings.Cut(proxy.Addr(), ":")
-	must(t, direct.ConfigSet(t.Context(), "cluster-announce-port", port).Err())
-	must(t, direct.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
-	redistest.Wait(t, "the cluster to be ready", func() bool {
-		info, err := direct.ClusterInfo(t.Context()).Result()
-		return err == nil && strings.Contains(info, "cluster_state:ok")
-	})
+	node := redistest.StartProxiedCluster(t, 1).Nodes[0]
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: []string{proxy.Addr()}, PoolSize: 64, ContextTimeoutEnabled: true,
+		Addrs: []string{node.Proxy.Addr()}, PoolSize: 64, ContextTimeoutEnabled: true,
 	})
 	t.Cleanup(func() { must(t, rdb.Close()) })
-	return server, proxy, rdb
+	return node, node.Proxy, rdb
 }
 
 func TestAFirstVisitWhoseReplyWasLostCreatesOneSession(t *testing.T) {
@@ -346,7 +336,7 @@ func TestALateRepetitionNeverCountsAgain(t *testing.T) {
 
 		want(t, "visits before the session is destroyed", b.visit(newStore(t, rdb)), 13)
 		last := len(sent.sent) - 1
-		b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) })
+		b.destroy(s)
 		want(t, "status after Destroy", sent.repeat(t, rdb, last), "GONE")
 		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 	})
@@ -435,7 +425,7 @@ func TestAScriptThatRedisForgotIsInvisible(t *testing.T) {
 	forget()
 	b.set(s, "name", "Ann")
 	forget()
-	b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) })
+	b.regenerate(s)
 	forget()
 	want(t, "number", b.visit(s), 3)
 	want(t, "name", b.get(s, "name"), any("Ann"))
@@ -466,7 +456,8 @@ func TestIncrementCountsSeveralCountersBothWaysAtOnce(t *testing.T) {
 
 func TestResultTellsWhatHappened(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		s := newStore(t, rdb, redisstore.WithTTL(time.Hour))
+		const ttl = time.Hour + time.Millisecond
+		s := newStore(t, rdb, redisstore.WithTTL(ttl))
 		b := &browser{t: t}
 		var first redisstore.Result
 		b.request(s, func(c *gin.Context) {
@@ -475,7 +466,7 @@ func TestResultTellsWhatHappened(t *testing.T) {
 			must(t, err)
 		})
 		want(t, "created", first.Created, true)
-		want(t, "expires in", first.ExpiresIn, time.Hour)
+		want(t, "expires in", first.ExpiresIn, ttl)
 		if age := time.Since(first.CreatedAt); age < -time.Minute || age > time.Minute {
 			t.Errorf("created %v ago", age)
 		}

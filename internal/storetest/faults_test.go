@@ -75,7 +75,6 @@ func TestAFailedLoadIsNeverOverwritten(t *testing.T) {
 func TestAFailedWriteChangesNothing(t *testing.T) {
 	for name, line := range map[string]string{
 		"read-only":      redistest.ReadOnly,
-		"out of memory":  redistest.OutOfMemory,
 		"cluster down":   redistest.ClusterDown,
 		"no permissions": "-NOPERM this user has no permissions",
 	} {
@@ -85,31 +84,23 @@ func TestAFailedWriteChangesNothing(t *testing.T) {
 			s := newStore(t, failing(t, proxy))
 			b := &browser{t: t}
 			b.set(s, "name", "Ann", "visits", 41)
-			full := line == redistest.OutOfMemory
-			check := func(err error) {
-				t.Helper()
-				wantError(t, err, redisstore.ErrUnavailable)
-				if full {
-					wantError(t, err, redisstore.ErrFull)
-				}
-			}
 			proxy.All(redistest.Writes, redistest.Fate{Answer: line})
 			for _, visitor := range []*browser{b, {t: t}} {
 				w := visitor.request(s, func(c *gin.Context) {
-					check(save(c, "name", "Bob"))
+					wantError(t, save(c, "name", "Bob"), redisstore.ErrUnavailable)
 					_, err := redisstore.Default(c).Increment("visits", 1)
-					check(err)
+					wantError(t, err, redisstore.ErrUnavailable)
 				})
 				noCookie(t, w)
 				w = visitor.request(s, func(c *gin.Context) {
 					_, err := redisstore.Default(c).Increment("visits", 1)
-					check(err)
+					wantError(t, err, redisstore.ErrUnavailable)
 				})
 				noCookie(t, w)
 			}
 			w := b.request(s, func(c *gin.Context) {
-				check(redisstore.Default(c).Destroy())
-				check(redisstore.Default(c).Regenerate())
+				wantError(t, redisstore.Default(c).Destroy(), redisstore.ErrUnavailable)
+				wantError(t, redisstore.Default(c).Regenerate(), redisstore.ErrUnavailable)
 			})
 			noCookie(t, w)
 			proxy.Heal()
@@ -191,15 +182,9 @@ func TestDeadlinesAreHonoured(t *testing.T) {
 			b.visit(s)
 			must(t, server.Pause())
 			defer func() { must(t, server.Resume()) }()
-			for name, operation := range map[string]func(*gin.Context) error{
-				"Increment":  func(c *gin.Context) error { _, err := redisstore.Default(c).Increment("visits", 1); return err },
-				"Save":       func(c *gin.Context) error { return save(c, "name", "Ann") },
-				"Load":       func(c *gin.Context) error { return redisstore.Default(c).Load() },
-				"Touch":      func(c *gin.Context) error { return redisstore.Default(c).Touch() },
-				"Destroy":    func(c *gin.Context) error { return redisstore.Default(c).Destroy() },
-				"Regenerate": func(c *gin.Context) error { return redisstore.Default(c).Regenerate() },
-				"Check":      func(c *gin.Context) error { return s.Check(c.Request.Context()) },
-			} {
+			all := operations()
+			all["Check"] = func(c *gin.Context) error { return s.Check(c.Request.Context()) }
+			for name, operation := range all {
 				ctx, cancel := context.WithCancel(t.Context())
 				if test.deadline > 0 {
 					ctx, cancel = context.WithTimeout(ctx, test.deadline)
@@ -240,14 +225,7 @@ func TestAVisitorWhoLeavesIsNoOutage(t *testing.T) {
 		before := proxy.Seen()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		for _, operation := range []func(*gin.Context) error{
-			func(c *gin.Context) error { _, err := redisstore.Default(c).Increment("visits", 1); return err },
-			func(c *gin.Context) error { return save(c, "name", "Ann") },
-			func(c *gin.Context) error { return redisstore.Default(c).Load() },
-			func(c *gin.Context) error { return redisstore.Default(c).Touch() },
-			func(c *gin.Context) error { return redisstore.Default(c).Destroy() },
-			func(c *gin.Context) error { return redisstore.Default(c).Regenerate() },
-		} {
+		for _, operation := range operations() {
 			w := sendWith(ctx, s, b.cookies(), func(c *gin.Context) { wantCancelled(t, operation(c)) })
 			noCookie(t, w)
 		}
@@ -427,7 +405,7 @@ func TestADamagedSessionThatIsLoadedIsNeverSaved(t *testing.T) {
 			wantError(t, save(c, "name", "Bob"), redisstore.ErrCorrupt)
 		})
 		noCookie(t, w)
-		b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) }) // works for a damaged one
+		b.destroy(s) // works for a damaged one
 		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 	})
 }

@@ -149,22 +149,33 @@ func TestASlowIncrementNeverBringsADestroyedSessionBack(t *testing.T) {
 }
 
 func TestAFailedSaveLeavesNoKeyBehind(t *testing.T) {
-	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		s := newStore(t, rdb)
-		b := &browser{t: t}
-		b.set(s, "name", "Ann")
-		w := b.request(s, func(c *gin.Context) {
-			want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
-			(&browser{t: t, cookie: b.cookie}).request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) })
-			wantError(t, save(c, "name", "Bob"), redisstore.ErrGone)
-			wantError(t, save(c, "name", "Cid"), redisstore.ErrGone)
-			_, err := redisstore.Default(c).Increment("visits", 1)
-			wantError(t, err, redisstore.ErrGone)
-			wantError(t, redisstore.Default(c).Regenerate(), redisstore.ErrGone)
+	for name, test := range map[string]struct {
+		end  func(*browser, sessions.Store)
+		left int // sessions
+	}{"destroyed": {(*browser).destroy, 0}, "regenerated": {(*browser).regenerate, 1}} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, rdb *redis.Client) {
+				s := newStore(t, rdb)
+				b := &browser{t: t}
+				b.set(s, "name", "Ann")
+				other := &browser{t: t, cookie: b.cookie}
+				w := b.request(s, func(c *gin.Context) {
+					want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
+					test.end(other, s)
+					wantError(t, save(c, "name", "Bob"), redisstore.ErrGone)
+					wantError(t, save(c, "name", "Cid"), redisstore.ErrGone)
+					_, err := redisstore.Default(c).Increment("visits", 1)
+					wantError(t, err, redisstore.ErrGone)
+					wantError(t, redisstore.Default(c).Regenerate(), redisstore.ErrGone)
+				})
+				noCookie(t, w)
+				want(t, "sessions", len(sessionKeys(t, rdb)), test.left)
+				if test.left > 0 {
+					want(t, "name", other.get(s, "name"), any("Ann"))
+				}
+			})
 		})
-		noCookie(t, w)
-		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
-	})
+	}
 }
 
 func TestASessionThatExpiredSinceTheLoadIsGone(t *testing.T) {
@@ -228,7 +239,7 @@ func TestDestroy(t *testing.T) {
 			}
 			want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 		}
-		b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) }) // nor that there never was anything
+		b.destroy(s) // nor that there never was anything
 
 		b.cookie = old
 		want(t, "number after Destroy", b.visit(s), 1)
@@ -252,26 +263,32 @@ func TestDestroyDoesNotLoad(t *testing.T) {
 	b := &browser{t: t}
 	b.visit(s)
 	proxy.All(redistest.Reads, redistest.Fate{Answer: "-ERR no reads"})
-	b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) })
+	b.destroy(s)
 	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 0)
 	want(t, "reads", proxy.Affected(), 0)
 }
 
 func TestNegativeMaxAgeDestroys(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		s := newStore(t, rdb)
-		b := &browser{t: t}
-		b.set(s, "name", "Ann")
-		b.request(s, func(c *gin.Context) {
-			session := sessions.Default(c)
-			session.Clear()
-			session.Options(sessions.Options{Path: "/", MaxAge: -1})
-			must(t, session.Save())
-		})
-		if b.cookie != nil {
-			t.Error("the cookie was not expired")
+		ends := sessions.Options{Path: "/", MaxAge: -1}
+		s, ending := newStore(t, rdb), newStore(t, rdb)
+		ending.Options(ends)
+		for _, of := range []*redisstore.Store{s, ending} {
+			b := &browser{t: t}
+			b.set(s, "name", "Ann")
+			b.request(of, func(c *gin.Context) {
+				session := sessions.Default(c)
+				session.Clear()
+				if of == s {
+					session.Options(ends)
+				}
+				must(t, session.Save())
+			})
+			if b.cookie != nil {
+				t.Error("the cookie was not expired")
+			}
+			want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 		}
-		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 	})
 }
 
@@ -279,7 +296,7 @@ func TestRegenerate(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := newStore(t, rdb, redisstore.WithTTL(time.Hour))
 		b := &browser{t: t}
-		b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) }) // nothing is stored yet
+		b.regenerate(s) // nothing is stored yet
 		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 
 		b.set(s, "name", "Ann")
@@ -307,23 +324,6 @@ func TestRegenerate(t *testing.T) {
 	})
 }
 
-func TestASlowSaveNeverWritesToARegeneratedSession(t *testing.T) {
-	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		s := newStore(t, rdb)
-		b := &browser{t: t}
-		b.set(s, "name", "Ann")
-		slow := &browser{t: t, cookie: b.cookie}
-		w := slow.request(s, func(c *gin.Context) {
-			want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
-			b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) })
-			wantError(t, save(c, "name", "Mallory"), redisstore.ErrGone)
-		})
-		noCookie(t, w)
-		want(t, "name", b.get(s, "name"), any("Ann"))
-		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
-	})
-}
-
 func TestRegenerateIsSafeToRepeat(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
@@ -347,14 +347,14 @@ func TestWorksInACluster(t *testing.T) {
 			b.set(s, "name", "Ann")
 			for range 5 { // a script of two keys in different slots would be refused
 				old := b.id()
-				b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) })
+				b.regenerate(s)
 				if b.id() == old {
 					t.Fatal("the id is the old one")
 				}
 			}
 			want(t, "name", b.get(s, "name"), any("Ann"))
 			want(t, "number", b.visit(s), 1)
-			b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) })
+			b.destroy(s)
 		})
 	}
 	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 0)

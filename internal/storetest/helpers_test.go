@@ -144,15 +144,14 @@ func send(s sessions.Store, cookies []*http.Cookie, handler gin.HandlerFunc, mid
 
 // sendWith is send with a context of the request.
 func sendWith(ctx context.Context, s sessions.Store, cookies []*http.Cookie, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
-	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
-	for _, c := range cookies {
-		r.Header.Add("Cookie", c.Name+"="+c.Value)
-	}
+	return serve(newRequest(ctx, cookies...), append(middleware, sessions.Sessions(cookieName, s), handler)...)
+}
+
+// serve answers a request in a gin program of its own.
+func serve(r *http.Request, handlers ...gin.HandlerFunc) *httptest.ResponseRecorder {
 	engine := gin.New()
-	engine.Use(middleware...)
-	engine.Use(sessions.Sessions(cookieName, s))
-	engine.GET("/", handler)
-	w := httptest.NewRecorder()
+	engine.GET("/", handlers...)
+	w := newAnswer()
 	engine.ServeHTTP(w, r)
 	return w
 }
@@ -188,6 +187,30 @@ func save(c *gin.Context, values ...any) error {
 		session.Set(values[i], values[i+1])
 	}
 	return session.Save()
+}
+
+// destroy ends the session.
+func (b *browser) destroy(s sessions.Store) {
+	b.t.Helper()
+	b.request(s, func(c *gin.Context) { must(b.t, redisstore.Default(c).Destroy()) })
+}
+
+// regenerate gives the session another id.
+func (b *browser) regenerate(s sessions.Store) {
+	b.t.Helper()
+	b.request(s, func(c *gin.Context) { must(b.t, redisstore.Default(c).Regenerate()) })
+}
+
+// operations returns what can be done to the default session of a request.
+func operations() map[string]func(*gin.Context) error {
+	return map[string]func(*gin.Context) error{
+		"Increment":  func(c *gin.Context) error { _, err := redisstore.Default(c).Increment("visits", 1); return err },
+		"Save":       func(c *gin.Context) error { return save(c, "name", "Ann") },
+		"Load":       func(c *gin.Context) error { return redisstore.Default(c).Load() },
+		"Touch":      func(c *gin.Context) error { return redisstore.Default(c).Touch() },
+		"Destroy":    func(c *gin.Context) error { return redisstore.Default(c).Destroy() },
+		"Regenerate": func(c *gin.Context) error { return redisstore.Default(c).Regenerate() },
+	}
 }
 
 // get returns a value of the browser's session.
@@ -263,9 +286,13 @@ func within(d time.Duration) gin.HandlerFunc {
 	}
 }
 
-// newRequest returns a request of a browser without a cookie.
-func newRequest(ctx context.Context) *http.Request {
-	return httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+// newRequest returns a request with these cookies, whatever is in them.
+func newRequest(ctx context.Context, cookies ...*http.Cookie) *http.Request {
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+	for _, c := range cookies {
+		r.Header.Add("Cookie", c.Name+"="+c.Value)
+	}
+	return r
 }
 
 func newAnswer() *httptest.ResponseRecorder { return httptest.NewRecorder() }

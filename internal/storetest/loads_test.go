@@ -1,7 +1,6 @@
 package storetest_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -27,18 +26,11 @@ func TestAFailedLoadCanBeSeen(t *testing.T) {
 		c.String(http.StatusOK, "%v", sessions.Default(c).Get("name"))
 	}
 	ask := func(b *browser) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		for _, c := range b.cookies() {
-			r.AddCookie(c)
-		}
-		engine := gin.New()
-		engine.Use(sessions.Sessions(cookieName, s), redisstore.Require(func(c *gin.Context, err error) {
+		required := redisstore.Require(func(c *gin.Context, err error) {
 			wantError(t, err, redisstore.ErrUnavailable)
 			c.String(http.StatusServiceUnavailable, "away")
-		}))
-		engine.GET("/", page)
-		w := httptest.NewRecorder()
-		engine.ServeHTTP(w, r)
+		})
+		w := serve(newRequest(t.Context(), b.cookies()...), sessions.Sessions(cookieName, s), required, page)
 		noCookie(t, w)
 		return w
 	}
@@ -98,7 +90,7 @@ func TestTouchTellsThatASessionIsGone(t *testing.T) {
 		old := b.id()
 		b.request(s, func(c *gin.Context) {
 			must(t, redisstore.Default(c).Touch())
-			(&browser{t: t, cookie: b.cookie}).request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Destroy()) })
+			(&browser{t: t, cookie: b.cookie}).destroy(s)
 			gone(c)
 			gone(c)
 		})
@@ -160,7 +152,7 @@ func TestASaveAfterTheAnswerHasBegunWritesNothing(t *testing.T) {
 func TestASessionIsNeverNil(t *testing.T) {
 	s := newStore(t, nobody(t))
 	for _, name := range []string{"my:session", "", "a b", "a;b", "é"} {
-		r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+		r, w := newRequest(t.Context()), newAnswer()
 		for range 2 {
 			session, err := s.Get(r, name)
 			wantError(t, err, redisstore.ErrInvalid)
@@ -170,36 +162,10 @@ func TestASessionIsNeverNil(t *testing.T) {
 			wantError(t, s.Save(r, w, session), redisstore.ErrInvalid)
 			wantError(t, s.Session(w, r, name).Load(), redisstore.ErrInvalid)
 		}
-		engine := gin.New()
-		engine.Use(sessions.Sessions(name, s))
-		engine.GET("/", func(c *gin.Context) {
+		noCookie(t, w)
+		noCookie(t, serve(newRequest(t.Context()), sessions.Sessions(name, s), func(c *gin.Context) {
 			want(t, "value", sessions.Default(c).Get("name"), nil)
 			wantError(t, save(c, "name", "Ann"), redisstore.ErrInvalid)
-		})
-		engine.ServeHTTP(w, r)
-		noCookie(t, w)
+		}))
 	}
-}
-
-// The one handle works for the default session, for one of several, and without gin.
-func TestOneHandleForAll(t *testing.T) {
-	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		s := newStore(t, rdb)
-		engine := gin.New()
-		engine.Use(sessions.SessionsMany([]string{"one", "two"}, s))
-		engine.GET("/", func(c *gin.Context) {
-			for i, name := range []string{"one", "two"} {
-				result, err := redisstore.Named(c, name).Increment("visits", int64(i+1))
-				must(t, err)
-				want(t, name, result.Count, int64(i+1))
-			}
-			must(t, redisstore.Named(c, "two").Destroy())
-			want(t, "one", sessions.DefaultMany(c, "one").Get("visits"), any(1))
-			want(t, "two", sessions.DefaultMany(c, "two").Get("visits"), nil)
-			must(t, s.Session(c.Writer, c.Request.WithContext(context.WithoutCancel(c.Request.Context())), "one").Regenerate())
-		})
-		w := httptest.NewRecorder()
-		engine.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
-	})
 }

@@ -88,12 +88,7 @@ func TestNoErrorTellsAnIDACookieAKeyOrAPassword(t *testing.T) {
 				t.Error("no error")
 			}
 			for _, err := range found {
-				text := fmt.Sprint(err)
-				for _, secret := range []string{b.id()[:9], b.cookie.Value[28:40], "session:", password, string(keys("a")[0][:9])} {
-					if strings.Contains(text, secret) {
-						t.Errorf("an error tells too much: %s", text)
-					}
-				}
+				wantSilent(t, err, b, b.cookie.Value[28:40], password, string(keys("a")[0][:9]))
 			}
 		})
 	}

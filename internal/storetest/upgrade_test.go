@@ -9,8 +9,6 @@ import (
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
-
-	"visit-counter/redisstore"
 )
 
 // The version before had ids of 27 characters, without a hash tag, noted no types, and remembered increments otherwise.
@@ -29,7 +27,7 @@ func TestSessionsOfTheVersionBeforeAreRead(t *testing.T) {
 		want(t, "number", b.visit(s), 13)
 		want(t, "cookie", b.cookie.Value, signed)
 		b.set(s, "user", "bob")
-		b.request(s, func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) })
+		b.regenerate(s)
 		want(t, "length of the new id", len(b.id()), 29)
 		want(t, "user", b.get(s, "user"), any("bob"))
 		b.request(s, func(c *gin.Context) {
