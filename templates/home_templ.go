@@ -175,7 +175,7 @@ func (p *Pages) hero(h Home) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if h.Visits == 1 {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<p class=\"hint\">This is your first visit. To see what memory is worth, <b>visit again</b> a few times, then restart the app.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<p class=\"hint\">This is your first visit. To see that memory does not last, <b>visit again</b> a few times, then restart the app.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

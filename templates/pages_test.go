@@ -248,7 +248,7 @@ func TestWordsAndHooksStay(t *testing.T) {
 			"Only this process knows of you, and no visit has been lost yet", "This memory is a Redis embedded in the process.",
 		}},
 		{"folded", []string{">earlier<", ">123416<", "this process", "9 instances and 40 restarts later"}},
-		{"unverified", []string{"nobody has checked the certificate"}},
+		{"unverified", []string{"the certificate of this Redis is not verified"}},
 	} {
 		page := html.UnescapeString(states()[c.state].render(t))
 		for _, want := range c.want {

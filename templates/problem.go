@@ -79,12 +79,13 @@ func Unavailable(wrong, todo string) Problem {
 	}
 }
 
-// ResetFailed is the page for a session that could not be ended because Redis could not be asked.
+// ResetFailed is the page for a session of which nobody knows whether it has ended: Redis did not answer, which it may do
+// before or after the deletion.
 func ResetFailed() Problem {
 	return Problem{
 		Status: http.StatusServiceUnavailable,
-		Title:  "Your session is still there",
-		Wrong:  "Starting over deletes the session in Redis, and Redis could not be asked. Nothing was deleted, and your cookie stays.",
+		Title:  "Redis has not confirmed the new start",
+		Wrong:  "Starting over deletes your session in Redis, and Redis did not say that it has. Your cookie stays as it is.",
 		Todo:   "Try again in a moment.",
 	}
 }
@@ -150,7 +151,7 @@ func Prefetch() Problem {
 		Status:    http.StatusServiceUnavailable,
 		Title:     "Not counted yet",
 		Wrong:     "Your browser asked for this page before you did. Only visits count.",
-		Todo:      "Open the page: that counts.",
+		Todo:      "Open the page, and the visit counts.",
 		CountSafe: true,
 	}
 }
@@ -161,8 +162,8 @@ func Stopping(instance string) Problem {
 	return Problem{
 		Status:    http.StatusAccepted,
 		Title:     "Stopping " + instance,
-		Wrong:     "This process finishes the requests it has begun and exits. Whoever supervises it starts a new one: a new row in the ledger.",
-		Todo:      "Go back to the counter in a moment. If nobody supervises the process, start it again.",
+		Wrong:     "This process finishes the requests it has begun and exits. Its supervisor starts a new one, which gets a new row in the ledger.",
+		Todo:      "Go back to the counter in a moment. If the process has no supervisor, start it again.",
 		Button:    toCounter,
 		CountSafe: true,
 		Waiting:   true,

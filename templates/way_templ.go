@@ -547,7 +547,7 @@ func (p *Pages) redisSource() templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if p.Unverified {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 56, "<p class=\"notice\">Encrypted, but nobody has checked the certificate of this Redis. <code>REDIS_TLS_CA</code> makes the app check it.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 56, "<p class=\"notice\">The connection is encrypted, but the certificate of this Redis is not verified. Set <code>REDIS_TLS_CA</code> to verify it.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -31,12 +31,29 @@ func TestEachLoadOfThePageIsAVisit(t *testing.T) {
 	}
 	b.press(t, "Visit again")
 	b.count(t, 3)
+	wantHiddenCommand(t, b)
 	if got := ask[string](t, b, "location.href"); got != i.url+"/" {
 		t.Errorf("after the button the address is %s", got)
 	}
 	if code := ask[string](t, b, "document.querySelector('.way code').textContent"); strings.Contains(b.cookie(t), code) || code == "" {
 		t.Errorf("step 1 shows %q as the cookie's name", code)
 	}
+}
+
+// The command is there to be looked at, but not at once.
+func wantHiddenCommand(t *testing.T, b *tab) {
+	t.Helper()
+	shown := func() bool {
+		return ask[bool](t, b, "document.querySelector('#way details code').checkVisibility()")
+	}
+	if shown() {
+		t.Error("the command is shown before anybody asks for it")
+	}
+	b.do(t, chromedp.Click(chromedp.Search("//summary[normalize-space()='Show the command']")))
+	if !shown() {
+		t.Error("a click does not show the command")
+	}
+	b.wantText(t, "#way details", "EVALSHA", "visits:session:", "visits 1")
 }
 
 func TestTwoTabsShareOneCount(t *testing.T) {
@@ -138,6 +155,7 @@ func TestThePageWorksWithoutJavaScript(t *testing.T) {
 	b.reload(t)
 	b.press(t, "Visit again")
 	b.count(t, 3)
+	wantHiddenCommand(t, b)
 	if names := ask[string](t, b, "[...document.querySelectorAll('button')].map((b) => b.textContent).join()"); names != "Visit again,Start over,Stop this instance" {
 		t.Errorf("the buttons are %s", names)
 	}

@@ -136,7 +136,7 @@ func TestVisitsGoRoundTheInstancesOfAPlatform(t *testing.T) {
 				t.Errorf("the page does not say %q", want)
 			}
 		}
-		if said := strings.Contains(page, "nobody has checked the certificate"); said != (p.unverified > 0) {
+		if said := strings.Contains(page, "the certificate of this Redis is not verified"); said != (p.unverified > 0) {
 			t.Errorf("the page says that the certificate was not checked: %t", said)
 		}
 	})
