@@ -86,7 +86,7 @@ func countOnce(c *gin.Context, row string) (templates.Home, error) {
 		FirstVisit: result.CreatedAt,
 		ExpiresIn:  result.ExpiresIn,
 		New:        result.Created,
-		ID:         session.ID(),
+		ID:         backend.Mask(session.ID()),
 		Router:     routerHeader(c.Request),
 	}, nil
 }

@@ -18,7 +18,7 @@ type Home struct {
 	FirstVisit    time.Time     // when the session began
 	ExpiresIn     time.Duration // how long the session lives if nobody comes back
 	New           bool          // true if the browser brought no session: this answer sets the cookie
-	ID            string        // the session's id; at most its first 6 characters are shown
+	ID            string        // the session's id, masked by the caller: "k3Jd9a…"
 	Router        string        // the header by which a router shows itself, masked by the caller: "X-Request-Id: 0a1b2c…"; empty without one
 	RedisCommands []string      // the very commands that were sent, with the key and all values masked by the caller
 	RoundTrips    int           // how many round trips to Redis the visit took

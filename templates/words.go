@@ -67,26 +67,6 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 2, 64) + " ms"
 }
 
-// mask keeps so little of an id that nobody can use it: its first 6 characters. Masking twice changes nothing.
-func mask(id string) string {
-	if short := prefix(id); short != id {
-		return short + "…"
-	}
-	return id
-}
-
-// prefix is the part of an id that may be seen.
-func prefix(id string) string {
-	shown := 6
-	for i := range id {
-		if shown == 0 {
-			return id[:i]
-		}
-		shown--
-	}
-	return id
-}
-
 // markup is HTML that is written as it is: a component that costs nothing else. A value in braces goes through fmt, which
 // is 100 ns and two allocations each, so those in the loops of a page are text or breakable.
 type markup string
