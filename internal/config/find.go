@@ -25,11 +25,11 @@ func (l *loader) findRedis(c *Config) {
 	switch {
 	case c.Store == StoreMemory:
 	case len(found) > 0:
-		c.Store = StoreRedis
-		l.warnIgnored(found[0], found[1:])
-		l.applyCluster(found[0], cluster)
-		l.secure(found[0], roots, verify)
-		c.Redis = c.limit(found[0].Redis)
+		used := found[0]
+		l.warnIgnored(used, found[1:])
+		l.applyCluster(used, cluster)
+		l.secure(used, roots, verify)
+		c.Store, c.Redis = StoreRedis, c.limit(used.Redis)
 	case c.Platform != Local:
 		c.Store = StoreNone
 	case c.Store == StoreRedis:
@@ -37,18 +37,18 @@ func (l *loader) findRedis(c *Config) {
 	}
 }
 
-// place is where variables are looked for.
+// place is where variables are looked for: the process environment, or .env.
 type place struct {
 	get    func(name string) string
 	suffix string // of the source's name, for people
 }
 
 // candidates returns every Redis there is, in the order of precedence: a binding, then the variables, and the same
-// again from .env; then Heroku's that are not the app's first.
+// again from .env. Without any of these, a Heroku store that is not the app's first counts too.
 func (l *loader) candidates() (found []*candidate) {
 	dotenv := func(name string) string {
 		if l.real(name) != "" {
-			return ""
+			return "" // the real variable wins
 		}
 		return l.get(name)
 	}

@@ -63,24 +63,29 @@ func (l *loader) choose(services []service) []service {
 	return named
 }
 
-// services returns all bound services, with the variable that delivers them. A platform does so in one of three ways.
+// deliveries are the ways in which a platform tells which services are bound. The first one in use counts.
+var deliveries = []struct {
+	variable string
+	read     func(value string) ([]service, error)
+}{
+	{"VCAP_SERVICES", parseServices},
+	{"VCAP_SERVICES_FILE_PATH", readServices},
+	{"SERVICE_BINDING_ROOT", readBindings},
+}
+
+// services returns all bound services, and the variable that delivers them.
 func (l *loader) services(p place) (source string, services []service) {
-	var err error
-	if text := p.get("VCAP_SERVICES"); text != "" {
-		source = "VCAP_SERVICES"
-		services, err = parseServices(text)
-	} else if file := p.get("VCAP_SERVICES_FILE_PATH"); file != "" {
-		source = "VCAP_SERVICES_FILE_PATH"
-		services, err = readServices(file)
-	} else if root := p.get("SERVICE_BINDING_ROOT"); root != "" {
-		source = "SERVICE_BINDING_ROOT"
-		services = servicesIn(os.DirFS(root))
+	for _, d := range deliveries {
+		if value := p.get(d.variable); value != "" {
+			source = d.variable + p.suffix
+			services, err := d.read(value)
+			if err != nil {
+				l.fail(source, "%v", err)
+			}
+			return source, services
+		}
 	}
-	source += p.suffix
-	if err != nil {
-		l.fail(source, "%v", err)
-	}
-	return source, services
+	return "", nil
 }
 
 func parseServices(text string) (services []service, err error) {
@@ -105,11 +110,15 @@ func readServices(file string) ([]service, error) {
 	return parseServices(string(text))
 }
 
-// servicesIn reads a folder for each binding with a file for each of its properties, nested ones in JSON. A service's
+// readBindings reads a folder for each binding with a file for each of its properties, nested ones in JSON. A service's
 // credentials lie beside its attributes.
-func servicesIn(root fs.FS) (services []service) {
+func readBindings(folder string) (services []service, err error) {
+	root := os.DirFS(folder)
+	files, err := fs.Glob(root, "[^.]*/[^.]*") // no hidden ones, such as Kubernetes' ..data
+	if err != nil {
+		return nil, err
+	}
 	bindings := make(map[string]map[string]any)
-	files, _ := fs.Glob(root, "[^.]*/[^.]*") // no hidden ones, such as Kubernetes' ..data; the error would be about the pattern
 	for _, file := range files {
 		text, err := fs.ReadFile(root, file)
 		if err != nil || len(text) == 0 {
@@ -127,7 +136,7 @@ func servicesIn(root fs.FS) (services []service) {
 		s.names = append([]string{path.Clean(binding)}, s.names...)
 		services = append(services, s)
 	}
-	return services
+	return services, nil
 }
 
 func newService(label string, attributes, credentials fields) service {
