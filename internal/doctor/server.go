@@ -108,8 +108,11 @@ func (d *doctor) role(_ context.Context, n *node) Line {
 	}
 }
 
-// persist is what to do about a Redis that does not keep its data.
-const persist = "CONFIG SET appendonly yes, and the same in redis.conf; of a managed Redis, choose a plan that persists"
+// What to do about a Redis that does not keep its data, and about one that cannot.
+const (
+	persist  = "CONFIG SET appendonly yes, and the same in redis.conf; of a managed Redis, choose a plan that persists"
+	diskFull = "look at its log; the disk is probably full"
+)
 
 // persistence says what a restart of Redis costs.
 func (d *doctor) persistence(_ context.Context, n *node) Line {
@@ -118,7 +121,7 @@ func (d *doctor) persistence(_ context.Context, n *node) Line {
 		return n.snapshots()
 	case "1":
 		if cmp.Or(n.facts["aof_last_write_status"], "ok") != "ok" {
-			return fail("the append-only file cannot be written", "look at its log; the disk is probably full")
+			return fail("the append-only file cannot be written", diskFull)
 		}
 		return pass("append-only file: %s", lossOf(n.facts["config.appendfsync"]))
 	default:
@@ -132,7 +135,7 @@ func (n *node) snapshots() Line {
 	switch {
 	case cmp.Or(n.facts["rdb_last_bgsave_status"], "ok") != "ok":
 		return warn("no append-only file, and the last snapshot failed: a restart of Redis goes back to an older one, "+
-			"and writes may be refused", "look at its log; the disk is probably full. Then: "+persist)
+			"and writes may be refused", diskFull+". Then: "+persist)
 	case !told:
 		return warn("no append-only file; whether there are snapshots is "+untold+". Without, every count is lost when it restarts", persist)
 	case save == "":

@@ -22,8 +22,10 @@ type is func(error) bool
 
 const (
 	wait = "Try again in a moment."
+	// waitOr begins a sentence with what to do if waiting does not help.
+	waitOr = wait + " If it stays so, "
 	// look is what to do if all that is known is that Redis is not where the app looks for it.
-	look = wait + " If it stays so, check that Redis runs where this app looks for it, " +
+	look = waitOr + "check that Redis runs where this app looks for it, " +
 		"and whether it wants TLS (rediss://) or not (redis://)."
 	restart = " and restart the app."
 )
@@ -91,7 +93,7 @@ var faults = []struct {
 	{reply("READONLY"), Fault{
 		Code:   "READONLY",
 		Wrong:  "This Redis is a replica and takes no writes (READONLY).",
-		Todo:   wait + " If it stays so, use the master's address, or Sentinel's (master_name=...).",
+		Todo:   waitOr + "use the master's address, or Sentinel's (master_name=...).",
 		Passes: true,
 	}},
 	{reply("MISCONF"), Fault{
@@ -102,19 +104,19 @@ var faults = []struct {
 	{reply("NOREPLICAS"), Fault{
 		Code:   "NOREPLICAS",
 		Wrong:  "Redis takes no writes, because too few of its replicas are connected (NOREPLICAS).",
-		Todo:   wait + " If it stays so, bring the replicas back, or lower min-replicas-to-write.",
+		Todo:   waitOr + "bring the replicas back, or lower min-replicas-to-write.",
 		Passes: true,
 	}},
 	{reply("MASTERDOWN"), Fault{
 		Code:   "MASTERDOWN",
 		Wrong:  "This Redis is a replica that has lost its master (MASTERDOWN).",
-		Todo:   wait + " If it stays so, bring the master back, or use its address.",
+		Todo:   waitOr + "bring the master back, or use its address.",
 		Passes: true,
 	}},
 	{reply("CLUSTERDOWN"), Fault{
 		Code:   "CLUSTERDOWN",
 		Wrong:  "A part of the Redis Cluster is down and has not been replaced yet (CLUSTERDOWN).",
-		Todo:   wait + " If it stays so, look with redis-cli --cluster check.",
+		Todo:   waitOr + "look with redis-cli --cluster check.",
 		Passes: true,
 	}},
 	{reply("TRYAGAIN"), Fault{
@@ -142,7 +144,7 @@ var faults = []struct {
 	{reply("BUSY"), Fault{
 		Code:   "BUSY",
 		Wrong:  "Redis is busy with a script that takes very long (BUSY).",
-		Todo:   wait + " If it stays so, end the script with SCRIPT KILL.",
+		Todo:   waitOr + "end the script with SCRIPT KILL.",
 		Passes: true,
 	}},
 	{reply("UNKILLABLE"), Fault{
@@ -154,7 +156,7 @@ var faults = []struct {
 	{reply("max number of clients", "max number of connections"), Fault{
 		Code:   "max clients",
 		Wrong:  "Redis has no connection left for this app.",
-		Todo:   wait + " If it stays so, raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or end what else is connected (CLIENT LIST).",
+		Todo:   waitOr + "raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or end what else is connected (CLIENT LIST).",
 		Closes: true,
 		Passes: true,
 	}},
@@ -214,13 +216,13 @@ var faults = []struct {
 	{text("redis: all sentinels"), Fault{
 		Code:   "no master",
 		Wrong:  "No Sentinel says where the master of Redis is.",
-		Todo:   wait + " If it stays so, check the addresses of the Sentinels and master_name.",
+		Todo:   waitOr + "check the addresses of the Sentinels and master_name.",
 		Passes: true,
 	}},
 	{target(redis.ErrPoolTimeout, redis.ErrPoolExhausted), Fault{
 		Code:   "pool",
 		Wrong:  "All connections of this app to Redis are in use.",
-		Todo:   wait + " If it stays so, raise REDIS_POOL_SIZE, or start more instances.",
+		Todo:   waitOr + "raise REDIS_POOL_SIZE, or start more instances.",
 		Passes: true,
 	}},
 	{target(redis.ErrClosed), Fault{
