@@ -179,14 +179,6 @@ func await(t *testing.T, out *proctest.Output, wanted string) {
 	redistest.Wait(t, fmt.Sprintf("%q", wanted), func() bool { return strings.Contains(out.String(), wanted) })
 }
 
-func TestLettersThatCannotWorkSayWhy(t *testing.T) {
-	var out proctest.Output
-	press(t.Context(), start(t, fleet.Options{Memory: true}), "s", &transcript{out: &out})
-	if !strings.Contains(out.String(), "cannot stop its Redis") {
-		t.Errorf("s without a redis-server says %q", out.String())
-	}
-}
-
 func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
 	var out proctest.Output
 	f := start(t, fleet.Options{Memory: true})
@@ -194,10 +186,11 @@ func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		control(ctx, f, strings.NewReader("?\n"), &transcript{out: &out})
+		control(ctx, f, strings.NewReader("s\n?\n"), &transcript{out: &out})
 	}()
-	help := "demo   | " + keyHelp(f) + "\n"
-	await(t, &out, help+help) // at the start, and for the letter
+	await(t, &out, "cannot stop its Redis")
+	help := keyHelp(f)
+	redistest.Wait(t, "the help, at the start and for the letter", func() bool { return strings.Count(out.String(), help) == 2 })
 	if strings.Contains(help, "Redis") {
 		t.Errorf("a demo without a redis-server offers to stop it: %q", help)
 	}
@@ -210,39 +203,48 @@ func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
 	<-ended
 }
 
-// process is a demo that runs as a process of its own.
+// process is the test binary as a process of its own.
 type process struct {
 	*exec.Cmd
-	out  proctest.Output
-	port string // of the one address
+	out proctest.Output
 }
 
-// startDemo starts a demo with a TMPDIR of its own, and returns when a browser may come. The test may end it; what it has
-// left running then ends by itself.
-func startDemo(t *testing.T, temp string, flags ...string) *process {
+// launch starts a process with a TMPDIR of its own. It ends with the test, if the test does not end it.
+func launch(t *testing.T, temp string, args ...string) *process {
 	t.Helper()
-	args := append([]string{"demo", "--port", "0", "--open=false"}, flags...)
 	p := &process{Cmd: exec.Command(os.Args[0], args...)}
 	p.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + temp}
 	p.Stdout, p.Stderr = &p.out, &p.out
 	must(t, p.Start())
 	t.Cleanup(func() {
-		if p.ProcessState == nil { // the test has failed before it ended it
-			_ = p.Process.Kill()
-			_ = p.Wait()
-		}
+		p.end(syscall.SIGKILL)
 		if t.Failed() {
-			t.Logf("the demo said:\n%s", p.out.String())
+			t.Logf("%s said:\n%s", args[0], p.out.String())
 		}
 	})
-	await(t, &p.out, "the one address")
-	p.port = regexp.MustCompile(`the one address: http://localhost:(\d+)`).FindStringSubmatch(p.out.String())[1]
 	return p
 }
 
+// end sends a signal to the process, unless it has ended, and returns its status: -1 if it did not handle the signal.
+func (p *process) end(signal os.Signal) (status int) {
+	if p.ProcessState == nil {
+		_ = p.Process.Signal(signal)
+		_ = p.Wait() // the status says it
+	}
+	return p.ProcessState.ExitCode()
+}
+
+// startDemo starts a demo and returns when a browser may come, with the port of the one address.
+func startDemo(t *testing.T, temp string, flags ...string) (demo *process, port string) {
+	t.Helper()
+	demo = launch(t, temp, append([]string{"demo", "--port", "0", "--open=false"}, flags...)...)
+	await(t, &demo.out, "the one address")
+	return demo, regexp.MustCompile(`the one address: http://localhost:(\d+)`).FindStringSubmatch(demo.out.String())[1]
+}
+
 func TestTheWholeDemoIsThereForABrowser(t *testing.T) {
-	demo := startDemo(t, t.TempDir())
-	v, tally := visitor.New("http://localhost:"+demo.port, nil), new(visitor.Tally)
+	demo, port := startDemo(t, t.TempDir())
+	v, tally := visitor.New("http://localhost:"+port, nil), new(visitor.Tally)
 	tally.Visits(t.Context(), v, 8)
 	if err := tally.CheckExact(8, noLimit); err != nil || len(tally.Sum().PerInstance) != 4 {
 		t.Errorf("8 visits came from %v (%v), want 2 from each of 4", tally.Sum().PerInstance, err)
@@ -253,8 +255,9 @@ func TestTheWholeDemoIsThereForABrowser(t *testing.T) {
 	if a, err := v.Request(t.Context(), http.MethodPost, "/stop"); err != nil || a.Status != http.StatusAccepted {
 		t.Errorf("/stop: %d %v, want 202: the controls of the demo are on", a.Status, err)
 	}
-	must(t, demo.Process.Signal(syscall.SIGTERM))
-	must(t, demo.Wait())
+	if status := demo.end(syscall.SIGTERM); status != 0 {
+		t.Errorf("the demo ended with status %d, want 0", status)
+	}
 	if strings.Contains(demo.out.String(), "/readyz") {
 		t.Error("the balancer's own questions are in the log")
 	}
@@ -266,19 +269,12 @@ func TestLogsAreMergedLineByLine(t *testing.T) {
 	log.line("web.1", "a line")
 	log.line("web.1", "msg=request route=/readyz status=200")
 	log.say("%d lines", 2)
-	if want := "web.1  | a line\ndemo   | 2 lines\n"; out.String() != want {
-		t.Errorf("merged:\n%s\nwant:\n%s", out.String(), want)
-	}
-}
-
-func TestNeighboursHaveDifferentColours(t *testing.T) {
-	var out proctest.Output
-	log := &transcript{out: &out, colour: true}
+	log.colour = true // of which neighbours have different ones
 	log.line("web.1", "hello")
 	log.line("web.2", "hello")
-	want := "\x1b[36mweb.1  | \x1b[0mhello\n\x1b[33mweb.2  | \x1b[0mhello\n"
+	want := "web.1  | a line\ndemo   | 2 lines\n\x1b[36mweb.1  | \x1b[0mhello\n\x1b[33mweb.2  | \x1b[0mhello\n"
 	if out.String() != want {
-		t.Errorf("coloured: %q, want %q", out.String(), want)
+		t.Errorf("merged: %q, want %q", out.String(), want)
 	}
 }
 

@@ -1,10 +1,8 @@
 package demo
 
 import (
-	"errors"
 	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"syscall"
@@ -23,7 +21,7 @@ func TestSIGKILLLeavesNothingBehind(t *testing.T) { endDemo(t, syscall.SIGKILL, 
 func endDemo(t *testing.T, signal syscall.Signal, status int) {
 	t.Helper()
 	temp := t.TempDir()
-	demo := startDemo(t, temp, "--instances", "2")
+	demo, _ := startDemo(t, temp, "--instances", "2")
 	running, ports := proctest.Processes(temp), portsIn(demo.out.String())
 	if len(running) != 5 { // demo, guard, redis-server, two instances
 		t.Errorf("%d processes are running, want 5: %v", len(running), running)
@@ -40,10 +38,8 @@ func endDemo(t *testing.T, signal syscall.Signal, status int) {
 		t.Errorf("in TMPDIR: %v (%v), want one folder", entries, err)
 	}
 
-	must(t, demo.Process.Signal(signal))
-	err := demo.Wait()
-	if demo.ProcessState.ExitCode() != status {
-		t.Errorf("the demo ended with %v, want status %d", err, status)
+	if got := demo.end(signal); got != status {
+		t.Errorf("the demo ended with status %d, want %d", got, status)
 	}
 	proctest.NothingIsLeft(t, temp)
 	for _, port := range ports { // a process that is killed is gone from /proc a moment before its sockets are
@@ -53,33 +49,25 @@ func endDemo(t *testing.T, signal syscall.Signal, status int) {
 
 func TestAProofThatIsKilledLeavesNothingBehind(t *testing.T) {
 	temp := t.TempDir()
-	var out proctest.Output
-	proof := exec.Command(os.Args[0], "prove")
-	proof.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + temp}
-	proof.Stdout, proof.Stderr = &out, &out
-	must(t, proof.Start())
-	await(t, &out, passed)
-	must(t, proof.Process.Kill())
-	_ = proof.Wait() // says that it was killed
+	proof := launch(t, temp, "prove")
+	await(t, &proof.out, passed)
+	proof.end(syscall.SIGKILL)
 	proctest.NothingIsLeft(t, temp)
 }
 
 func TestASecondCtrlCDoesNotWait(t *testing.T) {
 	temp := t.TempDir()
-	demo := startDemo(t, temp, "--instances", "1")
+	demo, port := startDemo(t, temp, "--instances", "1")
 	// A request that does not end keeps the balancer waiting.
-	conn, err := net.Dial("tcp", "127.0.0.1:"+demo.port)
+	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 	must(t, err)
 	defer func() { _ = conn.Close() }()
 	_, err = conn.Write([]byte("POST /reset HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"))
 	must(t, err)
 	must(t, demo.Process.Signal(syscall.SIGINT))
 	await(t, &demo.out, "stopping")
-	must(t, demo.Process.Signal(syscall.SIGINT))
-	err = demo.Wait()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
-		t.Errorf("after the second Ctrl-C the demo ended with %v, want by the signal", err)
+	if demo.end(syscall.SIGINT) != -1 {
+		t.Errorf("after the second Ctrl-C the demo ended with %v, want by the signal", demo.ProcessState)
 	}
 	proctest.NothingIsLeft(t, temp)
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"visit-counter/internal/config"
-	"visit-counter/internal/proctest"
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
@@ -42,31 +40,16 @@ func init() {
 	os.Exit(0)
 }
 
-// user is a process that uses a Redis.
-type user struct {
-	*exec.Cmd
-	out proctest.Output
-}
-
-func use(t *testing.T, r localRedis) *user {
+// use starts a process that uses a Redis, and returns when it does.
+func use(t *testing.T, r localRedis) *process {
 	t.Helper()
-	u := &user{Cmd: exec.Command(os.Args[0], useCommand, r.addr, r.dir)}
-	u.Stdout, u.Stderr = &u.out, &u.out
-	must(t, u.Start())
-	t.Cleanup(func() { u.end(syscall.SIGKILL) })
-	await(t, &u.out, "using it")
-	return u
+	user := launch(t, t.TempDir(), useCommand, r.addr, r.dir)
+	await(t, &user.out, "using it")
+	return user
 }
 
 // started reports whether this process had to start the Redis.
-func (u *user) started() bool { return strings.Contains(u.out.String(), "started redis-server") }
-
-func (u *user) end(how syscall.Signal) {
-	if u.ProcessState == nil {
-		_ = u.Process.Signal(how)
-		_ = u.Wait() // says that it was killed
-	}
-}
+func started(user *process) bool { return strings.Contains(user.out.String(), "started redis-server") }
 
 func TestARedisIsKeptUntilTheLastOfItsUsersHasEnded(t *testing.T) {
 	for _, how := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
@@ -84,9 +67,9 @@ func TestARedisIsKeptUntilTheLastOfItsUsersHasEnded(t *testing.T) {
 			second := use(t, r)
 			first.end(how)
 			third := use(t, r)
-			if !first.started() || second.started() || third.started() {
+			if !started(first) || started(second) || started(third) {
 				t.Errorf("started by the first: %v, the second: %v, the third: %v; want only the first",
-					first.started(), second.started(), third.started())
+					started(first), started(second), started(third))
 			}
 			must(t, client.Incr(t.Context(), "count").Err())
 			second.end(how)
@@ -95,8 +78,8 @@ func TestARedisIsKeptUntilTheLastOfItsUsersHasEnded(t *testing.T) {
 
 			fourth := use(t, r)
 			redistest.Wait(t, "Redis to have loaded its data", func() bool { return client.Ping(t.Context()).Err() == nil })
-			if got := client.Incr(t.Context(), "count").Val(); got != 3 || !fourth.started() {
-				t.Errorf("after a new start (%v) the count is %d, want 3", fourth.started(), got)
+			if got := client.Incr(t.Context(), "count").Val(); got != 3 || !started(fourth) {
+				t.Errorf("after a new start (%v) the count is %d, want 3", started(fourth), got)
 			}
 			fourth.end(how)
 			redistest.Wait(t, "Redis to end again", gone)
