@@ -7,19 +7,14 @@ import (
 	"strconv"
 	"testing"
 
-	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
 )
 
 // What the limit is on which platform is proven in internal/config.
 func TestGoKnowsTheContainersMemory(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })
-	port, err := redisserver.ReservePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer port.Release()
-	env := map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64m", "PORT": strconv.Itoa(port.Number)}
+	env := map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64m", "PORT": strconv.Itoa(redistest.ReservePort(t).Number)}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // it stops as soon as it serves
 	if err := Serve(ctx, func(name string) string { return env[name] }, io.Discard); err != nil {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,12 +33,7 @@ const adminPassword = "for-the-test-alone"
 func startServer(t *testing.T, ca *redistest.CA, hosts []string, lines ...string) server {
 	t.Helper()
 	files := ca.Issue(t, hosts...)
-	secured, err := redisserver.ReservePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(secured.Release)
-	s := server{tls: net.JoinHostPort("127.0.0.1", strconv.Itoa(secured.Number))}
+	s := server{tls: redistest.ReservePort(t).Addr()}
 	s.Server = redistest.StartWith(t, redisserver.Options{Config: append([]string{
 		"tls-port " + port(s.tls), "tls-auth-clients no", "tls-ca-cert-file " + files.CAFile,
 		"tls-cert-file " + files.CertFile, "tls-key-file " + files.KeyFile,

@@ -5,10 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,7 +14,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"visit-counter/internal/config"
-	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -54,10 +51,7 @@ func started(user *process) bool { return strings.Contains(user.out.String(), "s
 func TestARedisIsKeptUntilTheLastOfItsUsersHasEnded(t *testing.T) {
 	for _, how := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		t.Run(how.String(), func(t *testing.T) {
-			port, err := redisserver.ReservePort()
-			must(t, err)
-			defer port.Release()
-			r := localRedis{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number)), dir: t.TempDir()}
+			r := localRedis{addr: redistest.ReservePort(t).Addr(), dir: t.TempDir()}
 			gone := func() bool { return !r.listens() }
 			client := redis.NewClient(&redis.Options{Addr: r.addr, MaxRetries: -1})
 			defer func() { _ = client.Close() }()
@@ -123,10 +117,7 @@ func TestARedisThatDoesNotStartIsAnError(t *testing.T) {
 	bin := t.TempDir()
 	must(t, os.WriteFile(bin+"/redis-server", []byte("#!/bin/sh\nexit 1\n"), 0o700))
 	t.Setenv("PATH", bin)
-	port, err := redisserver.ReservePort()
-	must(t, err)
-	defer port.Release()
-	r := localRedis{addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number)), dir: t.TempDir()}
+	r := localRedis{addr: redistest.ReservePort(t).Addr(), dir: t.TempDir()}
 	if _, err := r.use(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "redis.log") {
 		t.Errorf("err = %v, want where to look", err)
 	}

@@ -20,7 +20,6 @@ import (
 	"visit-counter/internal/child"
 	"visit-counter/internal/commands"
 	"visit-counter/internal/proctest"
-	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
@@ -273,10 +272,5 @@ func (i *instance) memory(t testing.TB) int {
 // freePort returns a port that nobody else is given before the test ends: so an instance can be started there again.
 func freePort(t testing.TB) string {
 	t.Helper()
-	port, err := redisserver.ReservePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(port.Release)
-	return strconv.Itoa(port.Number)
+	return strconv.Itoa(redistest.ReservePort(t).Number)
 }

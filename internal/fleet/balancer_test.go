@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"visit-counter/internal/poll"
-	"visit-counter/internal/redisserver"
+	"visit-counter/internal/redistest"
 )
 
 // stub is an instance of which a test decides what it does.
@@ -35,11 +35,8 @@ func newStub(t *testing.T, handler http.HandlerFunc) *stub {
 
 // newClosed returns an instance that is taken for ready, though nobody listens there.
 func newClosed(t *testing.T) *stub {
-	port, err := redisserver.ReservePort()
-	must(t, err)
-	t.Cleanup(port.Release)
 	s := new(stub)
-	s.run(port.Addr())
+	s.run(redistest.ReservePort(t).Addr())
 	return s
 }
 

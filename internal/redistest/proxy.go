@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2/proto"
-
-	"visit-counter/internal/redisserver"
 )
 
 const (
@@ -60,13 +58,10 @@ type link struct {
 // NewProxy starts a proxy in front of target. It ends with the test.
 func NewProxy(t testing.TB, target Target) *Proxy {
 	t.Helper()
-	port, err := redisserver.ReservePort()
-	must(t, err)
-	t.Cleanup(port.Release)
 	p := &Proxy{
 		t:      t,
 		target: target,
-		addr:   net.JoinHostPort("127.0.0.1", strconv.Itoa(port.Number)),
+		addr:   ReservePort(t).Addr(),
 		links:  map[*link]struct{}{},
 		healed: make(chan struct{}),
 		seen:   map[string]int{},

@@ -56,6 +56,15 @@ func Restart(t testing.TB, s *redisserver.Server) {
 	}
 }
 
+// ReservePort returns a port that nobody else is given before the test ends, so that something can be started there again.
+func ReservePort(t testing.TB) redisserver.Port {
+	t.Helper()
+	port, err := redisserver.ReservePort()
+	must(t, err)
+	t.Cleanup(port.Release)
+	return port
+}
+
 // Target is what a client or a Proxy connects to: a *redisserver.Server or a *Proxy.
 type Target interface {
 	Addr() string
