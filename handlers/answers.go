@@ -19,8 +19,7 @@ import (
 // retryAfter is how many seconds a client should wait after a 503.
 const retryAfter = "2"
 
-// fail answers a request that could not be done: what Redis is to blame for, or a visitor who has gone, is a
-// 503, all else a 500.
+// fail answers a request that failed: with 503 if Redis was the cause or the visitor has left, else with 500.
 func (a *app) fail(c *gin.Context, err error) {
 	if errors.Is(err, redisstore.ErrUnavailable) || errors.Is(err, context.Canceled) {
 		fault := redisfault.Explain(err)
@@ -59,7 +58,7 @@ func (a *app) problem(c *gin.Context, p templates.Problem) {
 
 const htmlType, jsonType = "text/html; charset=utf-8", "application/json; charset=utf-8"
 
-// buffers are for pages: they are sent whole, or not at all.
+// buffers hold a page until it is complete: half a page is never sent.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // show answers with an HTML page.
@@ -76,5 +75,5 @@ func (a *app) show(c *gin.Context, status int, render func(io.Writer) error) {
 	c.Data(status, htmlType, page.Bytes())
 }
 
-// isolate keeps other sites' windows away from a page's own. Only a page has a window.
+// isolate keeps the windows of other sites from reaching into the page's own. Only pages need it.
 func isolate(c *gin.Context) { c.Header("Cross-Origin-Opener-Policy", "same-origin") }

@@ -14,8 +14,7 @@ type healthAnswer struct {
 	Instance string `json:"instance"`
 }
 
-// healthz says that the process serves. It never touches Redis: an app that is restarted because its Redis is away
-// is no better off.
+// healthz says that the process serves. It never asks Redis: restarting the app does not bring Redis back.
 func (a *app) healthz(c *gin.Context) {
 	c.JSON(http.StatusOK, healthAnswer{"ok", a.pages.Instance})
 }

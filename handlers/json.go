@@ -9,8 +9,7 @@ import (
 	"visit-counter/templates"
 )
 
-// wantsJSON reports whether a client asks for JSON rather than for HTML. Who asks for nothing, or for something else,
-// gets HTML.
+// wantsJSON reports whether a client prefers JSON to HTML. Clients that ask for neither get HTML.
 func wantsJSON(c *gin.Context) bool {
 	return c.NegotiateFormat(gin.MIMEHTML, gin.MIMEJSON) == gin.MIMEJSON
 }
@@ -43,7 +42,7 @@ type redisAnswer struct {
 	Milliseconds float64 `json:"milliseconds"`
 }
 
-// errorAnswer is what a client that wants JSON is told instead of a page.
+// errorAnswer is the answer to a client that wants JSON where others get a problem page.
 type errorAnswer struct {
 	Error string `json:"error"`
 	Hint  string `json:"hint"`

@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	// rowPrefix starts the session's field of each process that has served it. The time comes first, so that
-	// the names sort by it.
+	// rowPrefix begins the field that a session has for each process that has served it. The start time comes next, so
+	// that the names sort by it.
 	rowPrefix     = "process:"
 	rowTimeLayout = "2006-01-02T15:04:05.000Z"
-	// maxVisits is the greatest count: up to it, every reader of JSON agrees on whole numbers.
+	// maxVisits is the largest count: up to it, every JSON parser reads whole numbers exactly.
 	maxVisits = 1<<53 - 1
 )
 
@@ -78,8 +78,8 @@ func newLedger(result redisstore.Result, current string) (ledger, error) {
 	return l, nil
 }
 
-// trim removes the oldest rows from the ledger and the session if there are too many, but not this process's. Their
-// visits are earlier ones from then on: those that no row has.
+// trim removes the oldest rows from the ledger and the session if there are too many, but never this process's. Their
+// visits then count as earlier ones, which have no row.
 func (l *ledger) trim(session sessions.Session) {
 	excess := len(l.rows) - maxRows
 	if excess <= 0 {
@@ -96,7 +96,7 @@ func (l *ledger) trim(session sessions.Session) {
 		return true
 	})
 	session.Set(earlierProcessField, int(l.trimmed))
-	_ = session.Save() // the visit is counted; where this fails, the next one trims
+	_ = session.Save() // the visit has been counted; if this fails, the next visit trims
 }
 
 func impossible(n int64) bool { return n < 0 || n > maxVisits }
@@ -120,10 +120,10 @@ func parseRows(fields map[string]int64, current string) ([]templates.Row, error)
 	return rows, nil
 }
 
-// balance makes the rows add up to the visits: what they lack are earlier ones. They have too many in one case only: an
-// increment that was repeated, because its answer got lost, returns its own count beside rows that others have added to
-// since. Those later visits are taken off the other processes' rows, newest first. Where that is not enough, it is an
-// ErrCorrupt.
+// balance makes the rows add up to the visits. Visits that no row has are earlier ones. The rows can exceed the visits in
+// one case only: an increment that was repeated, because its answer got lost, returns its own count, but rows to which
+// others have added since. balance takes those later visits off the other processes' rows, newest first. If that is not
+// enough, the ledger is an ErrCorrupt.
 func (l *ledger) balance(visits int64) error {
 	surplus := -visits
 	for _, row := range l.rows {

@@ -20,8 +20,8 @@ import (
 	"visit-counter/templates"
 )
 
-// logRequests writes one line per request. Paths, queries and header values are not in it, but for the router's request
-// id: they are the client's to choose, and may hold what nobody should read later.
+// logRequests writes one line per request. It leaves out paths, queries and header values except the router's request id:
+// clients choose them, and may put secrets in them.
 func (a *app) logRequests(c *gin.Context) {
 	start := time.Now()
 	c.Next()
@@ -37,7 +37,7 @@ func (a *app) logRequests(c *gin.Context) {
 	if _, id := routerID(c.Request); id != "" {
 		attrs = append(attrs, slog.String("request_id", clip(id)))
 	}
-	// Below 500, gin's error is that the client did not stay for the answer.
+	// Below 500, the error is that the client left before the answer.
 	if err := c.Errors.Last(); err != nil && status >= http.StatusInternalServerError {
 		level = slog.LevelError
 		attrs = append(attrs, slog.Any("err", err.Err))
@@ -64,24 +64,24 @@ func routerHeader(r *http.Request) string {
 	return header + ": " + backend.Mask(id)
 }
 
-// clip is a text from outside as a log line has it: 128 bytes at most.
+// clip shortens a text from outside for a log line, to at most 128 bytes.
 func clip(text string) string {
 	const maxLogged = 128
 	return strings.ToValidUTF8(text[:min(len(text), maxLogged)], "")
 }
 
-// panicked answers a request whose handler panicked. The stack goes to the log, the request does not.
+// panicked answers a request whose handler panicked. It logs the stack, but nothing of the request.
 func (a *app) panicked(c *gin.Context, cause any) {
 	a.log.LogAttrs(c.Request.Context(), slog.LevelError, "panic",
 		slog.String("cause", fmt.Sprintf("%T", cause)), slog.String("stack", string(debug.Stack())))
 	if c.Writer.Written() {
-		panic(http.ErrAbortHandler) // the answer is broken: so that the client sees it
+		panic(http.ErrAbortHandler) // half an answer is out: cut the connection, so that the client notices
 	}
 	a.problem(c, templates.Internal())
 }
 
-// securityHeaders sets the headers that every answer has (OWASP Secure Headers, ASVS 5.0 V3.4). A static file's allow
-// caching (and a range of one that is refused says nothing of it), and a page has one more.
+// securityHeaders sets the headers that every answer has (OWASP Secure Headers, ASVS 5.0 V3.4). Static files override
+// Cache-Control, and pages add one more header.
 func securityHeaders(https bool) gin.HandlerFunc {
 	headers := http.Header{
 		"Content-Security-Policy": {"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
@@ -98,34 +98,34 @@ func securityHeaders(https bool) gin.HandlerFunc {
 	return func(c *gin.Context) { maps.Copy(c.Writer.Header(), headers) }
 }
 
-// closeWhileDraining ends the connection with the answer while the process stops, so that a router takes another instance
-// for its next request.
+// closeWhileDraining closes the connection after the answer while the process stops, so that a router sends its next
+// request to another instance.
 func (a *app) closeWhileDraining(c *gin.Context) {
 	if a.Draining() {
 		c.Header("Connection", "close")
 	}
 }
 
-// ignoreBody ends the connection after a request with a body, which no address here takes, so that the answer does not
-// wait for one that may be huge, or never come. For a moment the body is read and dropped: a client that is cut off
-// while it sends may miss the answer.
+// ignoreBody closes the connection after a request with a body. No route here takes one, so the answer does not wait for
+// a body that may be huge or never arrive. The server still reads and drops it for a second: a client that is cut off while
+// it sends may miss the answer.
 func ignoreBody(c *gin.Context) {
 	if c.Request.ContentLength == 0 {
 		return
 	}
 	c.Header("Connection", "close")
-	_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(time.Second)) // tests' writers have none
+	_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(time.Second)) // the writers of tests have no deadline
 }
 
-// redirectToHTTPS sends a browser that came to the platform's router by http to https. Health checks and whatever else
-// comes without the router's header are served as they are.
+// redirectToHTTPS redirects browsers that reached the platform's router by http. Health checks, and requests without the
+// router's header, are served as they are.
 func (a *app) redirectToHTTPS(c *gin.Context) {
 	r := c.Request
 	if !a.HTTPS || r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || !a.cameByHTTP(r) {
 		return
 	}
 	uri := r.URL.RequestURI()
-	if !plainHost(r.Host) || !strings.HasPrefix(uri, "/") { // without the slash it would prolong the host's name
+	if !plainHost(r.Host) || !strings.HasPrefix(uri, "/") { // without the slash it would extend the host name
 		c.AbortWithStatus(http.StatusBadRequest)
 		return
 	}
@@ -133,8 +133,8 @@ func (a *app) redirectToHTTPS(c *gin.Context) {
 	c.AbortWithStatus(http.StatusPermanentRedirect)
 }
 
-// cameByHTTP reports whether the nearest proxy, if it is a trusted one, was asked by http. Each proxy appends to the
-// header.
+// cameByHTTP reports whether the nearest proxy, if it is trusted, received the request by http. Each proxy appends to the
+// header, so its own entry is the last.
 func (a *app) cameByHTTP(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	trusted := func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) }
@@ -145,16 +145,16 @@ func (a *app) cameByHTTP(r *http.Request) bool {
 	return strings.EqualFold(strings.TrimSpace(schemes[len(schemes)-1]), "http")
 }
 
-// plainHost reports whether host is a name or an address, perhaps with a port, and nothing else.
+// plainHost reports whether host is nothing but a name or an address, with or without a port.
 func plainHost(host string) bool {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
 	return host != "" && strings.Trim(host, allowed) == ""
 }
 
-// errNoRedis is what is said of a request that needs a Redis where none is configured.
+// errNoRedis is the error of a request that needs Redis where none is configured.
 var errNoRedis = errors.New("no Redis is configured")
 
-// requireRedis refuses what needs a Redis where none is configured.
+// requireRedis refuses requests that need Redis where none is configured.
 func (a *app) requireRedis(c *gin.Context) {
 	if a.pages.Store == config.StoreNone {
 		_ = c.Error(errNoRedis)
@@ -162,7 +162,8 @@ func (a *app) requireRedis(c *gin.Context) {
 	}
 }
 
-// refusePrefetch refuses a page that a browser loads before anybody asked for it. The browser asks again at the click.
+// refusePrefetch refuses to serve a page that the browser fetches before the user asks for it. The browser asks again at
+// the click.
 func (a *app) refusePrefetch(c *gin.Context) {
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
 		purpose := strings.ToLower(strings.TrimSpace(c.GetHeader(name)))
@@ -173,7 +174,7 @@ func (a *app) refusePrefetch(c *gin.Context) {
 	}
 }
 
-// sameOrigin refuses a POST that another site made the browser send (OWASP ASVS 5.0, 3.5.1). Programs that are no
+// sameOrigin refuses a POST that another site made the browser send (OWASP ASVS 5.0, 3.5.1). Programs that are not
 // browsers send neither Origin nor Sec-Fetch-Site, and pass.
 func (a *app) sameOrigin(c *gin.Context) {
 	if err := new(http.CrossOriginProtection).Check(c.Request); err != nil {

@@ -1,5 +1,4 @@
-// Package handlers is the app's whole URL surface: what each address answers, and the rules that hold for all of
-// them.
+// Package handlers is the app's URL surface: what each address answers, and the rules that hold for all of them.
 package handlers
 
 import (
@@ -16,7 +15,7 @@ import (
 	"visit-counter/templates"
 )
 
-// Options are what the handlers need to know beside what the pages show.
+// Options hold what the handlers need to know besides what the pages show.
 type Options struct {
 	Check          func(context.Context) error // says why Redis cannot keep sessions now; not called without a store
 	Timeout        time.Duration               // the longest that one request may wait for Redis
@@ -38,7 +37,7 @@ type app struct {
 func New(log *slog.Logger, pages *templates.Pages, store sessions.Store, o Options) http.Handler {
 	a := &app{log, pages, o}
 	engine := gin.New()
-	engine.RedirectTrailingSlash = false // both would build a Location from what the client sends
+	engine.RedirectTrailingSlash = false // both would build a Location from client input
 	engine.RedirectFixedPath = false
 	engine.HandleMethodNotAllowed = true
 	engine.Use(a.logRequests, gin.CustomRecoveryWithWriter(nil, a.panicked), securityHeaders(o.HTTPS), a.closeWhileDraining,

@@ -1,6 +1,6 @@
 // Package static holds the files that a browser loads beside the page: one stylesheet, one script, one icon. They are
 // part of the binary, and are served under names that contain a hash of their content, so that a browser may keep them
-// for ever and still never shows an old one.
+// forever and still never shows an old one.
 package static
 
 import (
@@ -45,7 +45,7 @@ func newFile(name, extension, contentType string, body []byte) File {
 	return File{"/static/" + name + "." + hash + extension, contentType, body}
 }
 
-// ServeHTTP sends the file with permission to keep it for ever.
+// ServeHTTP sends the file with permission to keep it forever.
 func (f File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", f.contentType)

@@ -16,7 +16,7 @@ type Home struct {
 	Instances     int           // how many names of instances have served this session
 	Restarts      int           // how many of the processes had the name of an earlier one
 	FirstVisit    time.Time     // when the session began
-	ExpiresIn     time.Duration // how long the session lives if nobody comes back
+	ExpiresIn     time.Duration // how long the session lives without another visit
 	New           bool          // true if the browser brought no session: this answer sets the cookie
 	ID            string        // the session's id, masked by the caller: "k3Jd9a…"
 	Router        string        // the header by which a router shows itself, masked by the caller: "X-Request-Id: 0a1b2c…"; empty without one
@@ -69,7 +69,7 @@ func (h Home) work() string {
 		end + h.lifetime()
 }
 
-// lifetime is how long the session lives if nobody comes back.
+// lifetime is how long the session lives without another visit.
 func (h Home) lifetime() string { return span(h.ExpiresIn.Round(time.Second)) }
 
 // longestRow is the number of visits of the row with the longest bar.
@@ -81,10 +81,10 @@ func (h Home) longestRow() int64 {
 	return longest
 }
 
-// share is the length of a row's bar: "75%". A visit is always seen.
-func share(part, whole int64) string {
-	if whole <= 0 {
+// share is the length of a row's bar: "75%". It is never 0, so that a single visit can be seen.
+func share(part, total int64) string {
+	if total <= 0 {
 		return "0%"
 	}
-	return strconv.FormatInt(max(100*part/whole, 1), 10) + "%"
+	return strconv.FormatInt(max(100*part/total, 1), 10) + "%"
 }

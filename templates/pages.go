@@ -79,8 +79,7 @@ func (p *Pages) storeName() string {
 	return "Redis"
 }
 
-// Home writes the page of a counted visit, in pieces: w had better be a buffer, so that a page that fails halfway is
-// not sent.
+// Home writes the page of a counted visit, in pieces. Pass a buffer, so that a page that fails halfway is not sent.
 func (p *Pages) Home(w io.Writer, h Home) error {
 	title := strconv.FormatInt(h.Visits, 10) + " " + plural(h.Visits, "time")
 	return write(w, p.frame(title, p.home(h)))

@@ -20,8 +20,8 @@ const (
 	maxLetters = 10 // letters in a box, at 320 px
 )
 
-// picture draws each instance once, in the order of their names, whatever number of processes it had. The one that
-// answers is always drawn.
+// picture draws each instance once, ordered by name, however many processes it had. The one that answers is always
+// drawn.
 func (h Home) picture() picture {
 	p := picture{middle: "50%"}
 	for _, r := range h.Rows {
@@ -55,7 +55,7 @@ func fold(names []string, lit string) []string {
 	return kept
 }
 
-// shorten keeps the end of a long name: that is where the port or the index is, which tells instances apart.
+// shorten keeps the end of a long name, where the port or the index tells instances apart.
 func shorten(name string) string {
 	runes := []rune(name)
 	if len(runes) <= maxLetters {

@@ -7,7 +7,7 @@ import (
 	"visit-counter/internal/config"
 )
 
-// Problem is a page that is not a counted visit, and at the same time what a client that prefers JSON is told: Wrong is
+// Problem is a page that is not a counted visit, and the answer to a client that prefers JSON: Wrong is
 // its "error" and Todo its "hint". No field may hold a secret or the text of a library's error.
 type Problem struct {
 	Status    int      // of the answer
@@ -57,7 +57,7 @@ func Forbidden() Problem {
 	}
 }
 
-// Internal is the page for a fault of ours. It says nothing of the cause: that is in the log.
+// Internal is the page for a bug of the app. It does not name the cause, which is in the log.
 func Internal() Problem {
 	return Problem{
 		Status: http.StatusInternalServerError,
@@ -79,8 +79,8 @@ func Unavailable(wrong, todo string) Problem {
 	}
 }
 
-// ResetFailed is the page for a session of which nobody knows whether it has ended: Redis did not answer, which it may do
-// before or after the deletion.
+// ResetFailed is the page for a reset that Redis did not confirm. The session may still be there or not: the deletion may
+// have happened and only its answer got lost.
 func ResetFailed() Problem {
 	return Problem{
 		Status: http.StatusServiceUnavailable,

@@ -18,7 +18,7 @@ func settings(cfg config.Config, b *backend.Backend, started time.Time) template
 	}
 }
 
-// redisCLI returns how the page tells people to look at Redis; an embedded one is nobody else's to look at.
+// redisCLI returns the command with which the page invites people to look at Redis. An embedded Redis cannot be looked at.
 func redisCLI(b *backend.Backend) string {
 	if b.Store == config.StoreMemory {
 		return ""

@@ -15,7 +15,7 @@ import (
 	"visit-counter/internal/redisfault"
 )
 
-// localTimeout is how long the look at the Redis of a developer's machine takes at most, whatever REDIS_TIMEOUT says.
+// localTimeout limits the search for a Redis on a developer's machine, independently of REDIS_TIMEOUT.
 const localTimeout = 250 * time.Millisecond
 
 // Backend is an open Redis. It is safe for concurrent use.
@@ -30,10 +30,10 @@ type Backend struct {
 	close   []func()
 }
 
-// Open returns the Redis that the configuration asks for. It does not wait for it: a Redis that is down is found out
-// by the first command, see [Backend.Watch]. Only Store "auto" takes a look at the network, for a quarter of a second at most.
-// go-redis' own messages are not printed from then on, those of all clients in this process: they may quote what was
-// sent, and whatever matters of them comes back as an error too. The caller closes the Backend.
+// Open returns the Redis that the configuration asks for. It does not wait for it: the first command finds out whether
+// Redis is up, see [Backend.Watch]. Only StoreAuto probes the network, for at most a quarter of a second. Open silences
+// go-redis' own log for all clients of this process: it may quote what was sent, and everything that matters comes back as
+// an error too. The caller closes the Backend.
 func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*Backend, error) {
 	logging.Disable()
 	switch cfg.Store {
@@ -60,8 +60,8 @@ func open(cfg config.Config, r config.Redis, log *slog.Logger) *Backend {
 	}
 }
 
-// Watch says in the log when Redis comes and goes, until Close. What it says is what check finds, which is to ask Redis
-// what a visit asks: it is called at once, after a command that has failed, and every 250 ms while Redis is away.
+// Watch logs when Redis comes and goes, until Close. It calls check, which must ask Redis what a visit asks, at once, after
+// each command that has failed, and every 250 ms while Redis is away.
 func (b *Backend) Watch(check func(context.Context) error) {
 	if b.watcher == nil {
 		return
@@ -71,8 +71,8 @@ func (b *Backend) Watch(check func(context.Context) error) {
 	go b.watcher.run(ctx, check)
 }
 
-// Connect returns a client like that of a [Backend], but one that repeats nothing: its errors are those that Redis
-// gives at once. It does no I/O. The caller closes the client by the function.
+// Connect returns a client like that of a [Backend], but one that repeats nothing: it returns the first error that Redis
+// gives. It does no I/O. The caller closes the client with closeClient.
 func Connect(r config.Redis) (client redis.UniversalClient, closeClient func()) {
 	return connect(r, slog.New(slog.DiscardHandler))
 }
@@ -86,7 +86,7 @@ func connect(r config.Redis, log *slog.Logger, hooks ...redis.Hook) (client redi
 	}
 	switch client := client.(type) {
 	case *redis.ClusterClient:
-		// Without the others: nodes are tried in turn, and one that is away would hold up a batch.
+		// Nodes get no other hooks: they are tried in turn, and one that is away would hold up a batch.
 		client.OnNewNode(func(node *redis.Client) {
 			node.AddHook(tracer{})
 			node.AddHook(greeter{})
@@ -113,8 +113,8 @@ func (b *Backend) Close() {
 	}
 }
 
-// speaksRedis reports whether anything answers at addr as Redis does. One that is loading its data or wants a password
-// is a Redis too: it is waited for, or its refusal explained.
+// speaksRedis reports whether a Redis answers at addr. One that is loading its data or wants a password counts too: the app
+// waits for it, or explains the refusal.
 func speaksRedis(ctx context.Context, addr string) bool {
 	ctx, cancel := context.WithTimeout(ctx, localTimeout)
 	defer cancel()

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// maxOnWire is how many scripts or batches are on the wire at once, however many connections there are: Redis does
-	// one script after the other anyway, and what waits meanwhile makes the next batch larger.
+	// maxOnWire limits how many scripts or batches are under way at once, however many connections there are: Redis runs
+	// one script after the other anyway, and those that wait meanwhile make the next batch larger.
 	maxOnWire = 4
-	// maxBatch bounds a batch: all its scripts wait for the last one's answer.
+	// maxBatch limits the scripts in a batch, because all of them wait for the last one's answer.
 	maxBatch = 16
 )
 
@@ -20,16 +20,16 @@ const (
 // 147 for its page, and Redis 65 instead of 36 (64 visitors at once, 4 connections, 2026-11-25). With 20 connections it is 136
 // and 117, and 191 and 159.
 //
-// It sends visits that would have to wait for a connection together, as one pipeline over the next connection
-// that becomes free: few connections then carry many visits, with fewer system calls on both sides. A visit that finds
-// a place on the wire goes at once and alone.
+// Visits that would have to wait for a connection are sent together, as one pipeline over the next connection that becomes
+// free: few connections then carry many visits, with fewer system calls on both sides. A visit that finds a free place goes
+// at once and alone.
 //
-// A visit in a batch is as good as one alone: it has its own answer and its own error, waits no longer than its own
-// context allows, and is repeated, if at all, by itself. Only scripts are sent together; they are safe to repeat.
+// A visit in a batch behaves like one alone: it has its own answer and its own error, waits no longer than its own context
+// allows, and is repeated, if at all, by itself. Only scripts are batched; they are safe to repeat.
 type batcher struct {
 	passThrough
 	client *redis.Client
-	places int // scripts or batches on the wire at once
+	places int // scripts or batches under way at once
 
 	mu      sync.Mutex
 	onWire  int
@@ -40,11 +40,11 @@ func newBatcher(client *redis.Client) *batcher {
 	return &batcher{client: client, places: min(maxOnWire, client.Options().PoolSize)}
 }
 
-// waiter is a script that waits for its batch. The batch gets a command of its own, because whoever waits may leave
-// before the answer comes.
+// waiter is a script that waits for its batch. It is sent as a command of its own, because the visitor may leave before
+// the answer comes.
 type waiter struct {
 	cmd   *redis.Cmd
-	ended func() error // says why nobody waits any more, nil as long as somebody does
+	ended func() error // why the visitor no longer waits; nil while they do
 	done  chan struct{}
 }
 
@@ -71,7 +71,7 @@ func (b *batcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// enter returns nil if the script may be sent now, else what to wait for.
+// enter returns nil if the script may be sent now, else the waiter to wait for.
 func (b *batcher) enter(ctx context.Context, script *redis.Cmd) *waiter {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,14 +84,14 @@ func (b *batcher) enter(ctx context.Context, script *redis.Cmd) *waiter {
 	return w
 }
 
-// leave lets those who wait use the place on the wire.
+// leave gives the place to the scripts that wait.
 func (b *batcher) leave() {
 	if batch := b.take(); batch != nil {
 		go b.send(batch)
 	}
 }
 
-// take returns those who have waited longest; if nobody waits, the place on the wire is free.
+// take returns the scripts that have waited longest. If none waits, it frees the place and returns nil.
 func (b *batcher) take() []*waiter {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,7 +105,7 @@ func (b *batcher) take() []*waiter {
 	return batch
 }
 
-// send sends batches for as long as somebody waits.
+// send sends batches for as long as scripts wait.
 func (b *batcher) send(batch []*waiter) {
 	for ; batch != nil; batch = b.take() {
 		ctx := context.Background() // bounded by the client's timeouts
@@ -119,8 +119,8 @@ func (b *batcher) send(batch []*waiter) {
 		}
 		_, err := pipe.Exec(ctx)
 		for _, w := range batch {
-			// Each command has its own error, but for that of a Redis which refuses the connection: go-redis takes
-			// it for the answer to one of them.
+			// Each command has its own error, except when Redis refuses the connection: go-redis takes the refusal for
+			// the answer to one of them.
 			if w.cmd.Err() == nil && w.cmd.Val() == nil {
 				w.cmd.SetErr(err)
 			}

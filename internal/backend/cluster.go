@@ -13,8 +13,8 @@ import (
 	"visit-counter/internal/redisfault"
 )
 
-// switcher uses a Redis as a Cluster once it has said that it is a node of one (MOVED), although nobody has configured
-// it so. Otherwise each node would serve its own part of the sessions and refuse all others.
+// switcher uses a Redis as a Cluster once it has answered that it is a node of one (MOVED), although it is not configured
+// as one. Otherwise a node would serve its own share of the sessions and refuse the others.
 type switcher struct {
 	passThrough
 	redis config.Redis
@@ -24,7 +24,7 @@ type switcher struct {
 	cluster atomic.Pointer[redis.ClusterClient]
 }
 
-// ProcessHook sends commands to where they belong. The greeting belongs to the connection.
+// ProcessHook sends a command to the node that it belongs to. The greeting belongs to the connection.
 func (s *switcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if isGreeting(cmd) {
@@ -41,7 +41,7 @@ func (s *switcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook does the same for commands that are sent together, but for transactions.
+// ProcessPipelineHook does the same for a pipeline, but leaves transactions alone.
 func (s *switcher) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		if isGreeting(cmds[0]) || cmds[0].Name() == "multi" {

@@ -11,7 +11,7 @@ import (
 	"visit-counter/internal/redisfault"
 )
 
-// dialer makes connections. It tries all addresses of a name, and keeps go-redis dialling.
+// dialer makes connections. It tries all addresses of a name, and keeps go-redis from giving up.
 type dialer struct {
 	passThrough
 	timeout time.Duration // for one connection
@@ -22,10 +22,10 @@ func newDialer(o *redis.Options) dialer {
 	return dialer{timeout: o.DialTimeout, lookup: net.DefaultResolver.LookupHost}
 }
 
-// DialHook never fails. After as many failed dials as a pool has places, go-redis fails every command without a try and
-// looks only once a second whether the server is back, so that a visitor would be told of a trouble that is over. There
-// is no option for it (v9.23.0, internal/pool/pool.go, dialConn). A connection that could not be made is therefore given
-// to it as one that is broken: its first use fails with the error of the dial.
+// DialHook never fails. After as many failed dials as a pool has places, go-redis fails every command without trying and
+// checks only once a second whether the server is back, so that visitors would still be refused when it is. There is no
+// option for that (v9.23.0, internal/pool/pool.go, dialConn). So go-redis gets a broken connection instead of an error: its
+// first use fails with the error of the dial.
 func (d dialer) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := d.dial(ctx, next, network, addr)
@@ -36,11 +36,11 @@ func (d dialer) DialHook(next redis.DialHook) redis.DialHook {
 	}
 }
 
-// dial tries one address of a name after the other, each with its share of the time: one that swallows the connection
-// leaves time for the others. net.Dialer does the same, but gives each 2 seconds at least.
+// dial tries the addresses of a name one after the other, each with its share of the time, so that one that never answers
+// leaves time for the others. net.Dialer does the same, but gives each at least 2 seconds.
 func (d dialer) dial(ctx context.Context, next redis.DialHook, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil { // a socket, or the master, whom go-redis asks the Sentinels for
+	if err != nil { // a socket, or a master whose address go-redis gets from the Sentinels
 		return next(ctx, network, addr)
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
@@ -79,9 +79,9 @@ func (broken) SetDeadline(time.Time) error      { return nil }
 func (broken) SetReadDeadline(time.Time) error  { return nil }
 func (broken) SetWriteDeadline(time.Time) error { return nil }
 
-// greeter keeps the reason of a Redis that answers a new connection with an error and closes it, because it has too
-// many or because it is protected. go-redis takes such an answer for that of an old server that has no HELLO, goes on,
-// and meets a closed connection. It stops at an error that is no answer.
+// greeter keeps the reason when Redis answers a new connection with an error and closes it, because it has too many or
+// because it is in protected mode. go-redis takes such an answer for that of an old server without HELLO, goes on, and finds
+// the connection closed. It stops only at an error that is not an answer of Redis, so greeter returns one.
 type greeter struct{ passThrough }
 
 // ProcessHook looks at the first command of a connection.

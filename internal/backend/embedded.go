@@ -11,7 +11,7 @@ import (
 	"visit-counter/internal/config"
 )
 
-// tick is how often the clock of an embedded Redis is moved: keys expire that late at most.
+// tick is how often the clock of an embedded Redis advances, and so how late a key may expire.
 const tick = 100 * time.Millisecond
 
 // Embedded is a Redis inside this process, for looking rather than for keeping: it takes the same commands and scripts
@@ -47,7 +47,7 @@ func (e *Embedded) Close() {
 	e.server.Close()
 }
 
-// moveClock lets time pass: miniredis is made for tests, and its keys expire only when it is told to.
+// moveClock lets time pass: miniredis is made for tests, and expires keys only when its clock is moved.
 func (e *Embedded) moveClock() {
 	defer close(e.stopped)
 	ticker := time.NewTicker(tick)

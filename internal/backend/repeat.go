@@ -8,17 +8,17 @@ import (
 	"visit-counter/internal/redisfault"
 )
 
-// The pauses between repetitions grow from the one to the other. They are random, so that what failed together does
-// not come back together.
+// The pauses between retries grow from minPause to maxPause. They are random, so that commands that failed together do not
+// come back together.
 const (
 	minPause = 10 * time.Millisecond
 	maxPause = 80 * time.Millisecond
 )
 
-// repeat tries again while an error is one that passes and at least half of ctx's time is left: so a short trouble is
-// waited out, and the error of a long one is its own and not that of a deadline. Without a deadline it tries once. It
-// does what go-redis would do, which also repeats the greeting, on connections that are closed. Repeating is safe
-// because the store's commands are.
+// repeat retries while the error is temporary and at least half of ctx's time is left. So it waits out a short outage, and
+// in a long one the caller gets Redis' own error instead of an exceeded deadline. Without a deadline it tries once. It
+// replaces the retries of go-redis, which also repeat the greeting, on connections that are closed. Repeating is safe because
+// the store's commands are.
 func repeat(ctx context.Context, try func() error) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {

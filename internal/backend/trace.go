@@ -70,7 +70,7 @@ func (s *Sent) note(start time.Time, cmds []redis.Cmder, err error) {
 	s.last = time.Now()
 	s.roundTrips++
 	for _, cmd := range cmds {
-		s.commands = append(s.commands, slices.Clone(cmd.Args())) // whoever made the command may change it
+		s.commands = append(s.commands, slices.Clone(cmd.Args())) // its maker may change it
 	}
 }
 

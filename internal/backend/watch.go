@@ -12,18 +12,18 @@ import (
 	"visit-counter/internal/redisfault"
 )
 
-// checkEvery is how often a Redis that is away is asked whether it is back.
+// checkEvery is how often the watcher checks whether a Redis that was lost is back.
 const checkEvery = 250 * time.Millisecond
 
-// watcher repeats commands, and says in the log when Redis comes and goes: once per change, however many requests
-// notice. What it says is what a check has found; a command that fails only makes it ask, so that one bad moment of many
-// requests, or of one node among several, is not told as a coming and going.
+// watcher retries commands, and logs when Redis comes and goes: once per change, however many requests notice. Only a check
+// decides; a command that fails merely triggers one, so that a bad moment of some requests, or of one node among several,
+// is not logged as an outage.
 type watcher struct {
 	passThrough
 	timeout time.Duration // of one check
 	log     *slog.Logger
 
-	doubt    chan struct{} // holds at most one: check now
+	doubt    chan struct{} // capacity 1; a value means: check now
 	failures atomic.Int64  // commands that failed since the last change
 }
 
@@ -77,7 +77,7 @@ func (w *watcher) run(ctx context.Context, check func(context.Context) error) {
 	}
 }
 
-// ProcessHook repeats each command where that may help, and observes its outcome.
+// ProcessHook retries a command where that may help, and observes the outcome.
 func (w *watcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if isGreeting(cmd) { // the command that waits for it is repeated
@@ -89,7 +89,7 @@ func (w *watcher) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// observe is told the outcome of each command, after its repetitions.
+// observe takes the outcome of each command, after its retries.
 func (w *watcher) observe(err error) {
 	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, context.Canceled) || redis.HasErrorPrefix(err, "NOSCRIPT") {
 		return
