@@ -82,18 +82,26 @@ func (r Redis) dialTLS(ctx context.Context, network, addr string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
+	conn := tls.Client(plain, r.TLSFor(addr))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// TLSFor returns the settings for a TLS connection to a server that is dialled at addr, nil where connections are plain.
+func (r Redis) TLSFor(addr string) *tls.Config {
+	if !r.TLS() {
+		return nil
+	}
 	settings := r.Options.TLSConfig.Clone()
 	settings.ServerName = r.namesOf(addr)[0]
 	if !settings.InsecureSkipVerify {
 		settings.InsecureSkipVerify = true // package tls verifies one name only
 		settings.VerifyConnection = func(state tls.ConnectionState) error { return r.Verify(addr, state) }
 	}
-	conn := tls.Client(plain, settings)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		_ = plain.Close()
-		return nil, err
-	}
-	return conn, nil
+	return settings
 }
 
 // Verify checks the certificate of a server that was dialled at addr, as a client does before it sends anything. It checks

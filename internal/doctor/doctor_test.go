@@ -276,6 +276,17 @@ func TestOneCertificateForAllNodesOfAClusterIsEnough(t *testing.T) {
 	}
 }
 
+func TestAnOpenNodeOfAClusterIsFoundOpenUnderTheClustersCertificate(t *testing.T) {
+	ca := redistest.NewCA(t)
+	server := redistest.StartWith(t, redisserver.Options{TLS: ca.Issue(t, "localhost"), Config: []string{"cluster-enabled yes"}})
+	url := "rediss://:" + url.QueryEscape(password) + "@" + strings.Replace(server.Addr(), "127.0.0.1", "localhost", 1)
+	rdb := redistest.Client(t, server)
+	must(t, rdb.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	redistest.Wait(t, "the Cluster to be ready", func() bool { return rdb.Set(t.Context(), "ready", 1, 0).Err() == nil })
+	examine(t, "REDIS_URL="+url, "REDIS_CLUSTER=true", "REDIS_TLS_CA="+ca.PEM).
+		wants(t, 0, "exposed", Pass, "its default user has no password")
+}
+
 func TestTLSAndPlainAreToldApart(t *testing.T) {
 	secured := redistest.StartWith(t, redisserver.Options{TLS: redistest.NewCA(t).Issue(t)})
 	examine(t, "REDIS_URL=redis://"+secured.Addr()).wants(t, 1, "login", Fail, "Write rediss://")

@@ -64,6 +64,7 @@ func (d *doctor) askSentinel(ctx context.Context, addr string) (master string, e
 func (d *doctor) optionsFor(addr, user, password string) *redis.Options {
 	o := d.redis.Options.Simple()
 	o.Addr, o.DB, o.Username, o.Password = addr, 0, user, password
+	o.TLSConfig = d.redis.TLSFor(addr)
 	return o
 }
 

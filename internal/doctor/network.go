@@ -152,9 +152,8 @@ func (d *doctor) reachOf(conn net.Conn) reach {
 func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) Line {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
-	settings := d.redis.Options.TLSConfig.Clone()
-	settings.ServerName, _, _ = net.SplitHostPort(addr)
-	settings.InsecureSkipVerify = true // it is verified below, to tell what is wrong
+	settings := d.redis.TLSFor(addr)
+	settings.InsecureSkipVerify, settings.VerifyConnection = true, nil // it is verified below, to say what is wrong
 	secured := tls.Client(conn, settings)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return fail("the server does not complete a TLS handshake: "+redisfault.Explain(err).Wrong,
