@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,9 @@ const longTimeout = "REDIS_TIMEOUT=7s"
 func TestMain(m *testing.M) {
 	if run, ok := roles[os.Getenv(roleVariable)]; ok {
 		os.Exit(run())
+	}
+	if signal.Ignored(os.Interrupt) { // as in the background of a script: the instances would inherit it
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
 	temp, err := child.TempDir() // goes with this process, even if that is killed
 	if err == nil {
