@@ -53,8 +53,8 @@ func TestTwentyFiveVisitsAtOnceCountTwentyFive(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
 	r := newRouter(t, routerOptions{},
-		start(t, "REDIS_URL="+proxy.URL(), "INSTANCE=web.1"),
-		start(t, "REDIS_URL="+proxy.URL(), "INSTANCE=web.2"),
+		start(t, "REDIS_URL="+proxy.URL(), longTimeout, "INSTANCE=web.1"),
+		start(t, "REDIS_URL="+proxy.URL(), longTimeout, "INSTANCE=web.2"),
 	)
 	b := newTab(t)
 	b.open(t, r.url)
@@ -84,7 +84,7 @@ func TestTwentyFiveVisitsAtOnceCountTwentyFive(t *testing.T) {
 func TestTwentyFiveAtOnceSayWhenRedisIsGone(t *testing.T) {
 	t.Parallel()
 	proxy := redistest.NewProxy(t, redistest.Start(t))
-	i := start(t, "REDIS_URL="+proxy.URL())
+	i := start(t, "REDIS_URL="+proxy.URL(), "REDIS_TIMEOUT=3s")
 	b := newTab(t)
 	b.tolerate("503")
 	b.open(t, i.url)
@@ -113,7 +113,7 @@ func TestTwentyFiveAtOnceSayWhenRedisIsGone(t *testing.T) {
 
 func TestTwentyFiveAtOnceSayWhenTheAppIsGone(t *testing.T) {
 	t.Parallel()
-	i := start(t, "REDIS_URL="+redistest.Start(t).URL())
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), longTimeout)
 	b := newTab(t)
 	b.tolerate("net::ERR_")
 	b.open(t, i.url)

@@ -17,7 +17,7 @@ import (
 
 func TestEachLoadOfThePageIsAVisit(t *testing.T) {
 	t.Parallel()
-	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), "INSTANCE=web.1")
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), longTimeout, "INSTANCE=web.1")
 	b := newTab(t)
 	if status := b.open(t, i.url); status != http.StatusOK {
 		t.Fatalf("status %d", status)
@@ -58,7 +58,7 @@ func wantHiddenCommand(t *testing.T, b *tab) {
 
 func TestTwoTabsShareOneCount(t *testing.T) {
 	t.Parallel()
-	i := start(t, "REDIS_URL="+redistest.Start(t).URL())
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), longTimeout)
 	one := newTab(t)
 	one.open(t, i.url)
 	two := one.another(t)
@@ -80,7 +80,7 @@ func TestTwoTabsShareOneCount(t *testing.T) {
 
 func TestBackNeverShowsAnOldCount(t *testing.T) {
 	t.Parallel()
-	i := start(t, "REDIS_URL="+redistest.Start(t).URL())
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), longTimeout)
 	b := newTab(t)
 	b.tolerate("404")
 	b.open(t, i.url)
@@ -100,7 +100,7 @@ func TestBackNeverShowsAnOldCount(t *testing.T) {
 
 func TestWhatTheBrowserLoadsAheadIsNoVisit(t *testing.T) {
 	t.Parallel()
-	app := newRouter(t, routerOptions{}, start(t, "REDIS_URL="+redistest.Start(t).URL()))
+	app := newRouter(t, routerOptions{}, start(t, "REDIS_URL="+redistest.Start(t).URL(), longTimeout))
 	var ahead atomic.Int64
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -130,7 +130,7 @@ func TestHostileNamesAreOnlyText(t *testing.T) {
 	t.Parallel()
 	const name = `"><img src=x onerror=alert(1)><script>alert(2)</script>`
 	server := redistest.Start(t)
-	i := start(t, "REDIS_URL="+server.URL(), "INSTANCE="+name)
+	i := start(t, "REDIS_URL="+server.URL(), longTimeout, "INSTANCE="+name)
 	b := newTab(t)
 	b.open(t, i.url)
 	if got := b.count(t, 1).Rows[0].Instance; got != name {
@@ -148,7 +148,7 @@ func TestHostileNamesAreOnlyText(t *testing.T) {
 
 func TestThePageWorksWithoutJavaScript(t *testing.T) {
 	t.Parallel()
-	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), "DEMO_CONTROLS=true")
+	i := start(t, "REDIS_URL="+redistest.Start(t).URL(), longTimeout, "DEMO_CONTROLS=true")
 	b := newTab(t)
 	call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	b.open(t, i.url)

@@ -8,22 +8,6 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-func TestCountGoesOnOverInstancesAndRestarts(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	one := start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.1")
-	two := start(t, "REDIS_URL="+server.URL(), "INSTANCE=web.2")
-	v := newVisitor(t, one.url)
-	count(t, v, 1, 6, one, two)
-	one.stop(t)
-	two.stop(t)
-	one, two = one.restart(t), two.restart(t)
-	count(t, v, 7, 9, one, two)
-	if got := visit(t, v); got.Visits != 10 || len(got.Processes) != 4 {
-		t.Errorf("visit 10 says %d; 2 instances started twice are %d rows, want 4", got.Visits, len(got.Processes))
-	}
-}
-
 func TestTwoThousandVisitsAreTwoThousand(t *testing.T) {
 	t.Parallel()
 	const visits, browsers = 2_000, 100

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -165,20 +163,4 @@ func TestDelaysConcernABatchOnceAndEndWithHeal(t *testing.T) {
 	redistest.Wait(t, "the command", func() bool { return p.Seen("INCR") == 1 })
 	p.Heal()
 	must(t, <-answered)
-}
-
-func TestConnectionsAreRefusedUntilHeal(t *testing.T) {
-	p, through, _ := setup(t)
-	must(t, through.Ping(t.Context()).Err())
-	p.Refuse()
-	must(t, through.Ping(t.Context()).Err()) // the present connection stays
-	if _, err := net.Dial("tcp", p.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("dial: %v, want connection refused", err)
-	}
-	p.Cut()
-	if err := through.Ping(t.Context()).Err(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("PING = %v, want that there is no connection", err)
-	}
-	p.Heal()
-	must(t, through.Ping(t.Context()).Err())
 }

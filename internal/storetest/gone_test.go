@@ -246,10 +246,14 @@ func TestDestroy(t *testing.T) {
 		if b.cookie.Value == old.Value {
 			t.Error("a destroyed session's cookie was taken over")
 		}
+		second := b.id()
 		b.request(s, func(c *gin.Context) {
 			must(t, redisstore.Default(c).Destroy())
 			must(t, save(c, "name", "Ann")) // a new session in the same request
 		})
+		if b.id() == second {
+			t.Error("the new session has the old id")
+		}
 		want(t, "name", b.get(s, "name"), any("Ann"))
 		want(t, "visits", b.get(s, "visits"), nil)
 		want(t, "sessions", len(sessionKeys(t, rdb)), 1)
