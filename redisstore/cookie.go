@@ -18,18 +18,18 @@ import (
 	gsessions "github.com/gorilla/sessions"
 )
 
-// A cookie is id + "." + signature (HMAC-SHA256), and nothing else. There is no time in it: how long a session lives is
-// Redis' business alone.
+// A cookie is id + "." + signature (HMAC-SHA256), and nothing else. There is no time in it: Redis alone
+// decides how long a session lives.
 //
 // An id is 144 random bits and a hash tag of 16 more, both in unpadded base64url: "k3Jd…{abc}". The tag decides which
 // slot of a Cluster and which shard of a Ring has the session. A new id for the session keeps it.
 const (
 	macLength = 43 // base64.RawURLEncoding.EncodedLen(sha256.Size)
-	// maxIDLength bounds what is verified. The ids of an older version have 27 characters and no tag.
+	// maxIDLength limits what is verified. The ids of an older version have 27 characters and no tag.
 	maxIDLength = 29
 
-	// maxCandidates bounds the cookies of one name that are verified in one request. Browsers keep 150 to 180 for
-	// a site, so that whoever can plant some, on a sub-domain, cannot plant enough to push the real one out.
+	// maxCandidates limits the cookies of one name that are verified in one request. Browsers keep 150 to 180 for a site,
+	// so an attacker who can plant some, on a subdomain, cannot plant enough to push the real one out.
 	maxCandidates = 200
 )
 
@@ -88,8 +88,8 @@ func (k keyring) verify(name, value string) (id string, ok bool) {
 	return "", false
 }
 
-// first returns the id of the first validly signed cookie: one that somebody planted beside it cannot push the
-// real one out.
+// first returns the id of the first validly signed cookie: a planted one beside it cannot push the real one
+// out.
 func (k keyring) first(name string, cookies []*http.Cookie) (id string, ok bool) {
 	for _, c := range cookies[:min(len(cookies), maxCandidates)] {
 		if id, ok := k.verify(name, c.Value); ok {

@@ -8,17 +8,17 @@
 //
 // Check the error of New. It does no I/O: [Store.Check] says whether this Redis can keep sessions.
 //
-// Values are read and set as everyone knows it, with [sessions.Default], and come back as they were: all basic types,
+// Values are read and set as usual, with [sessions.Default], and come back as they were: all basic types,
 // time.Time, time.Duration, []byte, and slices, arrays, maps and pointers of them. Name your own types once: [WithTypes].
 // A time comes back without its monotonic reading, and with its offset in the place of a location's name.
 //
-// What the others have no words for is done by a handle, [Default]:
+// A handle, [Default], does what gin-contrib/sessions has no methods for:
 //
-//   - Log in: [Session.Regenerate], then Set and Save. Whoever knew the old id knows nothing now.
-//   - Log out: [Session.Destroy]. Clear and Save is not it: the session would go on, empty, under its id.
+//   - Log in: [Session.Regenerate], then Set and Save. The old id is worthless from then on.
+//   - Log out: [Session.Destroy]. Clear and Save would leave an empty session under the same id.
 //   - Remember me: Options with a MaxAge of 30 days, before Save. The session keeps it, with every later cookie.
 //   - Pages that only read do not renew the session: [Session.Touch] does.
-//   - Routes that need their session: [Require]. Else a Redis that is away looks like "not logged in".
+//   - Routes that need their session: [Require]. Without it, a Redis that is down looks like "not logged in".
 //   - Count: [Session.Increment] loads, adds and renews with one command, and no count is ever lost or doubled.
 //
 // # Errors

@@ -23,7 +23,7 @@ var (
 	ErrInvalid     = errors.New("redisstore: invalid argument")        // a mistake in the program: see the text
 )
 
-// failure is one of this package's errors with its cause, of which the text says no more than what.
+// failure is one of this package's errors with its cause. The text says what, and nothing of the cause.
 type failure struct {
 	kind  error
 	what  string
@@ -35,7 +35,7 @@ func (f *failure) Error() string { return f.kind.Error() + ": " + f.what }
 func (f *failure) Unwrap() []error { return []error{f.kind, f.cause} }
 
 // classify turns an error of the Redis client, or of a context, into one of this package. A request that was cancelled
-// is no failure of Redis: its error stays what it is.
+// is not a failure of Redis: it stays context.Canceled.
 func classify(err error) error {
 	var network net.Error
 	switch {

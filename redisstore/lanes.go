@@ -9,14 +9,14 @@ import (
 
 const (
 	// lanesPerSession is how many increments of one session a store has under way at once. The session remembers the last
-	// one of each lane, so that more lanes would make every visit of it dearer.
+	// one of each lane, so that more lanes would make every visit more expensive.
 	lanesPerSession = 4
 	// lanePlaces is how many sessions have lanes of their own; more share them.
 	lanePlaces = 256
 )
 
 // lanes makes the increments of one session safe to repeat: in a lane one increment follows the other, with growing
-// numbers, so that all Redis has to remember of a lane is its last number. It is safe for concurrent use.
+// numbers, so Redis has to remember only the last number of a lane. It is safe for concurrent use.
 type lanes struct {
 	fields [lanesPerSession]string // in which a session remembers them
 	last   atomic.Uint64
@@ -24,7 +24,7 @@ type lanes struct {
 	free   [lanePlaces][lanesPerSession]chan struct{} // each holds a token while its lane is free
 }
 
-// newLanes returns the lanes of one store, whose name no other store has.
+// newLanes returns the lanes of a store. No other store may have its name.
 func newLanes(store string) *lanes {
 	l := &lanes{seed: maphash.MakeSeed()}
 	for i := range l.fields {
@@ -39,7 +39,7 @@ func newLanes(store string) *lanes {
 	return l
 }
 
-// turn is an increment's time in a lane.
+// turn is the place of an increment in a lane.
 type turn struct {
 	field  string
 	number uint64

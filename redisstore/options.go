@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The defaults of [New], the least length of a key, and the rights of a Redis user for this package alone, in the words of
-// ACL SETUSER: put your prefix there.
+// The defaults of [New], the minimum length of a key, and the rights of a Redis user for this package alone, in the words of
+// ACL SETUSER: replace "gin:" with your prefix.
 const (
 	DefaultTTL      = 24 * time.Hour  // of a session after its last use
 	DefaultTimeout  = 2 * time.Second // of one operation, its wait included
@@ -39,17 +39,17 @@ func WithTimeout(d time.Duration) Option {
 	return atLeast("a timeout", d, time.Millisecond, func(s *Store) { s.timeout = d })
 }
 
-func atLeast(what string, d, least time.Duration, set func(*Store)) Option {
+func atLeast(what string, d, min time.Duration, set func(*Store)) Option {
 	return func(s *Store) error {
-		if d < least {
-			return fmt.Errorf("%w: %s of %v is shorter than %v", ErrInvalid, what, d, least)
+		if d < min {
+			return fmt.Errorf("%w: %s of %v is shorter than %v", ErrInvalid, what, d, min)
 		}
 		set(s)
 		return nil
 	}
 }
 
-// WithPrefix sets the start of every key. A hash tag in it has to be whole.
+// WithPrefix sets the start of every key. A hash tag in it must be complete.
 func WithPrefix(prefix string) Option {
 	return func(s *Store) error {
 		if _, tag, found := strings.Cut(prefix, "{"); found && strings.IndexByte(tag, '}') < 1 {
@@ -74,7 +74,7 @@ func WithMaxBytes(n int) Option {
 	}
 }
 
-// WithTypes names types, by a value of each: the habit of gob.Register. Structs need exported fields only, or a pair of
+// WithTypes names types, by a value of each, as gob.Register does. Structs need exported fields only, or a pair of
 // methods such as MarshalText and UnmarshalText.
 func WithTypes(values ...any) Option {
 	return func(s *Store) error {

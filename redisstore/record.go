@@ -66,9 +66,8 @@ func (st *state) record(s *Store, name string) *record {
 	return rec
 }
 
-// record is what the store remembers of a session for as long as its request lasts. It is the store that the
-// session itself knows, the only place that gorilla/sessions has for it: Values belong to the user, who may clear
-// them, and the request may be replaced by a middleware.
+// record is what the store remembers of a session while its request lasts. To gorilla/sessions it is the session's store, the
+// only place there is for it: the user may clear Values, and a middleware may replace the request.
 type record struct {
 	store   *Store
 	name    string
@@ -83,7 +82,7 @@ type record struct {
 
 var _ gsessions.Store = (*record)(nil)
 
-// recordOf returns the record of a session, which only those have that this package has loaded.
+// recordOf returns the record of a session. Only sessions that this package has loaded have one.
 func recordOf(session *gsessions.Session) (*record, error) {
 	if rec, ok := session.Store().(*record); ok && rec.session == session {
 		return rec, nil
@@ -105,7 +104,7 @@ func (rec *record) New(r *http.Request, name string) (*gsessions.Session, error)
 	instead := stateOf(r).take()
 	rec.err = rec.first(r, name, instead)
 	rec.loaded = true
-	if instead != nil { // whoever asked for it reports its errors
+	if instead != nil { // its caller reports its errors
 		return rec.session, nil
 	}
 	return rec.session, rec.err
@@ -164,15 +163,15 @@ func (rec *record) load(ctx context.Context) error {
 	return rec.fill(fields)
 }
 
-// gone makes a session whose id is no longer in Redis a new one, which never takes that id. Redis may have been restarted
-// without its data: then it gets the shared secret back.
+// gone turns a session whose id is no longer in Redis into a new one, which never takes that id. Redis may have restarted
+// without its data, so gone puts the shared secret back.
 func (rec *record) gone(ctx context.Context) error {
 	rec.forget()
 	_, err := rec.store.secrets.ask(ctx, true)
 	return err
 }
 
-// fill gives the session the values of the fields, all of them or none. A value whose field is as the request knows it stays.
+// fill gives the session the values of the fields, all of them or none. It keeps values whose fields have not changed.
 func (rec *record) fill(fields map[string]string) error {
 	if _, err := createdAt(fields); err != nil {
 		return err
@@ -231,7 +230,7 @@ type changes struct {
 	remove []any // names
 }
 
-// changes returns what is to be written, but for the fields that are counters of an increment.
+// changes returns what is to be written, except the counters of an increment.
 func (rec *record) changes(counters []any) (c changes, err error) {
 	for key, value := range rec.session.Values {
 		name, err := fieldName(key)
@@ -281,7 +280,7 @@ func (rec *record) written(c changes) {
 	rec.stored(fields)
 }
 
-// write runs the script that writes a session: that of the id with the changes, an increment in its turn, or neither.
+// write runs the script that writes the session of that id: changes, an increment in its turn, both, or neither.
 func (s *Store) write(ctx context.Context, id string, create bool, c changes, t turn, counters []any, wantFields bool) (fields []string, lives time.Duration, err error) {
 	args := make([]any, 0, 9+len(c.set)+len(c.remove)+len(counters))
 	args = append(args, flag(create), s.ttl.Milliseconds(), s.maxLifetime.Milliseconds(), s.maxBytes,

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Result tells what an increment did.
+// Result says what an increment did.
 type Result struct {
 	Count     int64         // the first counter right after this increment, its own number among all increments
 	Created   bool          // the increment created the session

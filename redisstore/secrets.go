@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// askAgain is how soon forged cookies can make a store look at the shared secret again.
+	// askAgain limits how often forged cookies can make a store read the shared secret again.
 	askAgain = time.Second
-	// keepFresh is how often a store in use looks at the shared secret without being asked to, so that a Redis that evicts
-	// what nobody uses keeps it, and one that has evicted it gets it back.
+	// keepFresh is how often a store in use reads the shared secret anyway, so that a Redis that evicts unused keys keeps
+	// it, and one that has evicted it gets it back.
 	keepFresh = 2 * time.Second
-	// maxShared bounds how many shared secrets a store remembers: the one in Redis, and its predecessors.
+	// maxShared limits how many shared secrets a store remembers: the one in Redis and its predecessors.
 	maxShared = 4
 )
 
@@ -31,8 +31,8 @@ type secrets struct {
 	rdb    redis.UniversalClient
 	key    string // where in Redis the shared secret is
 	shared atomic.Pointer[sharedSecrets]
-	asking chan struct{} // holds a token while somebody asks Redis
-	forced time.Time     // when somebody last asked although a secret was known; guarded by the token
+	asking chan struct{} // holds a token while a request asks Redis
+	forced time.Time     // when a request last asked although a secret was known; guarded by the token
 }
 
 // sharedSecrets is what was learned from Redis. It is immutable.
@@ -52,7 +52,7 @@ func (x *secrets) ring(ctx context.Context) (keyring, error) {
 		return x.ask(ctx, false)
 	}
 	if time.Since(known.at) > keepFresh && len(x.asking) == 0 {
-		go func() { // beside the visit, which need not wait for it
+		go func() { // in the background: the visit need not wait for it
 			ctx, cancel := context.WithTimeout(context.Background(), keepFresh)
 			defer cancel()
 			_, _ = x.ask(ctx, false) // the next visit tries again
@@ -61,8 +61,8 @@ func (x *secrets) ring(ctx context.Context) (keyring, error) {
 	return known.ring, nil
 }
 
-// ask learns the shared secret, and makes one or puts the known one back where there is none. One caller asks, and those
-// that come meanwhile wait for what it learns. A caller that knows the secret and doubts it forces the question.
+// ask reads the shared secret; where there is none, it puts the known one back or makes one. One caller asks Redis, and those
+// that come meanwhile wait for its result. A caller that knows a secret and doubts it sets force.
 func (x *secrets) ask(ctx context.Context, force bool) (keyring, error) {
 	if x.given != nil {
 		return x.given, nil
@@ -96,7 +96,7 @@ func (x *secrets) ask(ctx context.Context, force bool) (keyring, error) {
 	return learned.ring, nil
 }
 
-// read returns the secret that is in Redis, after setting it where there is none. It has no time to live, as the only key.
+// read returns the secret that is in Redis, after setting it where there is none. It is the only key without a time to live.
 func (x *secrets) read(ctx context.Context, known *sharedSecrets) (text string, err error) {
 	proposal := rand.Text() + rand.Text() // 260 bits
 	if known != nil {
@@ -117,8 +117,8 @@ func (x *secrets) read(ctx context.Context, known *sharedSecrets) (text string, 
 	return text, nil
 }
 
-// check asks for the shared secret, and puts it back where it is known and not there. Where there is none yet, it is left to
-// the first visit: only the right to set one is tried, with another key.
+// check reads the shared secret, and puts a known one back. It does not make the first one, which is left to the first
+// visit: it only tries the right to set one, with another key.
 func (x *secrets) check(ctx context.Context, spare string) error {
 	if x.given == nil && x.shared.Load() == nil {
 		if err := x.rdb.Get(ctx, x.key).Err(); errors.Is(err, redis.Nil) {

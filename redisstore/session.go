@@ -10,7 +10,7 @@ import (
 	gsessions "github.com/gorilla/sessions"
 )
 
-// A Session does what [sessions.Session] has no words for, for one request.
+// A Session does what [sessions.Session] has no methods for, in one request.
 type Session struct {
 	w   http.ResponseWriter
 	r   *http.Request

@@ -149,7 +149,7 @@ func notBegun(w http.ResponseWriter) error {
 func (s *Store) key(id string) string { return s.prefix + "session:" + id }
 
 // limit returns the context of an operation's commands. It ends at the request's deadline or after the store's timeout,
-// but not when the visitor goes away: a command that is cancelled halfway costs its connection.
+// but not when the visitor leaves: a command that is cancelled halfway costs its connection.
 func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, classify(err)

@@ -33,7 +33,7 @@ func routes(store sessions.Store) *gin.Engine {
 	return router
 }
 
-// login gives the session a new id: whoever knew the old one knows nothing now.
+// login gives the session a new id, so that the old one is worthless.
 func login(c *gin.Context) {
 	if err := redisstore.Default(c).Regenerate(); err != nil {
 		fail(c, err)
@@ -51,7 +51,7 @@ func login(c *gin.Context) {
 	c.Status(http.StatusNoContent)
 }
 
-// logout ends the session, whatever a slow request still writes.
+// logout ends the session, even if a slow request still writes to it.
 func logout(c *gin.Context) {
 	if err := redisstore.Default(c).Destroy(); err != nil {
 		fail(c, err)
