@@ -83,6 +83,20 @@ func TestWithoutRedisServerTheParentHoldsOneThatOutlivesTheInstances(t *testing.
 	}
 }
 
+func TestAFleetWithAKilledInstanceIsNotReadyBeforeTheNextProcess(t *testing.T) {
+	f := start(t, fleet.Options{})
+	v := visitor.New(f.URL(), nil)
+	before, err := v.Visit(t.Context())
+	must(t, err)
+	f.Instances()[0].Kill()
+	must(t, f.Ready(soon(t)))
+	after, err := v.Visit(t.Context())
+	must(t, err)
+	if !after.Page.StartedAt.After(before.Page.StartedAt) {
+		t.Error("the visit was served by the process that was killed")
+	}
+}
+
 // script writes a program that is not ours.
 func script(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "program")

@@ -56,10 +56,11 @@ const (
 // Name returns the name that the instance shows to visitors, such as "web.2".
 func (in *Instance) Name() string { return in.name }
 
-// Kill ends the present process at once (SIGKILL). The fleet starts another one.
+// Kill ends the present process at once (SIGKILL), and returns when it is gone. The fleet starts another one.
 func (in *Instance) Kill() {
 	if p := in.present.Load(); p != nil {
 		_ = p.Kill() // fails only if it has ended
+		_ = poll.Until(context.Background(), func() bool { return in.present.Load() != p })
 	}
 }
 
