@@ -139,10 +139,10 @@ func TestWhoeverWaitsIsToldWhenTheClientIsClosed(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	told := make(chan []error)
+	results := make(chan []error)
 	go func() {
 		_, errs := together(ctx, client, 50, func(int) string { return "nobody's" })
-		told <- errs
+		results <- errs
 	}()
 	redistest.Wait(t, "a script to take the connection", func() bool {
 		return client.PoolStats().TotalConns == 1 && client.PoolStats().IdleConns == 0
@@ -150,7 +150,7 @@ func TestWhoeverWaitsIsToldWhenTheClientIsClosed(t *testing.T) {
 	if err := client.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range <-told {
+	for _, err := range <-results {
 		if !errors.Is(err, redis.ErrClosed) {
 			t.Errorf("a script of a closed client = %v", err)
 		}

@@ -59,7 +59,7 @@ func TestAnAddressThatSwallowsConnectionsLeavesTimeForTheNext(t *testing.T) {
 }
 
 // openAt returns the open Redis at an address, and its log.
-func openAt(t *testing.T, env ...string) (*Backend, *told) {
+func openAt(t *testing.T, env ...string) (*Backend, *logOutput) {
 	t.Helper()
 	vars := make(map[string]string)
 	for _, v := range env {
@@ -70,7 +70,7 @@ func openAt(t *testing.T, env ...string) (*Backend, *told) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := new(told)
+	log := new(logOutput)
 	b, err := Open(t.Context(), cfg, slog.New(slog.NewJSONHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,21 +16,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"visit-counter/internal/config"
+	"visit-counter/internal/proctest"
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
 
-// told is what a log has been told.
-type told struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *told) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
+// logOutput is the log of an app.
+type logOutput struct{ proctest.Output }
 
 type line struct {
 	Msg      string
@@ -41,13 +32,11 @@ type line struct {
 	Failures int
 }
 
-func (l *told) lines(t *testing.T) (lines []line) {
+func (l *logOutput) lines(t *testing.T) (lines []line) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for text := range bytes.Lines(l.text.Bytes()) {
+	for text := range strings.Lines(l.String()) {
 		var one line
-		if err := json.Unmarshal(text, &one); err != nil {
+		if err := json.Unmarshal([]byte(text), &one); err != nil {
 			t.Fatal(err)
 		}
 		lines = append(lines, one)
@@ -55,7 +44,7 @@ func (l *told) lines(t *testing.T) (lines []line) {
 	return lines
 }
 
-func (l *told) messages(t *testing.T) string {
+func (l *logOutput) messages(t *testing.T) string {
 	var messages []string
 	for _, one := range l.lines(t) {
 		messages = append(messages, one.Msg)
@@ -65,7 +54,7 @@ func (l *told) messages(t *testing.T) string {
 
 func TestEachChangeIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log told
+		var log logOutput
 		var away atomic.Bool
 		var checks atomic.Int64
 		refused := errors.New("connection refused")
@@ -148,12 +137,12 @@ func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
 	const password = "a-p4ssword-to-keep"
 	server := redistest.StartWith(t, redisserver.Options{Password: password})
 	cfg, err := config.Load(func(name string) string {
-		return map[string]string{"REDIS_URL": server.URL(), "REDIS_TIMEOUT": "300ms"}[name]
+		return map[string]string{"REDIS_URL": server.URL(), "REDIS_TIMEOUT": "2s"}[name]
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log told
+	var log logOutput
 	b, err := Open(t.Context(), cfg, slog.New(slog.NewJSONHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +178,7 @@ func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
 	if err := ask(); !errors.Is(err, redis.Nil) {
 		t.Error(err)
 	}
-	if strings.Contains(log.text.String(), password) {
+	if strings.Contains(log.String(), password) {
 		t.Error("the log tells the password")
 	}
 }
