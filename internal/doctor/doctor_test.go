@@ -371,7 +371,7 @@ func TestPersistence(t *testing.T) {
 	}{
 		{"none", `save ""`, Warn, "every count is lost"},
 		{"snapshots only", "save 3600 1", Warn, "snapshots only"},
-		{"append-only file", "appendonly yes", Pass, "of Redis alone too, loses the last two seconds"},
+		{"append-only file", "appendonly yes", Pass, "if Redis or its machine crashes, up to the last two seconds"},
 		{"append-only file, written by the system", "appendonly yes\nappendfsync no", Pass, "half a minute"},
 	}
 	for _, tt := range tests {

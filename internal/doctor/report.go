@@ -56,7 +56,7 @@ func (r *Report) finish(out io.Writer, asJSON bool, printed error) error {
 		enc.SetIndent("", "  ")
 		printed = enc.Encode(r)
 	case r.OK && printed == nil:
-		_, printed = fmt.Fprintf(out, "\n%d passed, %d to think about, none failed.\n", r.Passed, r.Warned)
+		_, printed = fmt.Fprintf(out, "\n%d passed, %d warned, none failed.\n", r.Passed, r.Warned)
 	}
 	if printed == nil && !r.OK {
 		return fmt.Errorf("doctor: %d of %d checks failed", r.Failed, len(r.Checks))

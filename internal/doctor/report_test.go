@@ -35,7 +35,7 @@ func TestReportEndsWithItsSum(t *testing.T) {
 	report, out := new(Report), new(strings.Builder)
 	report.add(Line{Status: Pass})
 	report.add(Line{Status: Warn, Fix: "x"})
-	if err := report.finish(out, false, nil); err != nil || out.String() != "\n1 passed, 1 to think about, none failed.\n" {
+	if err := report.finish(out, false, nil); err != nil || out.String() != "\n1 passed, 1 warned, none failed.\n" {
 		t.Errorf("finish: %v, %q", err, out)
 	}
 	report.add(Line{Status: Fail, Fix: "x"})

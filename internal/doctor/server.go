@@ -150,11 +150,11 @@ func (n *node) snapshots() Line {
 func lossOf(appendfsync string) string {
 	switch appendfsync {
 	case "always":
-		return "no visit is lost, whatever crashes"
+		return "no visit is lost, even if its machine crashes"
 	case "everysec":
-		return "a crash, of Redis alone too, loses the last two seconds at most (appendfsync always loses none)"
+		return "if Redis or its machine crashes, up to the last two seconds are lost (with appendfsync always, none)"
 	case "no":
-		return "a crash of its machine loses what the system has not written yet, half a minute perhaps"
+		return "if its machine crashes, what the system has not yet written is lost, perhaps half a minute"
 	}
 	return "how often it is written to disk is " + untold
 }
