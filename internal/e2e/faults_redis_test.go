@@ -29,7 +29,7 @@ func (o outage) timeout() time.Duration {
 	if o.silent {
 		return defaultTimeout
 	}
-	return 2 * defaultTimeout
+	return 3 * defaultTimeout
 }
 
 func heal(_ *testing.T, s *setup) { s.proxy.Heal() }

@@ -20,8 +20,8 @@ const (
 	maxOverhead = 500 * time.Millisecond
 	// maxBusyWait is how long an answer may take that waits for nothing but a busy machine.
 	maxBusyWait = 10 * time.Second
-	// maxHealthWait is how long /healthz may take at its fastest, whatever Redis does.
-	maxHealthWait = 300 * time.Millisecond
+	// maxHealthWait is how long /healthz may take at its fastest: less than anything that waits for a Redis that is away.
+	maxHealthWait = 800 * time.Millisecond
 	// maxBack is how much longer than the fault the app may need until it counts again.
 	maxBack = 2 * time.Second
 	// atOnce is how many requests wait together.
