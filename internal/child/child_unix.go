@@ -20,7 +20,7 @@ type guard struct {
 	pipe  io.Closer // kept open until the end of this process
 }
 
-const guardScript = `trap "" HUP; read -r end; rm -rf "$0"; kill -9 0`
+const guardScript = `trap "" HUP; read -r end; /bin/rm -rf "$0"; kill -9 0`
 
 // startGuard starts the guard of this process, once.
 var startGuard = sync.OnceValues(func() (*guard, error) {
