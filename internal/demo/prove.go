@@ -31,6 +31,7 @@ one line each, with what was measured. The exit status is 0 only if everything p
 type proveOptions struct {
 	instances int
 	url       string
+	json      bool
 }
 
 // Prove returns the command that runs the checks. It fails if a check fails or could not be run.
@@ -47,7 +48,7 @@ func Prove(getenv func(string) string) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
-			return prove(cmd.Context(), o, &writer{live: terminal.Is(out), colour: terminal.Coloured(out, getenv), out: out})
+			return prove(cmd.Context(), o, &writer{json: o.json, live: terminal.Is(out), colour: terminal.Coloured(out, getenv), out: out})
 		},
 	}
 	flags := cmd.Flags()
@@ -55,6 +56,7 @@ func Prove(getenv func(string) string) *cobra.Command {
 	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances; with --url, so many must be seen")
 	flags.StringVar(&o.url, "url", "", fmt.Sprintf("prove the app at this `URL` from outside, with at most %d requests, %d at once",
 		maxRequests, maxConnections))
+	flags.BoolVar(&o.json, "json", false, "print one JSON object")
 	return cmd
 }
 
@@ -101,6 +103,9 @@ func prove(ctx context.Context, o proveOptions, w *writer) error {
 		if err := t.fleet.Close(); err != nil {
 			return err
 		}
+	}
+	if err := t.end(ctx.Err() == nil && good == all); err != nil {
+		return err
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -199,6 +199,35 @@ func TestThePasswordOfTheAddressIsNotShown(t *testing.T) {
 	}
 }
 
+func TestJSONHoldsWhatTheLinesSay(t *testing.T) {
+	app := imitation{sessions: make(map[string]int), lossy: true}
+	server := httptest.NewServer(&app)
+	defer server.Close()
+	status, said := command(t, Prove(environment()), "--json", "--url", strings.Replace(server.URL, "//", "//user:password@", 1))
+	if status == 0 {
+		t.Error("an app that loses visits is proven")
+	}
+	text, _, _ := strings.Cut(said, "\n}") // the error comes after it
+	var report struct {
+		Passed bool
+		Checks []result
+	}
+	must(t, json.Unmarshal([]byte(text+"\n}"), &report))
+	outcome := make(map[string]int)
+	for _, check := range report.Checks {
+		outcome[check.Status]++
+		if (check.Status == passed) != (check.Reason == "") {
+			t.Errorf("%+v", check)
+		}
+	}
+	if report.Passed || outcome[passed] == 0 || outcome[failed] == 0 || report.Checks[0].Figures == "" {
+		t.Errorf("the report is %s", said)
+	}
+	if strings.Contains(said, "password") {
+		t.Errorf("the password of the address is in the report:\n%s", said)
+	}
+}
+
 func TestAProofThatIsInterruptedProvesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -34,10 +35,19 @@ func measured(tally *visitor.Tally, counted int) string {
 	return text + fmt.Sprintf("; longest wait %d ms", s.Longest.Milliseconds())
 }
 
-// writer writes a line for each check. Only a terminal shows the name of the running check.
+// result is the outcome of one check.
+type result struct {
+	Name    string `json:"name"`
+	Status  string `json:"status"` // PASS, FAIL or NOT RUN
+	Figures string `json:"figures,omitempty"`
+	Reason  string `json:"reason,omitempty"` // of anything but PASS
+}
+
+// writer writes a line for each check, or one JSON object at the end. Only a terminal shows the name of the running check.
 type writer struct {
-	live, colour bool
-	out          io.Writer
+	json, live, colour bool
+	out                io.Writer
+	results            []result
 }
 
 const (
@@ -48,13 +58,16 @@ const (
 
 // show shows the name of the running check until the next line.
 func (w *writer) show(name string) {
-	if w.live {
+	if w.live && !w.json {
 		_, _ = fmt.Fprintf(w.out, "%s%*s  %s ...", clearLine, statusColumn, "", name)
 	}
 }
 
 // line writes a line.
 func (w *writer) line(format string, args ...any) {
+	if w.json {
+		return
+	}
 	if w.live {
 		_, _ = fmt.Fprint(w.out, clearLine)
 	}
@@ -69,7 +82,24 @@ func (w *writer) result(status, name, figures string, reason error) {
 		column = fmt.Sprintf("\x1b[%dm%s\x1b[0m", colour, column)
 	}
 	w.line("%s  %-*s  %s", column, nameColumn, name, figures)
+	r := result{Name: name, Status: status, Figures: figures}
 	if reason != nil {
 		w.line("%*s  %v", statusColumn, "", reason)
+		r.Reason = reason.Error()
 	}
+	w.results = append(w.results, r)
+}
+
+// end writes the JSON object, if that is wanted.
+func (w *writer) end(passed bool) error {
+	if !w.json {
+		return nil
+	}
+	encoder := json.NewEncoder(w.out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(struct {
+		Passed bool     `json:"passed"`
+		Checks []result `json:"checks"`
+	}{passed, w.results})
 }
