@@ -1,4 +1,4 @@
-// Package poll waits for what nobody announces.
+// Package poll waits for conditions that nothing signals.
 package poll
 
 import (
