@@ -19,14 +19,8 @@ import (
 // Main runs the command line of this process and returns its exit status. SIGINT and SIGTERM end the command cleanly;
 // a second one ends the process at once. The end-to-end tests call Main too: their binary then is the program.
 func Main() int {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		signal.Stop(signals) // before anything says that it is stopping: the next one is not ours
-		cancel()
-	}()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
 	return Run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 }
 
