@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -162,6 +164,48 @@ func defines(tests map[string]string, folder, name string) bool {
 		}
 	}
 	return false
+}
+
+// TestEachGuaranteeOfTheStoreNamesItsTest: by its whole name, while -run is content with a part of one.
+func TestEachGuaranteeOfTheStoreNamesItsTest(t *testing.T) {
+	t.Parallel()
+	tests := files(t, "_test.go")
+	_, table, _ := strings.Cut(documents(t)["redisstore/README.md"], "## What is guaranteed")
+	guarantees := 0
+	for _, row := range regexp.MustCompile(`(?m)^\| ([A-Z].*) \|(.*)\|$`).FindAllStringSubmatch(table, -1) {
+		guarantees++
+		names := regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[2], -1)
+		if len(names) == 0 {
+			t.Errorf("%q names no test", row[1])
+		}
+		for _, name := range names {
+			if !defines(tests, "", name[1]+`\(`) {
+				t.Errorf("%q names %s, which is not there", row[1], name[1])
+			}
+		}
+	}
+	if guarantees < 10 {
+		t.Errorf("found only %d guarantees", guarantees)
+	}
+}
+
+// TestAVisitsWayIsCounted: the table of its files has their lines.
+func TestAVisitsWayIsCounted(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, row := range regexp.MustCompile("(?m)^\\| \\[`([^`]+)`\\].* (\\d+) \\|$").FindAllStringSubmatch(documents(t)["CONTRIBUTING.md"], -1) {
+		found++
+		text, err := os.ReadFile(filepath.Join("..", row[1]))
+		if err != nil {
+			t.Error(err)
+		}
+		if lines := strings.Count(string(text), "\n"); strconv.Itoa(lines) != row[2] {
+			t.Errorf("%s has %d lines, not %s", row[1], lines, row[2])
+		}
+	}
+	if found != 8 {
+		t.Errorf("found %d files, want 8", found)
+	}
 }
 
 // TestTheCommandsOfThePagesAreInTheDocuments: who sees the page without a Redis finds its commands explained.

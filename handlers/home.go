@@ -44,7 +44,7 @@ func (a *app) home() gin.HandlerFunc {
 
 		c.Header("Vary", "Accept")
 		if wantsJSON(c) {
-			c.JSON(http.StatusOK, a.homeAnswer(visit))
+			c.JSON(http.StatusOK, a.answerOf(visit))
 			return
 		}
 		visit.RedisCommands = sent.Commands(plain...)

@@ -48,7 +48,7 @@ type errorAnswer struct {
 	Hint  string `json:"hint"`
 }
 
-func (a *app) homeAnswer(v templates.Home) homeAnswer {
+func (a *app) answerOf(v templates.Home) homeAnswer {
 	answer := homeAnswer{
 		Visits:           v.Visits,
 		Instance:         a.pages.Instance,

@@ -24,7 +24,7 @@ func TestTheNamesOfTheJSONStay(t *testing.T) {
 		},
 		Earlier: 2, Instances: 2, Restarts: 1, RoundTrips: 1, RedisTime: 312_900 * time.Nanosecond,
 	}
-	got, err := json.Marshal(a.homeAnswer(v))
+	got, err := json.Marshal(a.answerOf(v))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestTheNamesOfTheJSONStay(t *testing.T) {
 		t.Errorf("the answer is\n%s\nwant\n%s", got, want)
 	}
 	v.Rows = nil
-	if got := a.homeAnswer(v).Processes; got == nil {
+	if got := a.answerOf(v).Processes; got == nil {
 		t.Error("no process is null, want an empty list")
 	}
 }

@@ -7,22 +7,10 @@ import (
 	"strconv"
 )
 
-// A Step is one more thing that an increment does.
-type Step func(*increment) error
-
 // increment is what one call of Increment does.
 type increment struct {
 	counters []any // name, what to add, name, ...
 	result   Result
-}
-
-// And adds by to another counter of the session.
-func And(counter string, by int64) Step {
-	return func(op *increment) error {
-		name, err := fieldName(counter)
-		op.counters = append(op.counters, name, by)
-		return err
-	}
 }
 
 // Increment loads the session, adds to a counter of it, saves what the request has changed, renews it, and sets the cookie:

@@ -3,7 +3,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -49,15 +48,7 @@ func Run(ctx context.Context, args []string, getenv func(string) string, out, er
 		demo.Demo(getenv),
 		demo.Prove(getenv),
 		doctor.Command(getenv),
-		&cobra.Command{
-			Use: "version", Short: "print which build this is",
-			Long: "Prints the version of this build and of Go; \"go version -m FILE\" prints all that is known.",
-			Args: cobra.NoArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), cmd.Root().Name(), cmd.Root().Version)
-				return err
-			},
-		},
+		versionCommand(),
 	)
 	return run(ctx, root, args, out, errOut)
 }

@@ -52,6 +52,18 @@ func run(ctx context.Context, root *cobra.Command, args []string, out, errOut io
 	return 2
 }
 
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print which build this is",
+		Long: "Prints the version of this build and of Go; \"go version -m FILE\" prints all that is known.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), cmd.Root().Name(), cmd.Root().Version)
+			return err
+		},
+	}
+}
+
 // version returns the version of this build, as the toolchain wrote it into the binary.
 func version() string {
 	info, ok := debug.ReadBuildInfo()

@@ -7,6 +7,18 @@ import (
 	"time"
 )
 
+// A Step is one more thing that an increment does.
+type Step func(*increment) error
+
+// And adds by to another counter of the session.
+func And(counter string, by int64) Step {
+	return func(op *increment) error {
+		name, err := fieldName(counter)
+		op.counters = append(op.counters, name, by)
+		return err
+	}
+}
+
 // Result says what an increment did.
 type Result struct {
 	Count     int64         // the first counter right after this increment, its own number among all increments
