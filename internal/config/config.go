@@ -1,7 +1,7 @@
 // Package config turns the environment of the process into a checked [Config]: the app's own variables with their
 // defaults, the presets of the platform it runs on, and the address of Redis, wherever the platform has put it.
 //
-// It reads and decides; it opens no connection, logs nothing and changes nothing. The table of variables is in [Load].
+// It opens no connections, logs nothing and changes nothing. The table of variables is in [Load].
 // It is code rather than struct tags because a message has to say what to write instead and must never quote a value,
 // which may be a secret.
 package config
@@ -16,12 +16,12 @@ import (
 // Store says where sessions are kept.
 type Store string
 
-// The stores. [Load] decides for one of them, but for a developer's machine on which no Redis is configured: somebody has
-// to look for one there.
+// The stores. [Load] returns StoreAuto only on a developer's machine without a configured Redis: the caller then looks for
+// one there.
 const (
 	StoreAuto   Store = "auto"   // the Redis on this machine if there is one, else memory
-	StoreRedis  Store = "redis"  // a Redis of its own
-	StoreMemory Store = "memory" // a Redis embedded in the process: the same commands, but everything ends with it
+	StoreRedis  Store = "redis"  // a Redis server
+	StoreMemory Store = "memory" // a Redis embedded in the process: the same commands, but the data ends with the process
 	StoreNone   Store = "none"   // no Redis is bound on a platform: no visit can be counted
 )
 
@@ -31,7 +31,7 @@ const DrainTimeout = 7 * time.Second
 // Config is the configuration of one process. All of it is checked.
 type Config struct {
 	Platform Platform
-	AppName  string // of the app on its platform, for people; "" where it is not known
+	AppName  string // the app's name on its platform, for display; "" if unknown
 	Port     int    // to listen on, all interfaces
 
 	Store         Store
@@ -47,14 +47,14 @@ type Config struct {
 	KeyPrefix  string // of every key in Redis
 
 	Secure         bool           // redirect to HTTPS, send HSTS, mark the cookie Secure
-	TrustedProxies []netip.Prefix // who may set X-Forwarded-*; empty: nobody
-	Instance       string         // name of this process for people; at most 64 characters, all printable
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are trusted; empty: none
+	Instance       string         // display name of this process; at most 64 characters, all printable
 	DemoControls   bool           // offer POST /stop
 
 	LogLevel  slog.Level
 	LogFormat string // "text", "json", or "auto": text on a terminal, else json
 
-	// MemoryLimit is the container's limit in bytes; 0 where there is none, or none is known, or GOMEMLIMIT is set.
+	// MemoryLimit is the container's limit in bytes; 0 if there is none, it is unknown, or GOMEMLIMIT is set.
 	MemoryLimit int64
 
 	// Warnings are sentences for the operator about settings that work but surprise. None holds a secret.
@@ -62,8 +62,8 @@ type Config struct {
 }
 
 // Cookie returns the full name of the session cookie: CookieName, with the __Host- prefix where the cookie is Secure.
-// JSESSIONID keeps its bare name, because Cloud Foundry's router pins a visitor by exactly that name, and seeing it
-// happen is the only reason to choose it.
+// JSESSIONID keeps its bare name: Cloud Foundry's router pins a visitor by exactly that name, and to show this is the only
+// reason to choose it.
 func (c Config) Cookie() string {
 	if c.Secure && c.CookieName != stickyCookie {
 		return "__Host-" + c.CookieName
@@ -71,9 +71,9 @@ func (c Config) Cookie() string {
 	return c.CookieName
 }
 
-// Load reads the configuration from the process environment, whose variables getenv returns, and off the platforms from
-// the file .env in the working directory. The error joins every mistake there is, one line each; each line starts with
-// the name of the variable at fault and says what to write instead. On an error only Platform is set.
+// Load reads the configuration from the process environment, whose variables getenv returns, and, outside the platforms,
+// from the file .env in the working directory. The error joins all mistakes, one per line; each line starts with the name
+// of the wrong variable and says what to write instead. On an error only Platform is set.
 func Load(getenv func(name string) string) (Config, error) {
 	return newLoader(getenv).load()
 }
@@ -115,7 +115,7 @@ func (l *loader) load() (Config, error) {
 		MemoryLimit: l.memoryLimit("/sys/fs/cgroup"),
 	}
 	if c.RedisTimeout > DrainTimeout {
-		l.warn("REDIS_TIMEOUT is longer than the %s that an instance has for its last requests once it is told to stop: "+
+		l.warn("REDIS_TIMEOUT is longer than the %s that a stopping instance gives its last requests: "+
 			"a visit that waits longer for Redis is cut off", DrainTimeout)
 	}
 	if 0 < c.SessionMaxLifetime && c.SessionMaxLifetime < c.SessionTTL {

@@ -43,18 +43,18 @@ func TestLoadReadsTheFileDotenvOffThePlatformsOnly(t *testing.T) {
 	writeFile(t, ".env", "PORT=3000\nREDIS_URL=redis://from.dotenv:1\n")
 	c, err := Load(func(string) string { return "" })
 	if err != nil || c.Port != 3000 || c.Redis.Source != "REDIS_URL in .env" {
-		t.Errorf("port %d, redis from %q, error %v; want what .env says", c.Port, c.Redis.Source, err)
+		t.Errorf("port %d, redis from %q, error %v; want the values from .env", c.Port, c.Redis.Source, err)
 	}
 
 	writeFile(t, ".env", "hunter2\n")
 	if _, err := Load(func(name string) string { return map[string]string{"PORT": "x"}[name] }); err == nil ||
 		!strings.Contains(err.Error(), ".env, line 1: ") || !strings.Contains(err.Error(), "PORT: ") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("Load() = %v; want both mistakes, and no text of .env", err)
+		t.Errorf("Load() = %v; want both mistakes, and no text from .env", err)
 	}
 	for _, platform := range []string{"DYNO", "VCAP_APPLICATION"} {
 		c, err := Load(func(name string) string { return map[string]string{platform: "{}"}[name] })
 		if err != nil || c.Port != 8080 {
-			t.Errorf("%s: port %d, error %v; want that .env is not looked at", platform, c.Port, err)
+			t.Errorf("%s: port %d, error %v; want that .env is not read", platform, c.Port, err)
 		}
 	}
 }
@@ -91,14 +91,14 @@ func TestTheAppsNameIsThePlatforms(t *testing.T) {
 		values map[string]string
 		want   string
 	}{
-		"Cloud Foundry's":         {map[string]string{"VCAP_APPLICATION": `{"application_name":"my app","name":"other"}`}, "my app"},
-		"Heroku's":                {map[string]string{"DYNO": "web.1", "HEROKU_APP_NAME": "calm-sea-1"}, "calm-sea-1"},
-		"not told by Heroku":      {map[string]string{"DYNO": "web.1"}, ""},
-		"not told":                {map[string]string{"VCAP_APPLICATION": `{}`}, ""},
-		"damaged":                 {map[string]string{"VCAP_APPLICATION": `{"application_name":`}, ""},
-		"not to be shown":         {map[string]string{"VCAP_APPLICATION": `{"application_name":"a\nb"}`}, ""},
-		"none off the platforms":  {map[string]string{"HEROKU_APP_NAME": "calm-sea-1"}, ""},
-		"not the other platforms": {map[string]string{"VCAP_APPLICATION": `{}`, "HEROKU_APP_NAME": "calm-sea-1"}, ""},
+		"Cloud Foundry's":       {map[string]string{"VCAP_APPLICATION": `{"application_name":"my app","name":"other"}`}, "my app"},
+		"Heroku's":              {map[string]string{"DYNO": "web.1", "HEROKU_APP_NAME": "calm-sea-1"}, "calm-sea-1"},
+		"not set by Heroku":     {map[string]string{"DYNO": "web.1"}, ""},
+		"not set":               {map[string]string{"VCAP_APPLICATION": `{}`}, ""},
+		"damaged":               {map[string]string{"VCAP_APPLICATION": `{"application_name":`}, ""},
+		"not printable":         {map[string]string{"VCAP_APPLICATION": `{"application_name":"a\nb"}`}, ""},
+		"outside the platforms": {map[string]string{"HEROKU_APP_NAME": "calm-sea-1"}, ""},
+		"of the other platform": {map[string]string{"VCAP_APPLICATION": `{}`, "HEROKU_APP_NAME": "calm-sea-1"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := load(t, environment(tt.values, nil)).AppName; got != tt.want {
@@ -119,7 +119,7 @@ func TestStore(t *testing.T) {
 		"memory does not use the address":          {map[string]string{"SESSION_STORE": "memory", "REDIS_URL": "redis://r:1"}, StoreMemory, ""},
 		"memory is allowed on a platform":          {map[string]string{"SESSION_STORE": "memory", "DYNO": "web.1"}, StoreMemory, ""},
 		"redis without an address is on this host": {map[string]string{"SESSION_STORE": "redis"}, StoreRedis, "SESSION_STORE=redis, default address"},
-		"redis on a platform is only a bound one":  {map[string]string{"SESSION_STORE": "redis", "DYNO": "web.1"}, StoreNone, ""},
+		"redis on a platform must be bound":        {map[string]string{"SESSION_STORE": "redis", "DYNO": "web.1"}, StoreNone, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := load(t, environment(tt.values, nil))
@@ -158,7 +158,7 @@ func TestTheFirstPlaceWithARedisWins(t *testing.T) {
 	}
 }
 
-func TestAllMistakesAreToldTogetherByNameAndWithoutValues(t *testing.T) {
+func TestAllMistakesAreReportedTogetherByNameAndWithoutValues(t *testing.T) {
 	values := map[string]string{
 		"PORT": "99999hunter2", "SESSION_STORE": "hunter2", "REDIS_URL": "redis://u:hunter2@host:6379/hunter2",
 		"REDIS_CLUSTER": "hunter2", "REDIS_TLS_CA": "hunter2", "REDIS_TLS_VERIFY": "hunter2", "REDIS_POOL_SIZE": "-hunter2",
@@ -172,7 +172,7 @@ func TestAllMistakesAreToldTogetherByNameAndWithoutValues(t *testing.T) {
 		t.Fatal("no error")
 	}
 	if !reflect.DeepEqual(c, Config{Platform: c.Platform}) {
-		t.Errorf("a configuration with mistakes was returned: %+v", c)
+		t.Errorf("a configuration was returned despite mistakes: %+v", c)
 	}
 	for name := range values {
 		if !strings.Contains("\n"+err.Error(), "\n"+name+": ") {
@@ -187,8 +187,8 @@ func TestAllMistakesAreToldTogetherByNameAndWithoutValues(t *testing.T) {
 	}
 }
 
-// TestNothingThatIsSaidHoldsAValue feeds every variable values that are wrong in many ways, and a .env of the same.
-func TestNothingThatIsSaidHoldsAValue(t *testing.T) {
+// TestNoMessageQuotesAValue gives every variable values that are wrong in many ways, in the environment and in .env.
+func TestNoMessageQuotesAValue(t *testing.T) {
 	forms := []string{
 		"hunter2", "/nowhere/hunter2", "hunter2\x00", "hunter2,hunter2", `"hunter2`, "%hunter2", "redis://u:hunter2@host:x", "redis://u:hunter2@host:1/hunter2",
 		"rediss://u:%hunter2@host", "redis://u:p@host?hunter2=hunter2", "redis://u:p@host?db=hunter2", "unix://hunter2", "http://hunter2", "redis://u:hunter2#@a,b",
@@ -196,7 +196,7 @@ func TestNothingThatIsSaidHoldsAValue(t *testing.T) {
 		`{"redis":[{"credentials":{"uri":"redis://:hunter2#@h"}}]}`, `{"redis":[{"credentials":{"host":"h","password":"hunter2","tls":true,"ca":"hunter2"}}]}`,
 		`{"redis":[{"credentials":{"password":"hunter2"}}]}`, `{"redis":[{"credentials":"hunter2"}]}`,
 	}
-	said := func(name, form string, c Config, err error) {
+	check := func(name, form string, c Config, err error) {
 		texts := c.Warnings
 		for cause := err; cause != nil; cause = errors.Unwrap(cause) {
 			texts = append(texts, cause.Error())
@@ -214,17 +214,17 @@ func TestNothingThatIsSaidHoldsAValue(t *testing.T) {
 		for _, form := range forms {
 			for _, platform := range []string{"", "DYNO", "VCAP_APPLICATION"} {
 				c, err := environment(map[string]string{platform: "{}", name: form}, nil).load()
-				said(name, form, c, err)
+				check(name, form, c, err)
 			}
 			writeFile(t, ".env", name+"="+form+"\n")
 			c, err := Load(func(string) string { return "" })
-			said(name+" in .env", form, c, err)
+			check(name+" in .env", form, c, err)
 			writeFile(t, ".env", "")
 		}
 	}
 }
 
-// accepts and refuses tell what Load makes of one variable.
+// accepts returns the configuration with one variable set; refuses expects an error about it.
 func accepts(t *testing.T, name, value string) Config {
 	t.Helper()
 	return load(t, environment(map[string]string{name: value}, nil))
@@ -265,8 +265,8 @@ func TestMistakesAreExplained(t *testing.T) {
 		{"COOKIE_NAME", "sécurité", "must consist of"},
 		{"COOKIE_NAME", "__Host-session", "without a prefix"},
 		{"COOKIE_NAME", "__VCAP_ID__", "router"},
-		{"KEY_PREFIX", "a b", "without blanks"},
-		{"KEY_PREFIX", "a\nb", "without blanks"},
+		{"KEY_PREFIX", "a b", "without spaces"},
+		{"KEY_PREFIX", "a\nb", "without spaces"},
 		{"FORCE_HTTPS", "maybe", "auto, true or false"},
 		{"DEMO_CONTROLS", "auto", "true or false"},
 		{"TRUSTED_PROXIES", "10.0.0.0/33", "entry number 1"},
@@ -286,7 +286,7 @@ func TestMistakesAreExplained(t *testing.T) {
 	}
 }
 
-func TestGoodValuesAreTaken(t *testing.T) {
+func TestGoodValuesAreAccepted(t *testing.T) {
 	for _, tt := range []struct {
 		name, value string
 		got         func(Config) any
@@ -341,7 +341,7 @@ func TestQuotationMarksAroundAValueAreNotPartOfIt(t *testing.T) {
 	}
 }
 
-// sameConfig compares all but addresses in memory.
+// sameConfig compares two configurations by value, not by pointers.
 func sameConfig(a, b Config) bool {
 	if !a.Redis.Options.TLSConfig.RootCAs.Equal(b.Redis.Options.TLSConfig.RootCAs) {
 		return false
@@ -364,7 +364,7 @@ func TestAnInstanceNamedByTheHostNeverGetsTooLong(t *testing.T) {
 	}
 }
 
-func TestJSESSIONIDKeepsItsBareNameAndIsWarnedOf(t *testing.T) {
+func TestJSESSIONIDKeepsItsBareNameAndCausesAWarning(t *testing.T) {
 	c := load(t, environment(map[string]string{"COOKIE_NAME": "JSESSIONID", "VCAP_APPLICATION": "{}"}, nil))
 	if c.Cookie() != "JSESSIONID" || !c.Secure {
 		t.Errorf("cookie %q, secure %t; want the bare name that the router looks for, and Secure", c.Cookie(), c.Secure)
@@ -379,13 +379,13 @@ func warned(t *testing.T, c Config, of string) {
 	}
 }
 
-func TestSurprisesAreWarnedOf(t *testing.T) {
+func TestSurprisingSettingsCauseAWarning(t *testing.T) {
 	for name, tt := range map[string]struct {
 		values map[string]string
 		of     string
 	}{
 		"another Redis is ignored": {
-			map[string]string{"REDIS_URL": "redis://u:hunter2@one:1", "REDISCLOUD_URL": "redis://u:hunter2@two:2"}, "ignored, though different: REDISCLOUD_URL (two:2)"},
+			map[string]string{"REDIS_URL": "redis://u:hunter2@one:1", "REDISCLOUD_URL": "redis://u:hunter2@two:2"}, "other addresses are ignored: REDISCLOUD_URL (two:2)"},
 		"Heroku's certificate is not verified": {
 			map[string]string{"REDIS_URL": "rediss://:hunter2@one:1", "DYNO": "web.1"}, "cannot be verified"},
 		"verification is switched off": {
@@ -393,16 +393,16 @@ func TestSurprisesAreWarnedOf(t *testing.T) {
 		"verification is switched off in the address": {
 			map[string]string{"REDIS_URL": "rediss://:hunter2@one:1?skip_verify=true"}, "not verified"},
 		"limits in the address are not used": {
-			map[string]string{"REDIS_URL": "redis://one:1?pool_size=99&read_timeout=60s"}, "pool_size, read_timeout are not used"},
-		"everybody is trusted": {
-			map[string]string{"TRUSTED_PROXIES": "0.0.0.0/0"}, "trusts everybody"},
+			map[string]string{"REDIS_URL": "redis://one:1?pool_size=99&read_timeout=60s"}, "options without effect: pool_size, read_timeout;"},
+		"every proxy is trusted": {
+			map[string]string{"TRUSTED_PROXIES": "0.0.0.0/0"}, "trusts every address"},
 		"a secret is weak": {
 			map[string]string{"SESSION_SECRET": strings.Repeat("ab", 20)}, "easy to guess"},
-		"a platform's limit is unreadable": {
+		"a platform's limit is invalid": {
 			map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "plenty"}, "MEMORY_LIMIT"},
-		"a visit may outlast the end of the instance": {
+		"a visit may take longer than the shutdown": {
 			map[string]string{"REDIS_TIMEOUT": "8s"}, "REDIS_TIMEOUT is longer than the 7s"},
-		"the lifetime makes the other one meaningless": {
+		"the maximum lifetime is shorter than the TTL": {
 			map[string]string{"SESSION_MAX_LIFETIME": "1h"}, "SESSION_TTL is longer than SESSION_MAX_LIFETIME"},
 		"the named service is not bound": {
 			map[string]string{"REDIS_SERVICE": "mine", "VCAP_SERVICES": `{"p.mysql":[{"name":"db","credentials":{}}]}`}, "not bound"},
@@ -427,15 +427,15 @@ func TestTheContainersMemoryLimitIsFound(t *testing.T) {
 		values, files map[string]string
 		want          int64
 	}{
-		"MEMORY_LIMIT":                        {map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64M"}, nil, 64 << 20},
-		"MEMORY_LIMIT in gigabytes":           {map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "1gb"}, nil, 1 << 30},
-		"control groups, version 2":           {map[string]string{"DYNO": "web.1"}, map[string]string{v2: "536870912\n"}, 512 << 20},
-		"control groups, version 1":           {map[string]string{"DYNO": "web.1"}, map[string]string{v1: "536870912\n"}, 512 << 20},
-		"no limit, version 2":                 {map[string]string{"DYNO": "web.1"}, map[string]string{v2: "max\n"}, 0},
-		"no limit, version 1":                 {map[string]string{"DYNO": "web.1"}, map[string]string{v1: "9223372036854771712\n"}, 0},
-		"GOMEMLIMIT is somebody's own plan":   {map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64M", "GOMEMLIMIT": "50MiB"}, nil, 0},
-		"a developer's machine is not ours":   {map[string]string{"MEMORY_LIMIT": "64M"}, map[string]string{v2: "536870912"}, 0},
-		"a number too large to be multiplied": {map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "9000000000T"}, map[string]string{v2: "64"}, 64},
+		"MEMORY_LIMIT":                {map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64M"}, nil, 64 << 20},
+		"MEMORY_LIMIT in gigabytes":   {map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "1gb"}, nil, 1 << 30},
+		"control groups, version 2":   {map[string]string{"DYNO": "web.1"}, map[string]string{v2: "536870912\n"}, 512 << 20},
+		"control groups, version 1":   {map[string]string{"DYNO": "web.1"}, map[string]string{v1: "536870912\n"}, 512 << 20},
+		"no limit, version 2":         {map[string]string{"DYNO": "web.1"}, map[string]string{v2: "max\n"}, 0},
+		"no limit, version 1":         {map[string]string{"DYNO": "web.1"}, map[string]string{v1: "9223372036854771712\n"}, 0},
+		"GOMEMLIMIT takes precedence": {map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64M", "GOMEMLIMIT": "50MiB"}, nil, 0},
+		"a developer's machine":       {map[string]string{"MEMORY_LIMIT": "64M"}, map[string]string{v2: "536870912"}, 0},
+		"a number that overflows":     {map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "9000000000T"}, map[string]string{v2: "64"}, 64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cgroup := t.TempDir()

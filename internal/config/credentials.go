@@ -16,13 +16,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The names that brokers give to the same thing. All are simplified: lower case, without _ and -, so that tls_port,
-// tlsPort and tls-port are one. Of several that are there, the first counts.
+// The names that brokers use for the same thing, simplified: in lower case and without _ and -, so that tls_port, tlsPort
+// and tls-port are the same. If several are present, the first one wins.
 var (
 	uriNames      = []string{"redissuri", "tlsuri", "uri", "url", "redisuri", "redisurl"}
 	hostNames     = []string{"host", "hostname", "redishost", "endpoint", "address", "loadbalancedhost"}
 	portNames     = []string{"port", "redisport"}
-	tlsPortNames  = []string{"tlsport", "sslport", "redistlsport"} // beside a plain one, or instead
+	tlsPortNames  = []string{"tlsport", "sslport", "redistlsport"} // in addition to a plain port, or instead of it
 	userNames     = []string{"username", "user", "redisusername"}
 	passwordNames = []string{"password", "pass", "redispassword", "authtoken", "authstring", "primarykey"}
 	databaseNames = []string{"database", "db"}
@@ -48,7 +48,7 @@ func simplify(object map[string]any) fields {
 	return f
 }
 
-// flatten simplifies the names and lifts up what some brokers nest.
+// flatten simplifies the names and moves the values that some brokers nest to the top level.
 func flatten(credentials map[string]any) fields {
 	f := simplify(credentials)
 	for _, name := range []string{"redis", "valkey", "credentials"} { // anynines, user-provided
@@ -67,7 +67,7 @@ func flatten(credentials map[string]any) fields {
 	return f
 }
 
-// nested returns an object within f, empty if there is none.
+// nested returns the object of that name in f, nil if there is none.
 func (f fields) nested(name string) fields {
 	object, ok := f[name].(map[string]any)
 	if !ok {
@@ -76,7 +76,7 @@ func (f fields) nested(name string) fields {
 	return flatten(object)
 }
 
-// text returns the first of the named values that is a text or a number.
+// text returns the first of the named values that is a non-empty string or a number.
 func (f fields) text(names ...string) string {
 	for _, name := range names {
 		switch v := f[name].(type) {
@@ -91,7 +91,7 @@ func (f fields) text(names ...string) string {
 	return ""
 }
 
-// texts returns the elements of a list.
+// texts returns the strings in a list.
 func (f fields) texts(name string) (texts []string) {
 	list, _ := f[name].([]any)
 	for _, element := range list {
@@ -102,7 +102,7 @@ func (f fields) texts(name string) (texts []string) {
 	return texts
 }
 
-// flag reports whether one of the named values, a text, a number or a boolean, means yes.
+// flag reports whether one of the named values (a string, a number or a boolean) means yes.
 func (f fields) flag(names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool {
 		value := strings.ToLower(fmt.Sprint(f[name]))
@@ -110,7 +110,7 @@ func (f fields) flag(names []string) bool {
 	})
 }
 
-// port returns the first of the named values that is a port, written as a number or as a text.
+// port returns the first of the named values that is a port, written as a number or as a string.
 func (f fields) port(names ...string) string {
 	for _, name := range names {
 		if n, err := strconv.ParseUint(f.text(name), 10, 16); err == nil && n > 0 {
@@ -120,7 +120,7 @@ func (f fields) port(names ...string) string {
 	return ""
 }
 
-// candidate returns the Redis that the credentials describe. The error names no value.
+// candidate returns the Redis that the credentials describe. The error quotes no value.
 func (f fields) candidate() (*candidate, error) {
 	c, err := f.locate()
 	if err != nil {
@@ -138,7 +138,7 @@ func (f fields) candidate() (*candidate, error) {
 
 // locate finds the address: Sentinels first, then a URI, then a host.
 func (f fields) locate() (*candidate, error) {
-	database, _ := strconv.Atoi(f.text(databaseNames...)) // 0 where there is none
+	database, _ := strconv.Atoi(f.text(databaseNames...)) // 0 if there is none
 	o := &redis.UniversalOptions{
 		Username: realUser(f.text(userNames...)),
 		Password: f.text(passwordNames...),
@@ -156,7 +156,7 @@ func (f fields) locate() (*candidate, error) {
 			f.refine(c.Options, uri)
 			return c, nil
 		}
-		damaged = err // many brokers do not escape the password; the fields hold it as it is
+		damaged = err // many brokers do not escape the password; try the other fields, which hold it unescaped
 	}
 	host := f.text(hostNames...)
 	switch {
@@ -164,13 +164,14 @@ func (f fields) locate() (*candidate, error) {
 		return nil, fmt.Errorf("the uri in the credentials %w", damaged)
 	case host == "":
 		return nil, errors.New("the credentials hold no address, neither a redis:// uri nor a host: " +
-			"cf unbind-service and cf bind-service it again, or name another service in REDIS_SERVICE")
+			"bind the service again (cf unbind-service, cf bind-service), or name another one in REDIS_SERVICE")
 	}
 	o.Addrs, o.MasterName = f.addresses(host), ""
 	return &candidate{Redis: Redis{Options: o}}, nil
 }
 
-// refine corrects what a URI cannot say: which port speaks TLS, and the password where the broker did not escape it.
+// refine corrects the options of a URI: the port, if there is one for TLS, and the password, if the broker did not escape
+// it.
 func (f fields) refine(o *redis.UniversalOptions, uri string) {
 	if port := f.port(tlsPortNames...); port != "" && o.TLSConfig == nil && len(o.Addrs) == 1 {
 		o.Addrs[0] = net.JoinHostPort(hostOf(o.Addrs[0]), port)
@@ -180,7 +181,7 @@ func (f fields) refine(o *redis.UniversalOptions, uri string) {
 	}
 }
 
-// addresses adds the port to each host in a text, unless it has its own. Several hosts are those of a Cluster or of
+// addresses splits a list of hosts and adds the port to each one that has none. Several hosts belong to a Cluster or are
 // Sentinels.
 func (f fields) addresses(text string) (addrs []string) {
 	port := cmp.Or(f.port(tlsPortNames...), f.port(portNames...), "6379")
@@ -193,8 +194,8 @@ func (f fields) addresses(text string) (addrs []string) {
 	return addrs
 }
 
-// sentinels returns the addresses in a text, in a list of texts or in one of objects. A port for TLS in one of them
-// turns TLS on.
+// sentinels returns the addresses in a string, in a list of strings or in a list of objects. If one of them has a port for
+// TLS, it turns TLS on.
 func (f fields) sentinels() (addrs []string) {
 	for _, name := range sentinelNames {
 		list, ok := f[name].([]any)
@@ -218,7 +219,7 @@ func (f fields) sentinels() (addrs []string) {
 	return addrs
 }
 
-// authority returns the PEM text of the certificate that the binding brings, in whichever form.
+// authority returns the CA certificate in the binding as PEM. Some brokers encode it in base64.
 func (f fields) authority() string {
 	text := f.text(caNames...)
 	if text == "" || strings.Contains(text, "-----BEGIN") {
@@ -226,7 +227,7 @@ func (f fields) authority() string {
 	}
 	decoded, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return text // refused only where TLS uses it
+		return text // refused later, and only if TLS needs it
 	}
 	return string(decoded)
 }

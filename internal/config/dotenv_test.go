@@ -24,7 +24,7 @@ func TestDotenvIsRead(t *testing.T) {
 	}
 }
 
-func TestADollarInDotenvStandsForItselfUnlessABraceFollows(t *testing.T) {
+func TestADollarInDotenvIsLiteralUnlessABraceFollows(t *testing.T) {
 	got, err := readDotenv(dotenv(t, "HOST=redis\nA=$P4SS\nB=\"x$ABC$1$\"\nC='$ABC'\nD=redis://:pa$$W0RD@${HOST}:1\nE=\"\\$ABC\"\nF=\\$ABC\nG='${HOST}'\nH=$(date)\n"))
 	want := map[string]string{"HOST": "redis", "A": "$P4SS", "B": "x$ABC$1$", "C": "$ABC", "D": "redis://:pa$$W0RD@redis:1",
 		"E": "$ABC", "F": "$ABC", "G": "${HOST}", "H": "$(date)"}
@@ -43,7 +43,7 @@ func TestAMissingDotenvIsNormal(t *testing.T) {
 func TestAnUnreadableDotenvIsAnError(t *testing.T) {
 	folder := t.TempDir()
 	_, err := readDotenv(folder)
-	if want := folder + ": cannot be read: make it a file that this user may read, or remove it"; err == nil || err.Error() != want {
+	if want := folder + ": cannot be read: make it a readable file, or remove it"; err == nil || err.Error() != want {
 		t.Errorf("readDotenv() of a folder = %v; want %q", err, want)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestEnvExampleListsExactlyTheVariablesThatAreRead runs Load in environments that between them
-// make it read everything it knows, and compares what it asked for with .env.example.
+// TestEnvExampleListsExactlyTheVariablesThatAreRead runs Load in environments that together make it read every variable it
+// knows, and compares those with .env.example.
 func TestEnvExampleListsExactlyTheVariablesThatAreRead(t *testing.T) {
 	t.Setenv("HEROKU_REDIS_AMBER_URL", "the name alone makes Load ask")
 	asked := make(map[string]bool)

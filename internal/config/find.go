@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// candidate is a Redis that somebody has configured: where to dial, and as whom.
+// candidate is one configured Redis: where to dial, and as which user.
 type candidate struct {
 	Redis
-	ca      string   // PEM of an authority to trust beside the system's
-	ignored []string // names of settings that were understood and not used
+	ca      string   // PEM of a CA to trust in addition to the system's
+	ignored []string // names of valid options that have no effect
 	heroku  bool     // the address comes from Heroku's own variable
 }
 
-// findRedis sets c.Redis to the first Redis that is configured, and decides c.Store, which holds what SESSION_STORE says.
+// findRedis sets c.Redis to the first configured Redis, and settles c.Store, which holds the value of SESSION_STORE so far.
 func (l *loader) findRedis(c *Config) {
 	cluster := setting(l, "REDIS_CLUSTER", false, boolean)
 	roots := setting(l, "REDIS_TLS_CA", nil, authorities)
@@ -40,11 +40,11 @@ func (l *loader) findRedis(c *Config) {
 // place is where variables are looked for: the process environment, or .env.
 type place struct {
 	get    func(name string) string
-	suffix string // of the source's name, for people
+	suffix string // follows the variable's name in messages
 }
 
-// candidates returns every Redis there is, in the order of precedence: a binding, then the variables, and the same
-// again from .env. Without any of these, a Heroku store that is not the app's first counts too.
+// candidates returns every configured Redis in order of precedence: a binding, then the variables, then the same from
+// .env. If there is none, a Heroku store other than the app's first counts too.
 func (l *loader) candidates() (found []*candidate) {
 	dotenv := func(name string) string {
 		if l.real(name) != "" {
@@ -61,7 +61,7 @@ func (l *loader) candidates() (found []*candidate) {
 	return found
 }
 
-// fromURL returns the Redis at a URL, none if the URL is wrong.
+// fromURL returns the Redis at a URL, nil if the URL is invalid.
 func (l *loader) fromURL(source, text string, heroku bool) []*candidate {
 	c, err := parseURL(text)
 	if err != nil {
@@ -75,7 +75,7 @@ func (l *loader) fromURL(source, text string, heroku bool) []*candidate {
 // warnIgnored warns of options in the address that have no effect, and of another Redis that is configured too.
 func (l *loader) warnIgnored(used *candidate, others []*candidate) {
 	if len(used.ignored) > 0 {
-		l.warn("%s: %s are not used; REDIS_TIMEOUT and REDIS_POOL_SIZE set the limits", used.Source, strings.Join(used.ignored, ", "))
+		l.warn("%s: options without effect: %s; REDIS_TIMEOUT and REDIS_POOL_SIZE set the limits", used.Source, strings.Join(used.ignored, ", "))
 	}
 	var ignored []string
 	for _, c := range others {
@@ -84,7 +84,7 @@ func (l *loader) warnIgnored(used *candidate, others []*candidate) {
 		}
 	}
 	if len(ignored) > 0 {
-		l.warn("Redis is taken from %s (%s); ignored, though different: %s",
+		l.warn("Redis is taken from %s (%s); other addresses are ignored: %s",
 			used.Source, used.Address(), strings.Join(ignored, ", "))
 	}
 }
@@ -96,8 +96,8 @@ func (l *loader) applyCluster(c *candidate, cluster bool) {
 	switch {
 	case !o.IsClusterMode:
 	case o.MasterName != "" || strings.HasPrefix(o.Addrs[0], "/"):
-		l.fail("REDIS_CLUSTER", "does not go together with a socket or Sentinel in %s", c.Source)
+		l.fail("REDIS_CLUSTER", "cannot be combined with a socket or Sentinel in %s", c.Source)
 	case o.DB != 0:
-		l.fail(c.Source, "names a database of a Cluster, which has only number 0: remove it")
+		l.fail(c.Source, "selects a database, but a Cluster has only number 0: remove it")
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// fixture is a way in which somebody delivers the address of Redis, and what should come of it.
+// fixture is the form in which a broker or an add-on delivers the address of Redis, and the expected outcome.
 type fixture struct {
 	name     string
 	About    string            `json:"about"`
@@ -24,7 +24,7 @@ type fixture struct {
 	Want     outcome           `json:"want"`
 }
 
-// outcome is what Load makes of a fixture.
+// outcome is the part of Load's result that a fixture specifies.
 type outcome struct {
 	Source           string   `json:"source"`
 	Addrs            []string `json:"addrs"`
@@ -49,7 +49,7 @@ func outcomeOf(r Redis) outcome {
 	}
 }
 
-// readFixtures returns all of testdata, with the authority in place of {{CA}} and {{CA_BASE64}}.
+// readFixtures returns the fixtures in testdata, with the CA in place of {{CA}} and {{CA_BASE64}}.
 func readFixtures(t *testing.T, authority string) []fixture {
 	t.Helper()
 	quoted, err := json.Marshal(authority)
@@ -102,8 +102,8 @@ func (f fixture) environments(t *testing.T) map[string]*loader {
 	}
 }
 
-// writeBindings lays the services out as the Cloud Controller does: a folder for each binding, a file for each top-level
-// credential and each attribute, JSON where the value is not a text.
+// writeBindings writes the services as the Cloud Controller does: a directory for each binding, a file for each top-level
+// credential and each attribute, in JSON if the value is not a string.
 func writeBindings(t *testing.T, tree string, services json.RawMessage) {
 	t.Helper()
 	var bound map[string][]struct {

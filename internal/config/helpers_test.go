@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// environment returns a loader of these variables, with dotenv in the place of a file .env.
+// environment returns a loader that reads these variables, and dotenv in place of the file .env.
 func environment(values, dotenv map[string]string) *loader {
 	l := newLoader(func(name string) string { return values[name] })
 	l.dotenv = dotenv

@@ -8,7 +8,7 @@ import (
 
 // The variables that hold the address of Redis as a URL, in the order of precedence.
 var (
-	// Heroku Key-Value Store, or set by hand. Old plans have an address with TLS beside the other.
+	// Heroku Key-Value Store, or set by hand. Old plans set both, the first with TLS.
 	ownVariables = []string{"REDIS_TLS_URL", "REDIS_URL"}
 
 	addonVariables = []string{
@@ -22,7 +22,7 @@ var (
 	}
 )
 
-// variables returns the Redis of each of these variables.
+// variables returns a Redis for each of these variables that is set.
 func (l *loader) variables(p place) (found []*candidate) {
 	for _, name := range slices.Concat(ownVariables, addonVariables) {
 		if text := p.get(name); text != "" {
@@ -34,7 +34,8 @@ func (l *loader) variables(p place) (found []*candidate) {
 }
 
 // colours returns the one Heroku Key-Value Store whose variable is named after a colour, as HEROKU_REDIS_AMBER_URL is:
-// every store but the app's first has such a name. With several, nothing says which one to use, which is a mistake.
+// every store except the app's first has such a name. If there are several, nothing says which one to use: that is an
+// error.
 func (l *loader) colours() []*candidate {
 	if l.platform != Heroku {
 		return nil

@@ -11,14 +11,14 @@ func TestDokkuIsNotHerokuThoughItSetsDYNO(t *testing.T) {
 		t.Errorf("platform %s, secure %t, cookie %s; want plain http", c.Platform, c.Secure, c.Cookie())
 	}
 	if !c.Redis.Verified() || len(c.Warnings) > 0 {
-		t.Errorf("certificate verified: %t, warnings %q; want that it is", c.Redis.Verified(), c.Warnings)
+		t.Errorf("certificate verified: %t, warnings %q; want true and none", c.Redis.Verified(), c.Warnings)
 	}
 	if c.Instance != "web.1" {
 		t.Errorf("instance is %q; want the name that Dokku gives", c.Instance)
 	}
 }
 
-func TestAHerokuRedisThatIsCalledAfterAColourIsUsedWhereItIsTheOnlyOne(t *testing.T) {
+func TestAHerokuRedisNamedAfterAColourIsUsedIfItIsTheOnlyOne(t *testing.T) {
 	for _, name := range []string{"HEROKU_REDIS_AMBER_URL", "HEROKU_REDIS_JADE_URL"} {
 		t.Setenv(name, "the name alone makes Load ask")
 	}
@@ -30,7 +30,7 @@ func TestAHerokuRedisThatIsCalledAfterAColourIsUsedWhereItIsTheOnlyOne(t *testin
 
 	values["REDISCLOUD_URL"] = "redis://cloud:1"
 	if c := load(t, environment(values, nil)); c.Redis.Source != "REDISCLOUD_URL" {
-		t.Errorf("source is %q; want the one whose name says that it is the app's", c.Redis.Source)
+		t.Errorf("source is %q; want the variable that belongs to the app", c.Redis.Source)
 	}
 
 	delete(values, "REDISCLOUD_URL")

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Platform is where the process runs. The variables that a platform always sets tell which.
+// Platform is where the process runs. It is recognised by a variable that the platform always sets.
 type Platform string
 
-// The platforms that have presets of their own; everything that is neither Heroku nor Cloud Foundry is Local.
+// The platforms with their own presets. Everything other than Heroku and Cloud Foundry is Local.
 const (
 	Local        Platform = "local"
 	Heroku       Platform = "heroku"        // DYNO is set, and not by Dokku
@@ -63,9 +63,9 @@ func (l *loader) routers() []netip.Prefix {
 	}
 }
 
-// memoryLimit returns the container's limit in bytes: what Cloud Foundry says, else what the kernel says in the folder
-// cgroup. It is 0 off the platforms, where other programs share the machine's memory, and where GOMEMLIMIT is
-// set, which decides.
+// memoryLimit returns the container's limit in bytes, from Cloud Foundry or else from the kernel, in the directory cgroup.
+// It is 0 outside the platforms, where other programs share the machine's memory, and if GOMEMLIMIT is set, which takes
+// precedence.
 func (l *loader) memoryLimit(cgroup string) int64 {
 	if l.platform == Local || l.real("GOMEMLIMIT") != "" {
 		return 0
@@ -74,7 +74,7 @@ func (l *loader) memoryLimit(cgroup string) int64 {
 		if limit := parseBytes(given); limit > 0 {
 			return limit
 		}
-		l.warn("MEMORY_LIMIT is not in a form such as 64M or 1G and is ignored")
+		l.warn("MEMORY_LIMIT is ignored: it must have a form such as 64M or 1G")
 	}
 	for _, file := range []string{"memory.max", "memory/memory.limit_in_bytes"} { // version 2, version 1
 		text, err := os.ReadFile(filepath.Join(cgroup, file))

@@ -17,12 +17,12 @@ const LocalRedis = "127.0.0.1:6379"
 // Redis says where Redis is, how the address was found, and how to talk to it. The zero value means that none is
 // configured.
 type Redis struct {
-	// Options is nil where no Redis is configured. Its limits keep the promises of REDIS_TIMEOUT and REDIS_POOL_SIZE,
-	// provided that the context of each command has a deadline of REDIS_TIMEOUT. Its TLSConfig names no server:
-	// [Redis.Client] verifies each by the right name, on top of a Dialer too.
+	// Options is nil if no Redis is configured. Its limits enforce REDIS_TIMEOUT and REDIS_POOL_SIZE, provided that the
+	// context of each command has a deadline of REDIS_TIMEOUT. Its TLSConfig has no ServerName: [Redis.Client] verifies
+	// each server by the right name, also with a custom Dialer.
 	Options *redis.UniversalOptions
 
-	Source string // the setting that won, for people: "REDIS_URL", "VCAP_SERVICES (my-redis)", "REDIS_URL in .env"
+	Source string // the setting that was used, for display: "REDIS_URL", "VCAP_SERVICES (my-redis)", "REDIS_URL in .env"
 }
 
 // TLS reports whether connections are encrypted.
@@ -31,8 +31,8 @@ func (r Redis) TLS() bool { return r.Options != nil && r.Options.TLSConfig != ni
 // Verified reports whether connections are encrypted and the server's certificate is checked.
 func (r Redis) Verified() bool { return r.TLS() && !r.Options.TLSConfig.InsecureSkipVerify }
 
-// Client returns a new client of the kind that the options ask for: of a single node, of a Cluster, or of the master
-// that the Sentinels name. It does no I/O; the caller closes it. It panics where no Redis is configured.
+// Client returns a new client of the kind that the options ask for: for a single node, a Cluster, or the master that the
+// Sentinels name. It does no I/O; the caller closes it. It panics if no Redis is configured.
 func (r Redis) Client() redis.UniversalClient {
 	options := *r.Options
 	if options.TLSConfig != nil {
@@ -42,14 +42,14 @@ func (r Redis) Client() redis.UniversalClient {
 		return redis.NewUniversalClient(&options)
 	}
 	cluster := options.Cluster()
-	// After a failover, a refused connection does not make the client ask who the new master is; only this interval
-	// does, and by default it is a minute.
+	// After a failover, a refused connection does not make the client look for the new master. Only this interval does,
+	// and by default it is a minute.
 	cluster.ClusterStateReloadInterval = 2 * time.Second
 	return redis.NewClusterClient(cluster)
 }
 
-// RedisAt returns the Redis at addr, host:port without TLS and password, with the limits of c. It is for one that was found
-// or started, not configured. Source names it for people.
+// RedisAt returns the Redis at addr, host:port without TLS or password, with the limits of c. Use it for a Redis that was
+// found or started rather than configured. source is its name for display.
 func (c Config) RedisAt(addr, source string) Redis {
 	return c.limit(Redis{Options: &redis.UniversalOptions{Addrs: []string{addr}}, Source: source})
 }
@@ -57,30 +57,30 @@ func (c Config) RedisAt(addr, source string) Redis {
 // limit sets how long and how often the client tries, and how many connections it opens.
 func (c Config) limit(r Redis) Redis {
 	o := r.Options
-	// One attempt without an answer leaves time for a second. All commands of the store are safe to repeat.
+	// An attempt without an answer leaves time for another one. All commands of the store are safe to retry.
 	attempt := c.RedisTimeout * 2 / 5
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = attempt, attempt, attempt
 	o.PoolTimeout = c.RedisTimeout
 	o.ContextTimeoutEnabled = true
 	o.DialerRetries = 1
-	o.MaxRetries = -1 // package backend repeats, and a Cluster's client up to MaxRedirects
+	o.MaxRetries = -1 // package backend retries, and a Cluster client up to MaxRedirects times
 	o.MinRetryBackoff, o.MaxRetryBackoff = 8*time.Millisecond, 64*time.Millisecond
 
-	// PoolSize alone is no cap, and pipelines would have a pool of their own on top.
+	// PoolSize alone is not a cap, and pipelines would get a pool of their own.
 	o.PoolSize, o.MaxActiveConns, o.PipelinePoolSize = c.RedisPoolSize, c.RedisPoolSize, -1
-	o.ConnMaxIdleTime = 4 * time.Minute // hosted servers close idle ones after 5
+	o.ConnMaxIdleTime = 4 * time.Minute // hosted servers close idle connections after 5 minutes
 
 	o.DisableIdentity = true // CLIENT SETINFO is an error before Redis 7.2
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return r
 }
 
-// isCluster reports what redis.NewUniversalClient will make of o.
+// isCluster reports whether redis.NewUniversalClient makes a Cluster client from o.
 func isCluster(o *redis.UniversalOptions) bool {
 	return o.MasterName == "" && (o.IsClusterMode || len(o.Addrs) > 1)
 }
 
-// hostsOf returns the different hosts of o, sorted.
+// hostsOf returns the distinct hosts of o, sorted.
 func hostsOf(o *redis.UniversalOptions) []string {
 	var hosts []string
 	for _, addr := range o.Addrs {
@@ -90,7 +90,7 @@ func hostsOf(o *redis.UniversalOptions) []string {
 	return slices.Compact(hosts)
 }
 
-// hostOf returns the host of an address, or a socket as it is.
+// hostOf returns the host of an address, or the path of a socket.
 func hostOf(addr string) string {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -99,8 +99,8 @@ func hostOf(addr string) string {
 	return host
 }
 
-// Address returns where Redis is, for people: "redis.example.com:6380, TLS". It holds no user and no password, and is empty
-// where no Redis is configured.
+// Address returns where Redis is, for display: "redis.example.com:6380, TLS". It contains no user or password, and is empty
+// if no Redis is configured.
 func (r Redis) Address() string {
 	o := r.Options
 	if o == nil {
@@ -125,8 +125,8 @@ func (r Redis) Address() string {
 	return strings.Join(parts, ", ")
 }
 
-// CLI returns how a person reaches this Redis with redis-cli, which asks for the password where there is one; empty
-// where that takes more than one command, as with Sentinels. NAME stands for the user.
+// CLI returns the redis-cli command that connects to this Redis, and prompts for the password if there is one. It is empty
+// if that takes more than one command, as with Sentinels. NAME is a placeholder for the user.
 func (r Redis) CLI() string {
 	if r.Options == nil || r.Options.MasterName != "" {
 		return ""

@@ -20,14 +20,14 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// server is a real redis-server of the test's own, with a plain port and one for TLS.
+// server is a real redis-server with a plain port and one for TLS.
 type server struct {
 	*redisserver.Server
 	tls   string // 127.0.0.1:port
 	admin *redis.Client
 }
 
-const adminPassword = "for-the-test-alone"
+const adminPassword = "for-this-test-only"
 
 // startServer starts redis-server with a certificate for the hosts. It ends with the test.
 func startServer(t *testing.T, ca *redistest.CA, hosts []string, lines ...string) server {
@@ -44,8 +44,8 @@ func startServer(t *testing.T, ca *redistest.CA, hosts []string, lines ...string
 	return s
 }
 
-// startSentinel starts a Sentinel that names the server as the masters. Its only user is user
-// with password ("" is the default user).
+// startSentinel starts a Sentinel that monitors the server under the name master. Its only user is user, with password;
+// "" is the default user.
 func startSentinel(t *testing.T, s server, master, user, password string) string {
 	t.Helper()
 	var lines []string
@@ -65,7 +65,7 @@ func startSentinel(t *testing.T, s server, master, user, password string) string
 
 func port(addr string) string { return addr[strings.LastIndex(addr, ":")+1:] }
 
-// allow makes the server accept exactly this user, besides the admin.
+// allow makes the server accept this user and the admin, and no other.
 func (s server) allow(t *testing.T, user, password string) {
 	t.Helper()
 	secret := "nopass"
@@ -79,8 +79,8 @@ func (s server) allow(t *testing.T, user, password string) {
 	}
 }
 
-// redirect makes connections to the fixture's hosts end at this address of 127.0.0.1 instead, with everything else, TLS
-// included, as ever. It returns a function that tells which address was dialled first.
+// redirect sends connections to the fixture's hosts to this address of 127.0.0.1 instead. Everything else, TLS included,
+// stays the same. It returns a function that returns the first address that was dialled.
 func redirect(r Redis, addr string) (first func() string) {
 	dialled := make(chan string, 1)
 	r.Options.Dialer = func(ctx context.Context, network, wanted string) (net.Conn, error) {
@@ -220,8 +220,8 @@ func TestRedisAtHasTheLimitsOfTheConfiguration(t *testing.T) {
 	}
 }
 
-// TestThePoolIsAHardCapAndCallersWaitForTheirTurn loads the client with many more callers than it
-// may have connections, while the server keeps closing them.
+// TestThePoolIsAHardCapAndCallersWaitForTheirTurn uses many more callers than connections, while the server keeps closing
+// them.
 func TestThePoolIsAHardCapAndCallersWaitForTheirTurn(t *testing.T) {
 	s := redistest.Start(t)
 	admin := redistest.Client(t, s)
@@ -237,22 +237,22 @@ func TestThePoolIsAHardCapAndCallersWaitForTheirTurn(t *testing.T) {
 		}
 		callers.Wait()
 	}()
-	most := 0
+	highest := 0
 	for running := true; running; {
 		select {
 		case <-done:
 			running = false
 		default:
-			most = max(most, countAndKill(t, admin))
+			highest = max(highest, countAndKill(t, admin))
 		}
 	}
-	if most == 0 || most > 4 {
-		t.Errorf("the server saw up to %d connections; want 4", most)
+	if highest == 0 || highest > 4 {
+		t.Errorf("the server saw up to %d connections; want 1 to 4", highest)
 	}
 }
 
-// callOften calls, one time in ten with a pipeline, which must take from the same pool. That a
-// connection was closed under a call is the test's own doing; to be turned away is an error.
+// callOften sends commands, one in ten in a pipeline, which must use the same pool. The test itself closes connections
+// during calls, so only an exhausted pool is an error.
 func callOften(t *testing.T, client redis.UniversalClient) {
 	for i := range 50 {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -262,7 +262,7 @@ func callOften(t *testing.T, client redis.UniversalClient) {
 		}
 		cancel()
 		if errors.Is(err, redis.ErrPoolExhausted) || errors.Is(err, redis.ErrPoolTimeout) {
-			t.Errorf("a caller was turned away: %v", err)
+			t.Errorf("the pool refused a caller: %v", err)
 		}
 	}
 }
@@ -275,20 +275,20 @@ func countAndKill(t *testing.T, admin *redis.Client) int {
 		t.Fatal(err)
 	}
 	clients := regexp.MustCompile(`id=(\d+) [^\n]* name=limited `).FindAllStringSubmatch(list, -1)
-	if len(clients) > 0 { // it may be gone by now, which is as well
+	if len(clients) > 0 { // it may be gone by now, which is fine
 		_ = admin.ClientKillByFilter(t.Context(), "ID", clients[0][1]).Err()
 	}
 	return len(clients)
 }
 
-// arrival is what the server says of the connection.
+// arrival is how the server sees the connection.
 type arrival struct {
 	user      string
 	database  int
 	transport string
 }
 
-// prove connects and asks the server what it sees.
+// prove connects, and compares how the server sees the connection with what the fixture wants.
 func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) {
 	t.Helper()
 	s.allow(t, f.Want.User, f.Want.Password)
@@ -296,7 +296,7 @@ func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) {
 	if f.Want.TLS {
 		addr = s.tls
 	}
-	if r.Verified() && !f.Want.BringsCA { // the part of the system's authorities is played by ours
+	if r.Verified() && !f.Want.BringsCA { // the test's CA stands in for the system's CAs
 		r.Options.TLSConfig.RootCAs = x509.NewCertPool()
 		r.Options.TLSConfig.RootCAs.AddCert(ca.Cert)
 	}
@@ -321,13 +321,13 @@ func (f fixture) prove(t *testing.T, r Redis, s server, ca *redistest.CA) {
 	}
 }
 
-// askForArrival writes something and asks the server who did it.
+// askForArrival writes something, and asks the server about the connection.
 func askForArrival(t *testing.T, client redis.UniversalClient, s server) arrival {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	if err := client.Eval(ctx, `return redis.call("INCR", KEYS[1])`, []string{"visits:proof"}).Err(); err != nil {
-		t.Fatalf("no write arrives: %v", err)
+		t.Fatalf("the write failed: %v", err)
 	}
 	info, err := client.ClientInfo(ctx).Result()
 	if err != nil {

@@ -34,9 +34,8 @@ func (l *loader) secrets(text string) (secrets [][]byte, err error) {
 	return secrets, nil
 }
 
-// isSample reports whether a secret is one that tutorials and templates print, such as
-// "keyboard cat" or "change-me", repeated or padded until it is long enough: it consists of the
-// words below, digits, punctuation, and at most one other character.
+// isSample reports whether a secret comes from tutorials and templates, such as "keyboard cat" or "change-me", repeated or
+// padded until it is long enough: it consists of the words below, digits, punctuation, and at most one other letter.
 func isSample(secret string) bool {
 	words := []string{ // longer ones first: "secret" must not break up "supersecret"
 		"keyboardcat", "supersecret", "development", "placeholder", "production", "changethis",
@@ -58,7 +57,7 @@ func isSample(secret string) bool {
 	return rest != letters && distinct(rest) <= 1
 }
 
-// distinct counts the different characters of s.
+// distinct counts the distinct characters in s.
 func distinct(s string) int {
 	chars := []rune(s)
 	slices.Sort(chars)

@@ -24,7 +24,7 @@ func TestBadSecretsStopTheStart(t *testing.T) {
 	const good = "7c1f0a94e2b85d36a0f4c9e81b27d653"
 	for name, tt := range map[string]struct{ value, reason string }{
 		"one character too few":           {good[1:], "secret number 1 is shorter than 32"},
-		"long only by its blanks":         {"short" + strings.Repeat(" ", 40), "secret number 1 is shorter"},
+		"long only because of its spaces": {"short" + strings.Repeat(" ", 40), "secret number 1 is shorter"},
 		"an empty one in the middle":      {good + ",," + good, "secret number 2 is empty"},
 		"an empty one at the end":         {good + ",", "secret number 2 is empty"},
 		"nothing but a comma":             {",", "secret number 1 is empty"},
@@ -37,7 +37,7 @@ func TestBadSecretsStopTheStart(t *testing.T) {
 		"change-me, repeated":             {strings.Repeat("change-me-", 4), "well-known sample"},
 		"CHANGE_ME and the like":          {"CHANGE_ME_PLEASE_CHANGE_THIS_SECRET_KEY", "well-known sample"},
 		"your very long secret key here":  {"your-very-long-secret-key-here!!!!", "well-known sample"},
-		"a sample as the retired one":     {good + ",supersecretsupersecretsupersecret", "secret number 2 is a well-known sample"},
+		"a sample as the second secret":   {good + ",supersecretsupersecretsupersecret", "secret number 2 is a well-known sample"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refuses(t, "SESSION_SECRET", tt.value, tt.reason)
@@ -59,7 +59,7 @@ func TestRandomSecretsAreNeverTakenForSamples(t *testing.T) {
 			}
 		}
 	}
-	if isSample("a secret that somebody thought of, cat 17") {
-		t.Error("a passphrase with a sample's words in it is taken for a sample")
+	if isSample("a secret that a person thought of, cat 17") {
+		t.Error("a passphrase that contains words of a sample is taken for a sample")
 	}
 }

@@ -17,15 +17,15 @@ import (
 const (
 	maxNameLength = 64 // of an instance's name and of the key prefix, in characters
 
-	// maxRedisTimeout leaves time for the answer before a router gives up, which Heroku's does after 30 seconds.
+	// maxRedisTimeout leaves time to answer before the router gives up. Heroku's waits 30 seconds.
 	maxRedisTimeout = 10 * time.Second
 	maxTTL          = 10 * 365 * 24 * time.Hour
 
-	stickyCookie = "JSESSIONID"  // Cloud Foundry's router pins whoever carries it
-	routerCookie = "__VCAP_ID__" // and this one it sets itself
+	stickyCookie = "JSESSIONID"  // Cloud Foundry's router pins visitors with this cookie to one instance
+	routerCookie = "__VCAP_ID__" // the router's own cookie, which names that instance
 )
 
-// loader reads variables and collects what is wrong with them, so that all mistakes are reported together.
+// loader reads variables and collects the mistakes in them, so that all are reported together.
 type loader struct {
 	getenv   func(name string) string
 	dotenv   map[string]string
@@ -46,13 +46,13 @@ func newLoader(getenv func(string) string) *loader {
 	return l
 }
 
-// real returns a variable of the process environment, cleaned. An empty one counts as not set.
+// real returns a cleaned variable of the process environment. An empty one counts as not set.
 func (l *loader) real(name string) string { return clean(l.getenv(name)) }
 
-// get returns a variable of the process environment or else of .env.
+// get returns a variable of the process environment, or of .env if it is not set there.
 func (l *loader) get(name string) string { return cmp.Or(l.real(name), clean(l.dotenv[name])) }
 
-// clean removes the blanks around a value, and the quotation marks that docker's --env-file leaves there.
+// clean removes the spaces around a value, and the quotation marks that docker's --env-file leaves there.
 func clean(value string) string {
 	value = strings.TrimSpace(value)
 	for _, quote := range []string{`"`, `'`} {
@@ -63,12 +63,12 @@ func clean(value string) string {
 	return value
 }
 
-// fail notes a mistake in the variable. The message must not hold the variable's value.
+// fail records a mistake in the variable. The message must not contain the variable's value.
 func (l *loader) fail(name, format string, args ...any) {
 	l.mistakes = append(l.mistakes, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
 }
 
-// warn notes something that works but may surprise.
+// warn records something that works but may surprise.
 func (l *loader) warn(format string, args ...any) {
 	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
 }
@@ -76,7 +76,7 @@ func (l *loader) warn(format string, args ...any) {
 // parser reads the text of a variable. Its error says what the text must be and never quotes it.
 type parser[T any] func(text string) (T, error)
 
-// setting returns what parse makes of a variable, or unset where the variable is not set.
+// setting returns the parsed value of a variable, or unset if it is not set.
 func setting[T any](l *loader, name string, unset T, parse parser[T]) T {
 	text := l.get(name)
 	if text == "" {
@@ -89,7 +89,7 @@ func setting[T any](l *loader, name string, unset T, parse parser[T]) T {
 	return value
 }
 
-// autoSetting is a setting for which the word auto means the same as not to set it.
+// autoSetting is like setting, but the value auto counts as not set.
 func autoSetting[T any](l *loader, name string, unset T, parse parser[T]) T {
 	if strings.EqualFold(l.get(name), "auto") {
 		return unset
@@ -97,7 +97,7 @@ func autoSetting[T any](l *loader, name string, unset T, parse parser[T]) T {
 	return setting(l, name, unset, parse)
 }
 
-// orNone parses the word none, too, which means the zero value.
+// orNone returns a parser that also accepts the word none, which means the zero value.
 func orNone[T any](parse parser[T]) parser[T] {
 	return func(text string) (value T, err error) {
 		if strings.EqualFold(text, "none") {
@@ -132,7 +132,7 @@ func duration(min, max time.Duration) parser[time.Duration] {
 	}
 }
 
-// oneOf parses the words that a setting may have, which are in lower case here, to what they mean.
+// oneOf returns a parser that maps words to their values, in any case. The keys of values are in lower case.
 func oneOf[T any](allowed string, values map[string]T) parser[T] {
 	return func(text string) (T, error) {
 		value, ok := values[strings.ToLower(text)]
@@ -153,7 +153,7 @@ func (l *loader) cookieName(text string) (string, error) {
 	case (&http.Cookie{Name: text}).Valid() != nil:
 		return "", errors.New("must consist of letters, digits and any of !#$%&'*+-.^_`|~")
 	case strings.HasPrefix(lower, "__host-"), strings.HasPrefix(lower, "__secure-"):
-		return "", errors.New("must be written without a prefix: __Host- is added by itself on HTTPS")
+		return "", errors.New("must be written without a prefix: __Host- is added automatically on HTTPS")
 	case text == routerCookie:
 		return "", errors.New("belongs to Cloud Foundry's router: choose another name")
 	case text == stickyCookie:
@@ -164,7 +164,7 @@ func (l *loader) cookieName(text string) (string, error) {
 
 func keyPrefix(text string) (string, error) {
 	if !isPrintable(text) || strings.Contains(text, " ") {
-		return "", fmt.Errorf("must have at most %d characters, without blanks and control characters", maxNameLength)
+		return "", fmt.Errorf("must have at most %d characters, without spaces or control characters", maxNameLength)
 	}
 	return text, nil
 }
@@ -182,7 +182,7 @@ func isPrintable(s string) bool {
 		!strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
 }
 
-// defaultInstance returns the name that the platform or the process manager gave, else the host's with the port.
+// defaultInstance returns the name given by the platform or the process manager, or else the host name and the port.
 func (l *loader) defaultInstance(port int) string {
 	for _, given := range []string{"DYNO", "FOREMAN_WORKER_NAME", "CF_INSTANCE_INDEX"} {
 		if name := l.real(given); name != "" && isPrintable(name) {
@@ -191,12 +191,12 @@ func (l *loader) defaultInstance(port int) string {
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		host = "" // named below
+		host = "" // hostInstance has a name for it
 	}
 	return hostInstance(host, port)
 }
 
-// hostInstance names an instance after its host, cut so that there is room for the port behind it.
+// hostInstance names an instance after its host, shortened to leave room for the port.
 func hostInstance(host string, port int) string {
 	runes := []rune(host)
 	host = string(runes[:min(len(runes), maxNameLength-len(":65535"))])
@@ -215,7 +215,7 @@ func (l *loader) proxies(text string) ([]netip.Prefix, error) {
 			return nil, fmt.Errorf("entry number %d is not an address range: write auto, none, or ranges such as 10.0.0.0/8,192.168.1.7", i+1)
 		}
 		if prefix.Bits() == 0 {
-			l.warn("TRUSTED_PROXIES trusts everybody: any client can forge X-Forwarded-* headers")
+			l.warn("TRUSTED_PROXIES trusts every address: any client can forge X-Forwarded-* headers")
 		}
 		ranges = append(ranges, prefix)
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// authorities reads REDIS_TLS_CA.
+// authorities reads REDIS_TLS_CA: PEM text, or the name of a file with it.
 func authorities(text string) (*x509.CertPool, error) {
 	if strings.HasPrefix(text, "-----BEGIN") {
 		text = strings.ReplaceAll(text, `\n`, "\n") // some tools keep a variable on one line
@@ -28,9 +28,9 @@ func authorities(text string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// secure decides whom a TLS connection trusts: by default the system's authorities and the one in the binding. No public
-// authority signs the certificates of Heroku's own Redis, so there, and only there, they are not verified by default.
-// roots and verify are what REDIS_TLS_CA and REDIS_TLS_VERIFY say, nil where they are not set.
+// secure decides which CAs a TLS connection trusts: by default the system's and the one in the binding. No public CA signs
+// the certificates of Heroku's own Redis, so those, and only those, are not verified by default. roots and verify are the
+// values of REDIS_TLS_CA and REDIS_TLS_VERIFY, nil if not set.
 func (l *loader) secure(c *candidate, roots *x509.CertPool, verify *bool) {
 	o := c.Options.TLSConfig
 	if o == nil {
@@ -56,11 +56,11 @@ func (l *loader) secure(c *candidate, roots *x509.CertPool, verify *bool) {
 	case c.heroku:
 		l.warn("%s: the connection is encrypted, but Heroku's certificate cannot be verified; set REDIS_TLS_CA to verify it", c.Source)
 	default:
-		l.warn("%s: the server's certificate is not verified: anybody on the network path can impersonate it", c.Source)
+		l.warn("%s: the server's certificate is not verified: anyone on the network path can impersonate it", c.Source)
 	}
 }
 
-// systemRootsWith returns the system's authorities and the candidate's own.
+// systemRootsWith returns the system's CAs and the candidate's own.
 func (l *loader) systemRootsWith(c *candidate) *x509.CertPool {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
@@ -90,7 +90,7 @@ func (r Redis) dialTLS(ctx context.Context, network, addr string) (net.Conn, err
 	return conn, nil
 }
 
-// TLSFor returns the settings for a TLS connection to a server that is dialled at addr, nil where connections are plain.
+// TLSFor returns the settings for a TLS connection to the server at addr, nil if connections are not encrypted.
 func (r Redis) TLSFor(addr string) *tls.Config {
 	if !r.TLS() {
 		return nil
@@ -104,8 +104,8 @@ func (r Redis) TLSFor(addr string) *tls.Config {
 	return settings
 }
 
-// Verify checks the certificate of a server that was dialled at addr, as a client does before it sends anything. It checks
-// it even where clients are told to accept any.
+// Verify checks the certificate of the server at addr, as a client does before it sends anything. It does so even if
+// clients are configured to accept any certificate.
 func (r Redis) Verify(addr string, state tls.ConnectionState) error {
 	certificates := state.PeerCertificates
 	options := x509.VerifyOptions{Roots: r.Options.TLSConfig.RootCAs, Intermediates: x509.NewCertPool()}
@@ -121,9 +121,10 @@ func (r Redis) Verify(addr string, state tls.ConnectionState) error {
 	return &tls.CertificateVerificationError{UnverifiedCertificates: certificates, Err: err}
 }
 
-// namesOf returns the names for one of which the certificate of a server at addr must be. A single server is the configured
-// host, whichever address is dialled. A Cluster and Sentinels lead to servers that are not configured: each of those is the
-// host that was dialled or one that is configured, because a hosted Cluster often has one certificate for all its nodes.
+// namesOf returns the names that the certificate of the server at addr may be for. For a single server that is the
+// configured host, whatever address is dialled. A Cluster and Sentinels lead to servers that are not configured: their
+// certificates may be for the dialled host or for a configured one, because a hosted Cluster often has one certificate for
+// all its nodes.
 func (r Redis) namesOf(addr string) []string {
 	names := hostsOf(r.Options)
 	if isCluster(r.Options) || r.Options.MasterName != "" {

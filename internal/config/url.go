@@ -14,33 +14,33 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// No message quotes a part of the URL, because whatever is damaged may be a password. For the same reason the errors of
-// url.Parse and go-redis, which quote all of it, are not passed on.
+// No message quotes any part of the URL, because the invalid part may be a password. For the same reason the errors of
+// url.Parse and go-redis, which quote the URL, are not passed on.
 const urlForm = "write redis://USER:PASSWORD@HOST:PORT/NUMBER, or rediss:// for TLS"
 
 var (
 	errScheme = errors.New("does not start with redis://, rediss:// or unix:// " +
 		"(http:// and https:// lead to a web page or a REST interface): " + urlForm)
-	errDamaged = errors.New("is damaged: it contains a blank, a line break or a quotation mark, it has no valid port, " +
-		"or its password contains # / ? @ [ ] or % and does not write them as %23 %2F %3F %40 %5B %5D and %25; " + urlForm)
-	errNoHost          = errors.New("names no host: " + urlForm)
-	errNoSocket        = errors.New("names no socket: write unix:///path/to/redis.sock")
-	errSocketOfMany    = errors.New("names a socket together with addr or master_name: a Cluster or Sentinel has host:port addresses")
-	errDatabase        = errors.New("names a database: in Redis they have numbers, usually 0 to 15, so end it with /0 or with nothing")
-	errClusterDatabase = errors.New("names a database of a Cluster, which has only number 0: remove it")
-	errOption          = errors.New("has an option that go-redis does not know, or one with a wrong value, after the question mark; " +
+	errInvalid = errors.New("is not a valid URL: it contains a space, a line break or a quotation mark, it has no valid port, " +
+		"or its password contains # / ? @ [ ] or %, which must be written as %23 %2F %3F %40 %5B %5D and %25; " + urlForm)
+	errNoHost          = errors.New("has no host: " + urlForm)
+	errNoSocket        = errors.New("has no socket path: write unix:///path/to/redis.sock")
+	errSocketOfMany    = errors.New("combines a socket with addr or master_name: a Cluster or Sentinel needs host:port addresses")
+	errDatabase        = errors.New("has no valid database: Redis numbers its databases, usually 0 to 15; end the URL with /0, or leave that out")
+	errClusterDatabase = errors.New("selects a database, but a Cluster has only number 0: remove it")
+	errOption          = errors.New("has an unknown option after the question mark, or one with a wrong value; " +
 		"the useful ones are db, addr, master_name and skip_verify")
 )
 
-// parseURL reads the forms of go-redis' ParseURL, ParseClusterURL (several addr parameters) and ParseFailoverURL
-// (master_name), and several hosts with commas between them, as other clients do.
+// parseURL accepts the forms of go-redis' ParseURL, ParseClusterURL (several addr parameters) and ParseFailoverURL
+// (master_name), and several hosts separated by commas, as other clients do.
 func parseURL(raw string) (*candidate, error) {
 	u, err := url.Parse(moveHosts(raw))
 	switch {
 	case !strings.Contains(raw, "://"):
 		return nil, errScheme
 	case err != nil, u.Fragment != "", strings.ContainsAny(raw, " \u00a0\""), u.Scheme != "unix" && strings.Contains(u.Path+u.RawQuery, "@"):
-		return nil, errDamaged
+		return nil, errInvalid
 	}
 	if tail, ok := strings.CutPrefix(u.Scheme, "valkey"); ok {
 		u.Scheme = "redis" + tail
@@ -61,7 +61,7 @@ func parseURL(raw string) (*candidate, error) {
 	return &candidate{Redis: Redis{Options: options}, ignored: unused(query)}, nil
 }
 
-// check explains what go-redis would refuse without saying why, or misunderstand.
+// check explains the mistakes that go-redis would reject without a reason, or misread.
 func check(u *url.URL, query url.Values) error {
 	database := query.Get("db")
 	switch u.Scheme {
@@ -73,7 +73,7 @@ func check(u *url.URL, query url.Values) error {
 		case u.Hostname() == "":
 			return errNoHost
 		case hasPort && (err != nil || port == 0):
-			return errDamaged
+			return errInvalid
 		}
 	case "unix":
 		switch {
@@ -95,7 +95,7 @@ func check(u *url.URL, query url.Values) error {
 	return nil
 }
 
-// severalHosts splits a URL around the second and further hosts, which url.Parse does not know.
+// severalHosts splits a URL around the second and further hosts, which url.Parse does not support.
 var severalHosts = regexp.MustCompile(`^([^/]*//(?:[^/?#]*@)?[^/?#@,]*),([^/?#@]*)(/[^?#]*)?(?:\?(.*))?$`)
 
 // moveHosts writes the second and further hosts of a URL as addr parameters.
@@ -115,8 +115,8 @@ func moveHosts(raw string) string {
 	return match[1] + match[3] + "?" + strings.TrimPrefix(query.String(), "&")
 }
 
-// convertURL lets go-redis parse the URL and keeps where to dial and as whom. Timeouts and pool sizes come from
-// REDIS_TIMEOUT and REDIS_POOL_SIZE.
+// convertURL lets go-redis parse the URL, and keeps only the options that say where and how to connect and as which user.
+// Timeouts and pool sizes come from REDIS_TIMEOUT and REDIS_POOL_SIZE.
 func convertURL(raw string, query url.Values) (*redis.UniversalOptions, error) {
 	switch {
 	case query.Has("master_name"):
@@ -149,8 +149,8 @@ func convertURL(raw string, query url.Values) (*redis.UniversalOptions, error) {
 	}, nil
 }
 
-// realUser drops the names that hosts put into their URLs as a placeholder before the colon. Redis before version 6 has
-// no users and refuses them. In newer versions a password without a name belongs to the user "default", as it should.
+// realUser drops the placeholder names that hosting providers put before the colon. Redis before version 6 has no users and
+// refuses them. In newer versions a password without a name belongs to the user "default", as intended.
 func realUser(name string) string {
 	switch name {
 	case "default", "h", "u", "x", "redistogo", "rediscloud", "no-user-name-for-redis":
@@ -159,7 +159,7 @@ func realUser(name string) string {
 	return name
 }
 
-// unused returns the names of the parameters that go-redis understands and that have no effect here.
+// unused returns the names of the parameters that go-redis understands but that have no effect here.
 func unused(query url.Values) []string {
 	used := []string{"db", "addr", "master_name", "username", "password", "protocol", "client_name", "skip_verify"}
 	names := slices.Sorted(maps.Keys(query))

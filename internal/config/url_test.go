@@ -48,45 +48,45 @@ func TestTheFormsOfRedisURLAreUnderstood(t *testing.T) {
 				t.Errorf("TLS %t, verified %t; want %t", r.TLS(), r.Verified(), tt.tls)
 			}
 			if strings.Contains(r.Address(), "pw") || strings.Contains(r.Address(), "p,w") || strings.Contains(r.Address(), "ann") {
-				t.Errorf("the address for people is %q", r.Address())
+				t.Errorf("Address() contains the user or the password: %q", r.Address())
 			}
 		})
 	}
 }
 
-func TestADamagedURLIsExplainedAndNotQuoted(t *testing.T) {
+func TestAnInvalidURLIsExplainedAndNotQuoted(t *testing.T) {
 	for name, tt := range map[string]struct{ url, reason string }{
 		"no scheme":                        {"hunter2@host:6379", "does not start with redis://"},
 		"a web address":                    {"http://:hunter2@host:6379", "http:// and https:// lead to"},
 		"a REST interface":                 {"https://hunter2.upstash.example", "http:// and https:// lead to"},
 		"another database":                 {"postgres://u:hunter2@host/db", "does not start with redis://"},
-		"nothing but the scheme":           {"redis://", "names no host"},
-		"no host":                          {"redis://:hunter2@:6379", "names no host"},
+		"nothing but the scheme":           {"redis://", "has no host"},
+		"no host":                          {"redis://:hunter2@:6379", "has no host"},
 		"a port that is a word":            {"redis://:hunter2@host:port", "no valid port"},
 		"a port that is too large":         {"redis://:hunter2@host:65536", "no valid port"},
-		"a port left out after its colon":  {"redis://:hunter2@host:/0", "no valid port"},
-		"a database name":                  {"redis://u:hunter2@host:6379/visits", "in Redis they have numbers"},
-		"a database name as an option":     {"redis://u:hunter2@host:6379?db=visits", "in Redis they have numbers"},
-		"a negative database":              {"redis://u:hunter2@host:6379/-1", "in Redis they have numbers"},
-		"a path":                           {"redis://u:hunter2@host:6379/0/hunter2", "in Redis they have numbers"},
+		"a colon without a port":           {"redis://:hunter2@host:/0", "no valid port"},
+		"a database name":                  {"redis://u:hunter2@host:6379/visits", "Redis numbers its databases"},
+		"a database name as an option":     {"redis://u:hunter2@host:6379?db=visits", "Redis numbers its databases"},
+		"a negative database":              {"redis://u:hunter2@host:6379/-1", "Redis numbers its databases"},
+		"a path":                           {"redis://u:hunter2@host:6379/0/hunter2", "Redis numbers its databases"},
 		"a database of a Cluster":          {"redis://host:6379/2?addr=two:6379", "only number 0"},
-		"an option nobody knows":           {"redis://u:hunter2@host:6379?ssl_hunter2=1", "an option"},
-		"an option's value":                {"rediss://u:hunter2@host:6379?skip_verify=hunter2", "an option"},
-		"a node without a port":            {"redis://u:hunter2@host:6379?addr=hunter2", "an option"},
-		"Sentinel without a name":          {"redis://u:hunter2@host:6379?master_name=", "an option"},
-		"a blank":                          {"redis://u:hunter 2@host:6379", "a blank"},
+		"an unknown option":                {"redis://u:hunter2@host:6379?ssl_hunter2=1", "an unknown option"},
+		"an option's value":                {"rediss://u:hunter2@host:6379?skip_verify=hunter2", "with a wrong value"},
+		"a node without a port":            {"redis://u:hunter2@host:6379?addr=hunter2", "with a wrong value"},
+		"Sentinel without a name":          {"redis://u:hunter2@host:6379?master_name=", "with a wrong value"},
+		"a space":                          {"redis://u:hunter 2@host:6379", "a space"},
 		"a quotation mark at the end":      {`redis://u:hunter2@host:6379"`, "quotation mark"},
-		"quotation marks within others":    {`'"redis://u:hunter2@host:6379"'`, "quotation mark"},
-		"a host too many":                  {"redis://u:hunter2@one:1,,two:2,hunter2:x", "an option"},
+		"nested quotation marks":           {`'"redis://u:hunter2@host:6379"'`, "quotation mark"},
+		"an empty host among several":      {"redis://u:hunter2@one:1,,two:2,hunter2:x", "with a wrong value"},
 		"several hosts, # in the password": {"redis://u:hunter2#@one:1,two:2", "%23"},
 		"a line break":                     {"redis://u:hunter2\n@host:6379", "a line break"},
 		"# in the password":                {"redis://u:hunter2#x@host:6379", "%23"},
 		"/ in the password":                {"redis://u:hunter2/x@host:6379", "%2F"},
 		"? in the password":                {"redis://u:hunter2?x@host:6379", "%3F"},
 		"% in the password":                {"redis://u:hunter2%zz@host:6379", "%25"},
-		"[ in the host":                    {"redis://u:hunter2@[host:6379", "is damaged"},
-		"a socket without a path":          {"unix://u:hunter2@", "names no socket"},
-		"a socket of a Cluster":            {"unix:///run/hunter2.sock?addr=two:1", "together with"},
+		"[ in the host":                    {"redis://u:hunter2@[host:6379", "is not a valid URL"},
+		"a socket without a path":          {"unix://u:hunter2@", "has no socket path"},
+		"a socket of a Cluster":            {"unix:///run/hunter2.sock?addr=two:1", "combines a socket"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := environment(map[string]string{"REDIS_URL": tt.url}, nil).load()

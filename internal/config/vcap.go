@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// service is a service bound to the app, as Cloud Foundry describes it.
+// service is a service that is bound to the app, as Cloud Foundry describes it.
 type service struct {
 	names       []string // of the service, its instance and its binding
 	label       string
@@ -19,7 +19,7 @@ type service struct {
 	credentials fields
 }
 
-// binding returns the bound Redis, none if there is none or if several are bound and none is chosen.
+// binding returns the bound Redis, nil if there is none or if several are bound and none is chosen.
 func (l *loader) binding(p place) []*candidate {
 	source, services := l.services(p)
 	switch chosen := l.choose(services); len(chosen) {
@@ -63,7 +63,7 @@ func (l *loader) choose(services []service) []service {
 	return named
 }
 
-// deliveries are the ways in which a platform tells which services are bound. The first one in use counts.
+// deliveries are the ways in which a platform describes the bound services. The first one in use wins.
 var deliveries = []struct {
 	variable string
 	read     func(value string) ([]service, error)
@@ -91,7 +91,7 @@ func (l *loader) services(p place) (source string, services []service) {
 func parseServices(text string) (services []service, err error) {
 	var bound map[string][]map[string]any
 	if decode(text, &bound) != nil {
-		return nil, errors.New("is not the JSON that Cloud Foundry writes: cf restage the app, or unset it")
+		return nil, errors.New("is not the JSON that Cloud Foundry writes: restage the app (cf restage), or unset it")
 	}
 	for _, label := range slices.Sorted(maps.Keys(bound)) {
 		for _, attributes := range bound[label] {
@@ -105,13 +105,13 @@ func parseServices(text string) (services []service, err error) {
 func readServices(file string) ([]service, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, errors.New("the file cannot be read: cf restage the app, or unset it")
+		return nil, errors.New("the file cannot be read: restage the app (cf restage), or unset it")
 	}
 	return parseServices(string(text))
 }
 
-// readBindings reads a folder for each binding with a file for each of its properties, nested ones in JSON. A service's
-// credentials lie beside its attributes.
+// readBindings reads a directory that has a subdirectory for each binding, with a file for each of its properties, in JSON
+// if the property is nested. A service's credentials and attributes share the subdirectory.
 func readBindings(folder string) (services []service, err error) {
 	root := os.DirFS(folder)
 	files, err := fs.Glob(root, "[^.]*/[^.]*") // no hidden ones, such as Kubernetes' ..data
@@ -149,7 +149,7 @@ func newService(label string, attributes, credentials fields) service {
 	}
 }
 
-// decodeFile returns the value of a file that holds JSON, and the text of any other.
+// decodeFile returns the value of a file that holds a JSON object or list, and the text of any other file.
 func decodeFile(text string) any {
 	text = strings.TrimRight(text, "\r\n")
 	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
@@ -161,7 +161,7 @@ func decodeFile(text string) any {
 	return text
 }
 
-// decode reads JSON and leaves numbers as they are written: a password may look like one.
+// decode reads JSON and keeps numbers as they are written: a password may look like one.
 func decode(text string, value any) error {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()

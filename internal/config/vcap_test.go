@@ -19,11 +19,11 @@ func TestABindingThatCannotBeUsedIsExplained(t *testing.T) {
 			[]string{"VCAP_SERVICES (r): ", "no address"}},
 		"no credentials": {map[string]string{"VCAP_SERVICES": `{"redis":[{"name":"r","credentials":null}]}`},
 			[]string{"VCAP_SERVICES (r): ", "no address"}},
-		"a damaged uri and no fields": {map[string]string{"VCAP_SERVICES": `{"redis":[{"name":"r%s","credentials":{"uri":"redis://:hunter2#@h:1"}}]}`},
+		"an invalid uri and no fields": {map[string]string{"VCAP_SERVICES": `{"redis":[{"name":"r%s","credentials":{"uri":"redis://:hunter2#@h:1"}}]}`},
 			[]string{"VCAP_SERVICES (r%s): ", "%23"}},
-		"a certificate that is none": {map[string]string{"VCAP_SERVICES": `{"redis":[{"name":"r","credentials":{"host":"h","tls":true,"ca":"hunter2"}}]}`},
+		"a CA that is not a certificate": {map[string]string{"VCAP_SERVICES": `{"redis":[{"name":"r","credentials":{"host":"h","tls":true,"ca":"hunter2"}}]}`},
 			[]string{"VCAP_SERVICES (r): ", "PEM"}},
-		"a file that is not there": {map[string]string{"VCAP_SERVICES_FILE_PATH": "/nowhere"},
+		"a missing file": {map[string]string{"VCAP_SERVICES_FILE_PATH": "/nowhere"},
 			[]string{"VCAP_SERVICES_FILE_PATH: ", "cannot be read"}},
 	} {
 		t.Run(name, func(t *testing.T) {

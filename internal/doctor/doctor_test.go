@@ -126,7 +126,7 @@ func TestAddressIsToldWithWhatItWonOver(t *testing.T) {
 		server.Addr()[strings.LastIndex(server.Addr(), ":")+1:])
 	f := examine(t, "VCAP_APPLICATION={}", "VCAP_SERVICES="+bound, "REDIS_URL=redis://:"+url.QueryEscape(password)+"@other.invalid:6379")
 	f.wants(t, 0, "address", Pass, "VCAP_SERVICES")
-	f.wants(t, 0, "configuration", Warn, "ignored, though different: REDIS_URL (other.invalid:6379)")
+	f.wants(t, 0, "configuration", Warn, "other addresses are ignored: REDIS_URL (other.invalid:6379)")
 }
 
 func TestEveryMistakeOfTheConfigurationFails(t *testing.T) {
