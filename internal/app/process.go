@@ -45,7 +45,7 @@ func warn(log *slog.Logger, warnings []string) {
 func openPort(port int) (*net.TCPListener, error) {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port})
 	if err != nil {
-		return nil, fmt.Errorf("PORT %d cannot be listened on, is another program using it? (%w)", port, err)
+		return nil, fmt.Errorf("cannot listen on PORT %d; is another program using it? (%w)", port, err)
 	}
 	return listener, nil
 }

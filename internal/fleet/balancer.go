@@ -18,26 +18,26 @@ import (
 )
 
 const (
-	// holdTimeout is how long a request waits for an instance while all of them are starting.
+	// holdTimeout limits how long a request waits for an instance while all of them are starting.
 	holdTimeout = 10 * time.Second
-	// answerTimeout is how long an instance may take to answer: longer than its own limit for Redis.
+	// answerTimeout limits how long an instance may take to answer. It is longer than the instance's own limit for Redis.
 	answerTimeout = 15 * time.Second
 	dialTimeout   = time.Second
 )
 
-// errNobody reports that no instance took a request in time.
-var errNobody = errors.New("no instance is up")
+// errNoInstance reports that no instance took a request in time.
+var errNoInstance = errors.New("no instance is up")
 
-// balancer hands each visit to the next instance in turn. It is safe for concurrent use.
+// balancer sends visits to the instances in turn. It is safe for concurrent use.
 //
-// Instances that are ready come first. If none is, those that at least answer get the request: while Redis is away
-// nobody is ready, and the visitor should see the app's own page. A visit is not idempotent, so a request is
-// tried on another instance only if no connection could be made: then nothing of it was delivered.
+// It prefers instances that are ready. If none is, it uses those that at least answer: while Redis is away no instance is
+// ready, and the visitor should see the app's own page. A visit is not idempotent, so the balancer tries another instance
+// only if it could not connect to the first one, which then has received nothing of the request.
 type balancer struct {
 	instances []*Instance
 
 	mu   sync.Mutex
-	turn int // of instances, whose turn it is
+	turn int // the index of the instance whose turn it is
 }
 
 // handler returns the balancer as a reverse proxy.
@@ -45,26 +45,26 @@ func (b *balancer) handler() http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite: rewrite,
 		Transport: &http.Transport{
-			// Over a connection that was used before, Transport repeats a request whose answer was lost. Over a new
-			// one it never does. So each request has a connection of its own, and dial chooses the instance.
+			// Transport repeats a request whose answer was lost if the connection had been used before, but never on a
+			// new one. So each request gets its own connection, and dial chooses the instance.
 			DialContext:           b.dial,
 			DisableKeepAlives:     true,
 			ResponseHeaderTimeout: answerTimeout,
 			DisableCompression:    true, // bodies pass as they are
 		},
 		ErrorHandler: explain,
-		ErrorLog:     log.New(io.Discard, "", 0), // explain has said it
+		ErrorLog:     log.New(io.Discard, "", 0), // explain reports the errors
 	}
 }
 
-// The hosts that rewrite gives to requests, by which dial knows what it is for.
+// rewrite gives requests one of these hosts, so that dial knows which kind they are.
 const (
 	forVisit = "visit:80"
 	forRest  = "rest:80"
 )
 
-// rewrite gives the request the headers of a router. What the client sent by those names does not pass. The Host
-// stays, so that the origin of a form is still the app's own.
+// rewrite replaces the headers that a router sets, so that a client cannot forge them. The Host stays, so that the origin
+// of a form is still the app's own.
 func rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", forRest
 	if r.In.URL.Path == "/" {
@@ -74,9 +74,9 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.Header.Set("X-Request-Id", strings.ToLower(rand.Text()))
 }
 
-// dial connects to the instance whose turn it is, else to the next one that takes connections.
+// dial connects to the instance whose turn it is, or else to the next one that accepts connections.
 func (b *balancer) dial(ctx context.Context, network, purpose string) (conn net.Conn, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, holdTimeout, errNobody)
+	ctx, cancel := context.WithTimeoutCause(ctx, holdTimeout, errNoInstance)
 	defer cancel()
 	dialer := net.Dialer{Timeout: dialTimeout}
 	err = poll.Until(ctx, func() bool {
@@ -93,8 +93,8 @@ func (b *balancer) dial(ctx context.Context, network, purpose string) (conn net.
 	return conn, err
 }
 
-// next returns the process whose turn it is, nil if none is up. Only visits move the turn: otherwise a page that loads
-// three files would come from the same of four instances each time.
+// next returns the process whose turn it is, or nil if none is up. Only visits advance the turn: otherwise, with four
+// instances, a page that loads three files would come from the same instance each time.
 func (b *balancer) next(visit bool) *process {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -116,10 +116,10 @@ func (b *balancer) next(visit bool) *process {
 
 // explain answers a request that no instance answered.
 func explain(w http.ResponseWriter, r *http.Request, err error) {
-	status, text := http.StatusBadGateway, "The instance that had this request ended, or went silent, before it answered. "+
-		"The visit may or may not have been counted, so the balancer did not send it to another one. Try again."
-	if errors.Is(err, errNobody) {
-		status, text = http.StatusServiceUnavailable, "No instance is up. They are being started. Try again in a moment."
+	status, text := http.StatusBadGateway, "The instance that got this request ended or stopped responding before it answered. "+
+		"The visit may or may not have been counted, so the balancer did not send it to another instance. Try again."
+	if errors.Is(err, errNoInstance) {
+		status, text = http.StatusServiceUnavailable, "No instance is up. The instances are being started. Try again in a moment."
 		w.Header().Set("Retry-After", "2")
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -15,7 +15,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// stub is an instance of which a test decides what it does.
+// stub is an instance whose behaviour a test chooses.
 type stub struct {
 	Instance
 	served atomic.Int64
@@ -33,7 +33,7 @@ func newStub(t *testing.T, handler http.HandlerFunc) *stub {
 	return s
 }
 
-// newClosed returns an instance that is taken for ready, though nobody listens there.
+// newClosed returns an instance that the balancer takes for ready although nothing listens at its address.
 func newClosed(t *testing.T) *stub {
 	s := new(stub)
 	s.run(redistest.ReservePort(t).Addr())
@@ -49,7 +49,7 @@ func (s *stub) run(addr string) {
 
 func ok(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "served") }
 
-// serve puts a balancer before instances.
+// serve starts a balancer in front of the instances.
 func serve(t *testing.T, instances ...*stub) (url string) {
 	b := new(balancer)
 	for _, s := range instances {
@@ -63,7 +63,7 @@ func serve(t *testing.T, instances ...*stub) (url string) {
 type reply struct {
 	status int
 	body   string
-	err    error // there was none, or not all of it
+	err    error // the answer did not come, or is not complete
 }
 
 func send(t *testing.T, method, url string, header ...string) reply {
@@ -94,10 +94,10 @@ func TestRequestThatCouldNotBeDeliveredGoesToTheNext(t *testing.T) {
 		closed, alive := newClosed(t), newStub(t, ok)
 		url := serve(t, closed, newClosed(t), alive)
 		if got := send(t, method, url); got.status != http.StatusOK || alive.served.Load() != 1 {
-			t.Errorf("%s: answer %d, delivered %d times, want 200 and once", method, got.status, alive.served.Load())
+			t.Errorf("%s: status %d, delivered %d times, want 200 and once", method, got.status, alive.served.Load())
 		}
 		if closed.health() != down {
-			t.Errorf("%s: the instance that refused is still in the turn", method)
+			t.Errorf("%s: the instance that refused still gets requests", method)
 		}
 	}
 }
@@ -121,15 +121,15 @@ func TestRequestThatMayHaveBeenExecutedIsNeverRepeated(t *testing.T) {
 				dies(w, r)
 			}), newStub(t, ok)
 			url := serve(t, dying, other)
-			send(t, method, url) // after which a connection could be used again
+			send(t, method, url) // afterwards its connection could be reused
 			send(t, method, url)
 			got := send(t, method, url)
 			explained := got.status == http.StatusBadGateway && strings.Contains(got.body, "may or may not have been counted")
 			if got.err == nil && !explained {
-				t.Errorf("%s: answer %d %q, want what there was of it, or a 502 that explains", method, got.status, got.body)
+				t.Errorf("%s: status %d %q, want the incomplete answer, or a 502 that explains", method, got.status, got.body)
 			}
 			if dying.served.Load() != 2 || other.served.Load() != 1 {
-				t.Errorf("%s: %d and %d of 3 requests were delivered, want 2 and 1", method, dying.served.Load(), other.served.Load())
+				t.Errorf("%s: the instances received %d and %d of 3 requests, want 2 and 1", method, dying.served.Load(), other.served.Load())
 			}
 		}
 	}
@@ -143,11 +143,11 @@ func TestInstanceThatIsNotReadyGetsNoRequestWhileAnotherIs(t *testing.T) {
 		send(t, http.MethodGet, url)
 	}
 	if draining.served.Load() != 0 || alive.served.Load() != 6 {
-		t.Errorf("draining %d, alive %d requests, want 0 and 6", draining.served.Load(), alive.served.Load())
+		t.Errorf("the draining instance got %d requests, the other one %d, want 0 and 6", draining.served.Load(), alive.served.Load())
 	}
 }
 
-func TestVisitorsSeeTheAppsOwnPageWhenNobodyIsReady(t *testing.T) {
+func TestVisitorsSeeTheAppsOwnPageWhenNoInstanceIsReady(t *testing.T) {
 	away := func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "Redis is away", http.StatusServiceUnavailable)
 	}
@@ -157,11 +157,11 @@ func TestVisitorsSeeTheAppsOwnPageWhenNobodyIsReady(t *testing.T) {
 	url := serve(t, first, second)
 	for range 4 {
 		if got := send(t, http.MethodGet, url+"/"); !strings.Contains(got.body, "Redis is away") {
-			t.Errorf("answer %d %q, want the app's own", got.status, got.body)
+			t.Errorf("status %d %q, want the app's own page", got.status, got.body)
 		}
 	}
 	if first.served.Load() != 2 || second.served.Load() != 2 {
-		t.Errorf("requests %d and %d, want 2 each", first.served.Load(), second.served.Load())
+		t.Errorf("the instances got %d and %d requests, want 2 each", first.served.Load(), second.served.Load())
 	}
 }
 
@@ -176,7 +176,7 @@ func TestVisitsTakeTurnsWhateverElseThePageLoads(t *testing.T) {
 		send(t, http.MethodGet, url+"/static/style.css")
 	}
 	if visits[0]+visits[1] != 1 {
-		t.Errorf("two visits, each with one file, came %v times from the first of two instances, want once in all", visits)
+		t.Errorf("of two visits with one file each, the first of two instances served %v, want one in total", visits)
 	}
 }
 
@@ -190,14 +190,14 @@ func TestInstanceSeesTheVisitorAsBehindARouter(t *testing.T) {
 		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": host,
 	} {
 		if got := seen.Header.Values(name); len(got) != 1 || got[0] != want {
-			t.Errorf("%s = %q, want %q and nothing of the client's", name, got, want)
+			t.Errorf("%s = %q, want only %q: clients must not set it", name, got, want)
 		}
 	}
 	if seen.Host != host {
-		t.Errorf("Host = %q, want %q, so that a form's origin is the app's own", seen.Host, host)
+		t.Errorf("Host = %q, want %q: the origin of a form must be the app's own", seen.Host, host)
 	}
 	if id := seen.Header.Get("X-Request-Id"); id == "" || id == "mine" {
-		t.Errorf("X-Request-Id = %q, want one of the balancer's", id)
+		t.Errorf("X-Request-Id = %q, want one that the balancer made", id)
 	}
 }
 
@@ -208,25 +208,25 @@ func TestRequestWaitsForAnInstanceThatIsStarting(t *testing.T) {
 	go func() { answered <- send(t, http.MethodGet, url) }()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	must(t, poll.Until(ctx, func() bool { return starting.health() == down })) // it has refused
+	must(t, poll.Until(ctx, func() bool { return starting.health() == down })) // it has refused the request
 	starting.present.Store(next.present.Load())
 	if got := <-answered; got.status != http.StatusOK {
-		t.Errorf("answer %d, want 200 as soon as there is an instance", got.status)
+		t.Errorf("status %d, want 200 as soon as an instance is up", got.status)
 	}
 }
 
-func TestWithoutInstancesVisitorsAreToldSo(t *testing.T) {
+func TestWithoutInstancesTheBalancerSaysSo(t *testing.T) {
 	w := httptest.NewRecorder()
-	explain(w, httptest.NewRequest(http.MethodGet, "/", nil), fmt.Errorf("round trip: %w", errNobody))
+	explain(w, httptest.NewRequest(http.MethodGet, "/", nil), fmt.Errorf("round trip: %w", errNoInstance))
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "being started") {
-		t.Errorf("answer %d %v %q", w.Code, w.Header(), w.Body)
+		t.Errorf("status %d %v %q, want 503 with Retry-After and an explanation", w.Code, w.Header(), w.Body)
 	}
 }
 
-func TestProcessesThatEndAgainAndAgainAreStartedLessAndLessOften(t *testing.T) {
+func TestPauseGrowsWithEachFailureInARow(t *testing.T) {
 	for failures, want := range []time.Duration{
-		0, // it has run for a while
-		0, // once is an accident
+		0, // it ran for a while
+		0, // a single failure may be an accident
 		250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, maxPause, maxPause,
 	} {
 		if got := pauseAfter(failures); got != want {

@@ -1,7 +1,7 @@
 // Package fleet runs several instances of this program on one machine, as a platform would: a Redis, real child
-// processes that are started again when they end, and a balancer with one address before them.
+// processes that it restarts when they end, and a balancer in front of them with one address.
 //
-// It is for showing and proving what the program promises. On Linux and macOS nothing of it outlives the process that
+// It is there to show and prove what the program promises. On Linux and macOS no part of it outlives the process that
 // started it, not even after SIGKILL.
 package fleet
 
@@ -24,29 +24,30 @@ import (
 )
 
 const (
-	startTimeout = 20 * time.Second // for all instances to answer
-	// stopTimeout is for the requests under way at the balancer, then for the instances, which need 7 seconds at most.
+	startTimeout = 20 * time.Second // until all instances answer
+	// stopTimeout limits how long the balancer waits for requests under way, and then how long instances may take to stop.
+	// They need at most 7 seconds.
 	stopTimeout = 9 * time.Second
 )
 
-// Options say what a fleet is made of. The zero value is a Redis and one instance of this program, on a free port.
+// Options describe a fleet. The zero value is a Redis and one instance of this program, on a free port.
 type Options struct {
-	// Program is the path of the program to run. Empty means the one that is running.
+	// Program is the path of the program to run. Empty means this program.
 	Program string
-	// Instances is how many there are: web.1, web.2 and so on. 0 means 1.
+	// Instances is the number of instances, named web.1, web.2 and so on. 0 means 1.
 	Instances int
-	// Port of the balancer, on the loopback interface. 0 means a free one.
+	// Port is the balancer's, on the loopback interface. 0 means a free one.
 	Port int
-	// Memory lets each instance keep its sessions to itself.
+	// Memory makes each instance keep its sessions in its own memory.
 	Memory bool
-	// RedisURL is a Redis to use. Empty means one of the fleet's own: redis-server if it is installed, else one
-	// that is embedded in this process, and so outlives the instances too.
+	// RedisURL is the Redis to use. Empty means that the fleet starts one: redis-server if it is installed, else one
+	// embedded in this process, which outlives the instances as well.
 	RedisURL string
-	// Environment holds further variables for the instances, as NAME=value. Nothing of this process's own environment
-	// reaches them.
+	// Environment holds further variables for the instances, as NAME=value. Instances inherit nothing from this process
+	// except SYSTEMROOT, TMPDIR and TZ.
 	Environment []string
-	// Log is called with each line that an instance writes and its name, and with those of the fleet itself, whose name is
-	// "fleet". Calls come from several goroutines at once. Nil discards the lines.
+	// Log is called with the name of an instance and each line that it writes, and with "fleet" and each line of the fleet
+	// itself. It must be safe for concurrent use. Nil discards the lines.
 	Log func(name, line string)
 }
 
@@ -64,8 +65,8 @@ type Fleet struct {
 	supervising     sync.WaitGroup
 }
 
-// Start starts a fleet and returns when all instances answer. ctx bounds the start only. If an instance exits again and again,
-// the error has the end of its log.
+// Start starts a fleet and returns when all instances answer. ctx limits only the start. If an instance keeps exiting, the
+// error includes the end of its log.
 func Start(ctx context.Context, opts Options) (*Fleet, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -93,7 +94,7 @@ func (f *Fleet) start(ctx context.Context) (err error) {
 	if err := f.listen(ctx); err != nil {
 		return err
 	}
-	if f.workDir, err = child.TempDir(); err != nil { // empty, so that no instance finds somebody's .env
+	if f.workDir, err = child.TempDir(); err != nil { // empty, so that instances find no .env
 		return err
 	}
 	if f.store, err = openStore(ctx, f.opts); err != nil {
@@ -134,26 +135,26 @@ func (f *Fleet) listen(ctx context.Context) error {
 }
 
 func portError(port int, err error) error {
-	return fmt.Errorf("port %d cannot be listened on, is another program using it? (%w)", port, err)
+	return fmt.Errorf("cannot listen on port %d; is another program using it? (%w)", port, err)
 }
 
-// URL returns the address of the balancer, without a slash at the end.
+// URL returns the balancer's address, without a trailing slash.
 func (f *Fleet) URL() string { return f.url }
 
 // Instances returns the instances, in order.
 func (f *Fleet) Instances() []*Instance { return f.balancer.instances }
 
-// Store says in a few words where the sessions are kept. There is no password in it.
+// Store says in a few words where the sessions are kept. The text contains no password.
 func (f *Fleet) Store() string { return f.store.name }
 
-// RedisServer returns the redis-server of the fleet's own, which may be stopped, suspended and started again. It is nil
-// if the sessions are kept elsewhere.
+// RedisServer returns the redis-server that the fleet has started. Callers may stop, pause and restart it. It is nil if the
+// sessions are kept elsewhere.
 func (f *Fleet) RedisServer() *redisserver.Server { return f.store.server }
 
-// Ready returns when every instance is up and can count visits, or with ctx's error.
+// Ready waits until every instance is up and can count visits. It returns the cause if ctx ends first.
 func (f *Fleet) Ready(ctx context.Context) error { return f.await(ctx, ready) }
 
-// await returns when every instance is at least that healthy.
+// await waits until every instance has at least the wanted health.
 func (f *Fleet) await(ctx context.Context, wanted int32) error {
 	return poll.Until(ctx, func() bool {
 		return !slices.ContainsFunc(f.Instances(), func(in *Instance) bool { return in.health() < wanted })
@@ -171,8 +172,8 @@ func (f *Fleet) RestartAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Roll restarts one instance after the other, each when the one before it is back: if the program finishes the requests
-// that it has taken, visitors notice nothing.
+// Roll restarts the instances one by one, each after the previous one is back. If the program finishes the requests that
+// it has accepted, visitors notice nothing.
 func (f *Fleet) Roll(ctx context.Context) error {
 	for _, in := range f.Instances() {
 		if err := in.Restart(ctx); err != nil {
@@ -182,7 +183,7 @@ func (f *Fleet) Roll(ctx context.Context) error {
 	return nil
 }
 
-// Close ends everything in order: the balancer finishes the requests under way, then the instances stop, then
+// Close stops everything in order: the balancer, which first finishes the requests under way, then the instances, then
 // Redis.
 func (f *Fleet) Close() error {
 	var errs []error

@@ -17,7 +17,7 @@ import (
 	"visit-counter/internal/visitor"
 )
 
-// TestMain makes the test binary the program where it is given a command, as a fleet does.
+// TestMain lets the test binary act as the program if its first argument is a command: that is how a fleet runs it.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
 		os.Exit(commands.Main())
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// start runs a fleet of the program for the test, which ends it.
+// start starts a fleet of the program, and closes it at the end of the test.
 func start(t *testing.T, o fleet.Options) *fleet.Fleet {
 	t.Helper()
 	o.Environment = append(o.Environment, "GORACE=atexit_sleep_ms=0")
@@ -66,17 +66,17 @@ func TestAnInstanceThatEndsIsStartedAgain(t *testing.T) {
 		must(t, err)
 		end()
 		redistest.Wait(t, "a later process than the one that was "+name, func() bool {
-			after, err := v.Visit(t.Context()) // one that the kill cut off is not repeated
+			after, err := v.Visit(t.Context()) // the balancer does not repeat a visit that the kill cut off
 			return err == nil && after.Page.Instance == before.Page.Instance && after.Page.StartedAt.After(before.Page.StartedAt)
 		})
 	}
 }
 
-func TestWithoutRedisServerTheParentHoldsOneThatOutlivesTheInstances(t *testing.T) {
+func TestWithoutRedisServerTheParentEmbedsARedis(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	f := start(t, fleet.Options{})
 	if f.RedisServer() != nil || !strings.Contains(f.Store(), "not installed") {
-		t.Errorf("the store is %q, want the embedded Redis, and to be told so", f.Store())
+		t.Errorf("the store is %q, want the embedded Redis, and the reason", f.Store())
 	}
 	if a, err := visitor.New(f.URL(), nil).Visit(t.Context()); err != nil || a.Page.Store != "redis" {
 		t.Errorf("store = %q (%v), want redis", a.Page.Store, err)
@@ -97,7 +97,7 @@ func TestAFleetWithAKilledInstanceIsNotReadyBeforeTheNextProcess(t *testing.T) {
 	}
 }
 
-// script writes a program that is not ours.
+// script writes a shell script to run in place of the program.
 func script(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "program")
 	must(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700))
@@ -120,7 +120,7 @@ func TestNothingOfTheUsersEnvironmentReachesAnInstance(t *testing.T) {
 		Log: func(_, line string) { _, _ = fmt.Fprintln(&out, line) },
 	})
 	if err == nil {
-		t.Fatal("a program that ends is a fleet that started")
+		t.Fatal("a fleet started although its program exits at once")
 	}
 	text := out.String()
 	if !strings.Contains(text, "INSTANCE=web.1") || !strings.Contains(text, "LOG_LEVEL=debug") {

@@ -19,20 +19,20 @@ import (
 )
 
 const (
-	probeStarting = 25 * time.Millisecond  // how often a process that does not answer yet is asked
-	probeRunning  = 250 * time.Millisecond // how often one that does is asked
-	probeTimeout  = 8 * time.Second        // for an answer: longer than the instance's own limit for Redis
+	probeStarting = 25 * time.Millisecond  // between probes of a process that does not answer yet
+	probeRunning  = 250 * time.Millisecond // between probes of one that answers
+	probeTimeout  = 8 * time.Second        // longer than the instance's own limit for Redis
 
-	shortLife       = 2 * time.Second // a process that ends sooner may do so again and again
+	shortLife       = 2 * time.Second // a process that ends sooner has failed
 	firstPause      = 250 * time.Millisecond
 	maxPause        = 8 * time.Second
-	maxFailedStarts = 3 // processes in a row that end soon before the start of the fleet fails
+	maxFailedStarts = 3 // failures in a row that make the start of the fleet fail
 
-	maxLine   = 16 << 10 // bytes; a longer line of an instance becomes several
+	maxLine   = 16 << 10 // bytes; a longer line is split
 	lastLines = 12       // of an instance's log, for the error if it does not start
 )
 
-// Instance is one place in the fleet, and the process that fills it at present. Its methods are safe for concurrent use.
+// Instance is one place in the fleet, with the process that runs there now. Its methods are safe for concurrent use.
 type Instance struct {
 	fleet   *Fleet
 	name    string
@@ -42,30 +42,31 @@ type Instance struct {
 // process is one process of the program.
 type process struct {
 	*os.Process
-	addr   string // host and port where it listens, or will
+	addr   string // the host and port where it listens, or will listen
 	health atomic.Int32
 }
 
-// What is known of a process's health.
+// The health of a process.
 const (
 	down    int32 = iota // not listening, or silent
 	unready              // answers, but cannot count visits now, or is stopping
 	ready
 )
 
-// Name returns the name that the instance shows to visitors, such as "web.2".
+// Name returns the name that visitors see, such as "web.2".
 func (in *Instance) Name() string { return in.name }
 
-// Kill ends the present process at once (SIGKILL), and returns when it is gone. The fleet starts another one.
+// Kill kills the current process (SIGKILL) and returns when it is gone. The fleet starts another one.
 func (in *Instance) Kill() {
 	if p := in.present.Load(); p != nil {
-		_ = p.Kill() // fails only if it has ended
+		_ = p.Kill() // fails only if the process has ended
 		_ = poll.Until(context.Background(), func() bool { return in.present.Load() != p })
 	}
 }
 
-// Restart stops the present process with SIGTERM and returns when the next one answers; if the present one is ready, when
-// the next one is, too. The balancer goes on sending requests meanwhile: the program must finish those that it has taken.
+// Restart stops the current process with SIGTERM and returns when the next one is as healthy: when it is ready if the
+// current one is, else when it answers. Meanwhile the balancer keeps sending requests: the program must finish those that
+// it has accepted.
 func (in *Instance) Restart(ctx context.Context) error {
 	before, wanted := in.present.Load(), max(in.health(), unready)
 	if before != nil {
@@ -75,12 +76,12 @@ func (in *Instance) Restart(ctx context.Context) error {
 	}
 	back := func() bool { return in.present.Load() != before && in.health() >= wanted }
 	if err := poll.Until(ctx, back); err != nil {
-		return fmt.Errorf("restart %s: it is not back: %w", in.name, err)
+		return fmt.Errorf("restart %s: it did not come back: %w", in.name, err)
 	}
 	return nil
 }
 
-// health returns the health of the present process.
+// health returns the health of the current process.
 func (in *Instance) health() int32 {
 	if p := in.present.Load(); p != nil {
 		return p.health.Load()
@@ -116,7 +117,7 @@ func (in *Instance) supervise(ctx context.Context) {
 	}
 }
 
-// pauseAfter returns how long to wait after so many failures in a row: the first one may be an accident.
+// pauseAfter returns how long to wait after a number of failures in a row. A single one may be an accident.
 func pauseAfter(failures int) time.Duration {
 	if failures < 2 {
 		return 0
@@ -124,7 +125,7 @@ func pauseAfter(failures int) time.Duration {
 	return min(firstPause<<min(failures-2, 10), maxPause)
 }
 
-// run runs a process to its end, which comes at the latest when ctx ends, and returns the last lines of its log.
+// run runs a process until it ends, or stops it when ctx ends, and returns the last lines of its log.
 func (in *Instance) run(ctx context.Context) (log string, err error) {
 	port, err := redisserver.ReservePort()
 	if err != nil {
@@ -156,7 +157,7 @@ func (in *Instance) run(ctx context.Context) (log string, err error) {
 	return log, err
 }
 
-// passOn passes a log on, line by line, and returns its last lines.
+// passOn passes each line of a log on to the fleet's log, and returns the last lines.
 func (in *Instance) passOn(log io.Reader) string {
 	var last []string
 	for r := bufio.NewReaderSize(log, maxLine); ; {
@@ -170,7 +171,7 @@ func (in *Instance) passOn(log io.Reader) string {
 	}
 }
 
-// environment returns the whole environment of the instance: nothing of this process's own but what the system needs.
+// environment returns the environment of the instance. Of this process's own, it has only what the system needs.
 func (in *Instance) environment(port int) []string {
 	f := in.fleet
 	env := append([]string{
@@ -188,7 +189,7 @@ func (in *Instance) environment(port int) []string {
 	return env
 }
 
-// probe keeps asking the process for its health until ctx ends.
+// probe checks the health of the process again and again until ctx ends.
 func (p *process) probe(ctx context.Context) {
 	client := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	for ctx.Err() == nil {

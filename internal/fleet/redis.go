@@ -10,23 +10,23 @@ import (
 
 // store is where the instances keep their sessions.
 type store struct {
-	name   string              // for people
-	env    []string            // of the instances
-	server *redisserver.Server // nil unless it is a redis-server of the fleet's own
+	name   string              // as shown to people
+	env    []string            // variables for the instances
+	server *redisserver.Server // nil unless the fleet has started a redis-server
 	close  func() error        // nil if there is nothing to close
 }
 
-// openStore chooses the store and starts it if it is the fleet's own.
+// openStore chooses the store, and starts a Redis if none was given.
 func openStore(ctx context.Context, opts Options) (store, error) {
 	switch {
 	case opts.Memory:
 		return store{
-			name: "no Redis: each instance keeps sessions in its own memory, as the page will show",
+			name: "no Redis: each instance keeps sessions in its own memory, as the page shows",
 			env:  []string{"SESSION_STORE=memory"},
 		}, nil
 	case opts.RedisURL != "":
 		return store{
-			name: "the Redis whose address was given",
+			name: "the given Redis",
 			env:  []string{"SESSION_STORE=redis", "REDIS_URL=" + opts.RedisURL},
 		}, nil
 	}
@@ -38,15 +38,15 @@ func openStore(ctx context.Context, opts Options) (store, error) {
 		return store{}, err
 	}
 	return store{
-		name:   "a redis-server of its own at " + server.Addr() + ", with an append-only file",
+		name:   "its own redis-server at " + server.Addr() + ", with an append-only file",
 		env:    []string{"SESSION_STORE=redis", "REDIS_URL=" + server.URL()},
 		server: server,
 		close:  server.Close,
 	}, nil
 }
 
-// startEmbedded starts a Redis inside this process. Visits get more time than usual: it runs a few hundred scripts a
-// second, not thousands.
+// startEmbedded starts a Redis inside this process. It runs a few hundred scripts a second, not thousands, so visits get
+// more time than usual.
 func startEmbedded() (store, error) {
 	embedded, err := backend.StartEmbedded()
 	if err != nil {
