@@ -1,5 +1,5 @@
-// Package child starts programs that end with this one, however it ends, on Linux and macOS. On other systems a program
-// may outlive a parent that is killed.
+// Package child starts programs that end when this one does. On Linux and macOS that holds however this one ends; on other
+// systems a child may outlive a parent that is killed.
 package child
 
 import (
@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Command returns a command to start. When ctx ends it is asked to end (SIGTERM, where there are signals), and killed if
-// that takes longer than stopTimeout. A terminal's Ctrl-C does not reach it: this process decides when it ends. Start it
-// with [exec.Cmd.Start] or [exec.Cmd.Run].
+// Command returns a command for the caller to start. When ctx ends, the command gets SIGTERM, and SIGKILL if it still runs
+// after stopTimeout; 0 means that it is never killed. On Linux and macOS, the Ctrl-C of a terminal does not reach it: this
+// process decides when it ends. Elsewhere it is killed at once.
 func Command(ctx context.Context, stopTimeout time.Duration, name string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Cancel = func() error { return Terminate(cmd.Process) }

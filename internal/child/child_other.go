@@ -8,12 +8,12 @@ import (
 	"os/exec"
 )
 
-// TempDir returns a new, empty folder. Here nothing removes it.
+// TempDir returns a new, empty directory. On this system, nothing removes it.
 func TempDir() (string, error) { return os.MkdirTemp("", "visit-counter-") }
 
 func join(*exec.Cmd) error { return nil }
 
-// Terminate kills: there is no signal that asks. It is no error if the process has ended.
+// Terminate kills a process, because this system has no SIGTERM. It returns nil if the process has already ended.
 func Terminate(p *os.Process) error {
 	if err := p.Kill(); !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -21,8 +21,8 @@ func Terminate(p *os.Process) error {
 	return nil
 }
 
-// Suspend cannot freeze a process here.
+// Suspend is not supported on this system.
 func Suspend(*os.Process) error { return errors.ErrUnsupported }
 
-// Resume has nothing to undo.
+// Resume does nothing, because Suspend does nothing.
 func Resume(*os.Process) error { return nil }

@@ -18,7 +18,7 @@ import (
 
 const parentVariable = "CHILD_TEST_PARENT"
 
-// TestMain makes the test binary the parent that TestNothingIsLeftOfAParentThatIsKilled kills.
+// TestMain lets the test binary act as the parent that TestNothingIsLeftOfAParentThatIsKilled kills.
 func TestMain(m *testing.M) {
 	if os.Getenv(parentVariable) == "" {
 		os.Exit(m.Run())
@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// parent makes a folder, and starts a child that survives SIGHUP and holds the parent's output open. It suspends the child,
-// which is the harder case: see guard. The tests of the demo kill the parent of children that run.
+// parent creates a directory, and starts a child that survives SIGHUP and keeps the parent's output open. It suspends the
+// child, which is the harder case: see guard. The demo's tests cover children that run.
 func parent() error {
 	if _, err := child.TempDir(); err != nil {
 		return err
@@ -73,16 +73,16 @@ func TestNothingIsLeftOfAParentThatIsKilled(t *testing.T) {
 	}
 	must(t, cmd.Process.Kill())
 	must(t, out.(*os.File).SetReadDeadline(time.Now().Add(30*time.Second)))
-	if _, err := io.ReadAll(said); err != nil { // its end is that of the last process that has it open
-		t.Errorf("the child is left: %v", err)
+	if _, err := io.ReadAll(said); err != nil { // the output ends when no process has it open any more
+		t.Errorf("the child still runs: %v", err)
 	}
-	_ = cmd.Wait() // says that the parent was killed
+	_ = cmd.Wait() // reports that the parent was killed
 	if poll.Until(ctx, func() bool {
 		left, err := os.ReadDir(temp)
 		must(t, err)
 		return len(left) == 0
 	}) != nil {
-		t.Error("the folder is left")
+		t.Error("the directory is still there")
 	}
 }
 

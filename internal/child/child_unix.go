@@ -11,18 +11,18 @@ import (
 	"syscall"
 )
 
-// guard is a shell that waits for the end of this process, which closes the pipe that it reads from. Then it removes the
-// folder and kills the process group that it leads and all children join. A stopped child makes the system send SIGHUP to
-// the group first, which the shell must survive.
+// guard is a shell that reads from a pipe, which the system closes when this process ends. Then the shell removes the
+// directory and kills its process group, which all children have joined. If a child is suspended, the system sends SIGHUP
+// to the group first, which the shell must survive.
 type guard struct {
 	dir   string
 	group int
-	pipe  io.Closer // kept open until the end of this process
+	pipe  io.Closer // stays open until this process ends
 }
 
 const guardScript = `trap "" HUP; read -r end; /bin/rm -rf "$0"; kill -9 0`
 
-// startGuard starts the guard of this process, once.
+// startGuard starts the guard of this process on the first call, and returns it.
 var startGuard = sync.OnceValues(func() (*guard, error) {
 	dir, err := os.MkdirTemp("", "visit-counter-")
 	if err != nil {
@@ -41,7 +41,7 @@ var startGuard = sync.OnceValues(func() (*guard, error) {
 	return &guard{dir: dir, group: shell.Process.Pid, pipe: pipe}, nil
 })
 
-// TempDir returns a new, empty folder, which is removed when this process ends, however it ends.
+// TempDir returns a new, empty directory. The guard removes it when this process ends, however it ends.
 func TempDir() (string, error) {
 	g, err := startGuard()
 	if err != nil {
@@ -50,7 +50,7 @@ func TempDir() (string, error) {
 	return os.MkdirTemp(g.dir, "")
 }
 
-// join makes a command a member of the group.
+// join puts a command into the guard's process group.
 func join(cmd *exec.Cmd) error {
 	g, err := startGuard()
 	if err != nil {
@@ -60,13 +60,13 @@ func join(cmd *exec.Cmd) error {
 	return nil
 }
 
-// Terminate asks a process to end (SIGTERM). It is no error if that has ended.
+// Terminate asks a process to end (SIGTERM). It returns nil if the process has already ended.
 func Terminate(p *os.Process) error { return signal(p, syscall.SIGTERM) }
 
-// Suspend freezes a process (SIGSTOP). It is no error if that has ended.
+// Suspend freezes a process (SIGSTOP). It returns nil if the process has already ended.
 func Suspend(p *os.Process) error { return signal(p, syscall.SIGSTOP) }
 
-// Resume undoes [Suspend] (SIGCONT). It is no error if the process has ended.
+// Resume undoes [Suspend] (SIGCONT). It returns nil if the process has already ended.
 func Resume(p *os.Process) error { return signal(p, syscall.SIGCONT) }
 
 func signal(p *os.Process, s syscall.Signal) error {

@@ -1,4 +1,4 @@
-// Package poll waits for conditions that nothing signals.
+// Package poll waits for conditions by checking them again and again.
 package poll
 
 import (
@@ -8,8 +8,8 @@ import (
 
 const interval = 10 * time.Millisecond
 
-// Until calls met again and again. It returns nil as soon as that is true, or the cause of ctx's end. It calls met at least
-// once, and never twice at the same time.
+// Until calls met every 10 ms. It returns nil as soon as met returns true, or the cause if ctx ends first. It calls met at
+// least once, and never concurrently.
 func Until(ctx context.Context, met func() bool) error {
 	for !met() {
 		if Pause(ctx, interval); ctx.Err() != nil {
@@ -19,7 +19,7 @@ func Until(ctx context.Context, met func() bool) error {
 	return nil
 }
 
-// Pause returns after d, or when ctx ends.
+// Pause waits for d, or until ctx ends.
 func Pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

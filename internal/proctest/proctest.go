@@ -1,4 +1,4 @@
-// Package proctest is for tests that start processes: it collects what they print, and finds what is left of them.
+// Package proctest helps tests that start processes: it collects their output, and finds processes and files they leave.
 package proctest
 
 import (
@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// Output collects what is written to it, while a test reads it. It is safe for concurrent use. The zero value is empty.
+// Output collects what is written to it. It is safe for concurrent use. The zero value is empty and ready for use.
 type Output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-// Write appends p and never fails.
+// Write appends p. It never fails.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package terminal tells whether a person reads what a command writes.
+// Package terminal reports what a command may do with its output.
 package terminal
 
 import (
@@ -8,14 +8,14 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// Is reports whether w is a terminal. For a file one reads from, it is whether a person types.
+// Is reports whether w is a terminal. It also works for os.Stdin, which is a writer too.
 func Is(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(file.Fd())
 }
 
-// Coloured reports whether what is written to w may have colours: on a terminal that knows them, unless NO_COLOR is set
-// (no-color.org).
+// Coloured reports whether output to w may have colours: w must be a terminal that supports them, and NO_COLOR must not be
+// set (no-color.org).
 func Coloured(w io.Writer, getenv func(string) string) bool {
 	return Is(w) && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }

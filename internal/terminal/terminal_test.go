@@ -10,7 +10,7 @@ import (
 )
 
 func TestColoursAreForTerminalsThatWantThem(t *testing.T) {
-	device, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0) // a new terminal
+	device, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0) // creates a terminal
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestColoursAreForTerminalsThatWantThem(t *testing.T) {
 	}{
 		{"terminal", device, "", true},
 		{"terminal with NO_COLOR", device, "NO_COLOR=1", false},
-		{"terminal that knows no colours", device, "TERM=dumb", false},
+		{"terminal without colours", device, "TERM=dumb", false},
 		{"null device", null, "", false},
 		{"file", file, "", false},
 		{"anything else", new(strings.Builder), "", false},
