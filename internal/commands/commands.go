@@ -1,4 +1,4 @@
-// Package commands is the program's command line.
+// Package commands implements the program's command line.
 package commands
 
 import (
@@ -16,15 +16,15 @@ import (
 )
 
 // Main runs the command line of this process and returns its exit status. SIGINT and SIGTERM end the command cleanly;
-// a second one ends the process at once. The end-to-end tests call Main too: their binary then is the program.
+// a second one ends the process at once. Test binaries that act as the program call Main, too.
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return Run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 }
 
-// Run runs the command that args name, or serves, and returns the exit status: 0, 1 when the command failed, or 2 when
-// the command line is wrong. Output goes to out, one error to errOut.
+// Run runs the command that args name, or serve if they name none, and returns the exit status: 0, 1 if the command failed,
+// or 2 if the command line is wrong. Output goes to out, an error to errOut.
 func Run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
 	serve := func(cmd *cobra.Command, _ []string) error { return app.Serve(cmd.Context(), getenv, cmd.OutOrStdout()) }
 	cobra.EnableCommandSorting = false

@@ -30,7 +30,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 	}
 }
 
-// program returns a program whose commands say what they were given.
+// program returns a program whose commands print what they got.
 func program() *cobra.Command {
 	say := func(text string) func(*cobra.Command, []string) error {
 		return func(cmd *cobra.Command, _ []string) error {
@@ -61,11 +61,11 @@ func program() *cobra.Command {
 	return root
 }
 
-func TestCommandLinesDoWhatUsersOfGoodToolsExpect(t *testing.T) {
+func TestCommandLines(t *testing.T) {
 	tests := []struct {
 		name, args  string
 		status      int
-		out, errOut string // what must be in them; "" means empty
+		out, errOut string // what they must contain; "" means that they are empty
 	}{
 		{"no argument serves", "", 0, "serving", ""},
 		{"named command", "serve", 0, "serving", ""},
@@ -83,17 +83,17 @@ func TestCommandLinesDoWhatUsersOfGoodToolsExpect(t *testing.T) {
 		{"completion", "completion bash", 0, "visit-counter", ""},
 		{"failure", "fail", 1, "", "visit-counter: it broke\n"},
 		{"unknown command, similar to one", "ehco", 2, "", "unknown command \"ehco\" for \"visit-counter\"\n\nDid you mean this?\n\techo\n"},
-		{"unknown command, start of one", "vers", 2, "", "Did you mean this?\n\tversion"},
+		{"unknown command, prefix of one", "vers", 2, "", "Did you mean this?\n\tversion"},
 		{"unknown command, similar to none", "xyzzy", 2, "", "unknown command \"xyzzy\" for \"visit-counter\"\nRun"},
 		{"help of an unknown command", "help srve", 2, "", "Did you mean this?\n\tserve"},
-		{"help of two", "help serve echo", 2, "", "at most 1"},
+		{"help of two commands", "help serve echo", 2, "", "at most 1"},
 		{"unknown flag", "echo --instnces 3", 2, "", "visit-counter echo: unknown flag: --instnces\n"},
 		{"unknown flag of one letter", "echo -v", 2, "", "unknown shorthand flag: 'v' in -v"},
 		{"flag without a command", "--port", 2, "", "unknown flag: --port"},
 		{"wrong value", "echo --instances many", 2, "", `invalid argument "many" for "--instances" flag`},
 		{"value out of range", "echo --instances 0", 2, "", "visit-counter echo: --instances must be at least 1\n"},
-		{"superfluous word", "serve now", 2, "", `unknown command "now" for "visit-counter serve"`},
-		{"mistakes say where the help is", "echo --x", 2, "", `Run "visit-counter echo --help"`},
+		{"superfluous argument", "serve now", 2, "", `unknown command "now" for "visit-counter serve"`},
+		{"an error says where the help is", "echo --x", 2, "", `Run "visit-counter echo --help"`},
 		{"empty command", " ", 2, "", `unknown command ""`},
 	}
 	for _, tt := range tests {
@@ -110,7 +110,7 @@ func TestCommandLinesDoWhatUsersOfGoodToolsExpect(t *testing.T) {
 			wantText(t, "stdout", out.String(), tt.out)
 			wantText(t, "stderr", errOut.String(), tt.errOut)
 			if tt.status == 2 && strings.Count(errOut.String(), "nknown") > 1 {
-				t.Errorf("the mistake is told more than once: %q", errOut.String())
+				t.Errorf("the error is printed more than once: %q", errOut.String())
 			}
 		})
 	}
@@ -123,7 +123,7 @@ func wantText(t *testing.T, name, got, want string) {
 	}
 }
 
-func TestHelpThatCannotBeWrittenIsAFailure(t *testing.T) {
+func TestHelpThatCannotBeWrittenIsAnError(t *testing.T) {
 	for _, args := range [][]string{{"help"}, {"help", "echo"}, {"echo", "--help"}} {
 		var errOut strings.Builder
 		if status := run(t.Context(), program(), args, brokenPipe{}, &errOut); status != 1 || errOut.Len() == 0 {
@@ -136,7 +136,7 @@ type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-func TestVersionTellsTheBuild(t *testing.T) {
+func TestVersionNamesTheBuild(t *testing.T) {
 	for _, arg := range []string{"version", "--version"} {
 		status, out, _ := command(t, arg)
 		if status != 0 || !strings.HasPrefix(out, "visit-counter ") || !strings.Contains(out, ", go1.") {

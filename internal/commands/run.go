@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// run runs the command that args name. An error before the command itself runs is a mistake on the command line.
+// run runs the command that args name. An error that comes before the command runs means that the command line is wrong.
 func run(ctx context.Context, root *cobra.Command, args []string, out, errOut io.Writer) int {
 	running := false
 	for _, cmd := range append(root.Commands(), root) {
@@ -19,7 +19,7 @@ func run(ctx context.Context, root *cobra.Command, args []string, out, errOut io
 			return work(cmd, args)
 		}
 	}
-	root.PreRunE = cobra.NoArgs // cobra lets an empty word through
+	root.PreRunE = cobra.NoArgs // cobra accepts an empty argument
 	var helpErr error
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		_, helpErr = fmt.Fprintf(out, "%s\n\n%s", cmd.Long, cmd.UsageString())
@@ -42,7 +42,7 @@ func run(ctx context.Context, root *cobra.Command, args []string, out, errOut io
 	case err == nil && helpErr == nil:
 		return 0
 	case err == nil:
-		_, _ = fmt.Fprintf(errOut, "%s: the help cannot be written\n", root.Name())
+		_, _ = fmt.Fprintf(errOut, "%s: cannot write the help\n", root.Name())
 		return 1
 	case running:
 		_, _ = fmt.Fprintf(errOut, "%s: %v\n", root.Name(), err)
@@ -52,6 +52,7 @@ func run(ctx context.Context, root *cobra.Command, args []string, out, errOut io
 	return 2
 }
 
+// versionCommand prints which build this is.
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "print which build this is",
@@ -64,7 +65,7 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// version returns the version of this build, as the toolchain wrote it into the binary.
+// version returns the version of this build that the toolchain wrote into the binary, and the version of Go.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
