@@ -9,16 +9,16 @@ import (
 
 // Options say how the server runs. The zero value is a server without a password and without persistence.
 type Options struct {
-	// AppendOnly keeps writes in a file: a write that was answered survives Kill and Restart, though perhaps not a crash of
-	// this machine. Without it the server is empty after each start; it never writes snapshots.
+	// AppendOnly makes the server keep writes in a file: a write that was answered survives Kill and Restart, though perhaps
+	// not a crash of this machine. Without it the server is empty after each start, because it never writes snapshots.
 	AppendOnly bool
-	// Password of the default user. It is written to a file of mode 0600, never to a command line.
+	// Password is that of the default user. It goes into a file of mode 0600, never on a command line.
 	Password string
 	// TLS, if not nil, makes the server speak only TLS.
 	TLS *TLS
-	// Config holds further lines of redis.conf; they win over the lines made from the fields above.
+	// Config holds further lines of redis.conf. They override the lines made from the fields above.
 	Config []string
-	// Args are command-line arguments after the configuration file, such as "--sentinel".
+	// Args are further command-line arguments, such as "--sentinel". They follow the configuration file.
 	Args []string
 }
 
@@ -27,11 +27,11 @@ type TLS struct {
 	CertFile, KeyFile, CAFile string
 }
 
-// configFile is the generated configuration. It is a file, not arguments, because ps must not show the password and because
-// Sentinel and CONFIG REWRITE write to it.
+// configFile returns the path of the generated configuration. The configuration is a file, not arguments, because ps must not
+// show the password, and because Sentinel and CONFIG REWRITE write to it.
 func (s *Server) configFile() string { return filepath.Join(s.dir, "server.conf") }
 
-// writeConfig writes the configuration for the present port.
+// writeConfig writes the configuration file.
 func (s *Server) writeConfig() error {
 	o := s.opts
 	lines := []string{"bind 127.0.0.1", "dir " + quote(s.dir), `save ""`}
@@ -42,7 +42,7 @@ func (s *Server) writeConfig() error {
 			"tls-cert-file "+quote(o.TLS.CertFile), "tls-key-file "+quote(o.TLS.KeyFile), "tls-ca-cert-file "+quote(o.TLS.CAFile))
 	}
 	if o.AppendOnly {
-		// Not everysec, the default: Redis would hold writes back while an fsync is under way, and Kill would lose them.
+		// Not everysec, the default: Redis would delay writes while an fsync is under way, and Kill would lose them.
 		lines = append(lines, "appendonly yes", "appendfsync no")
 	}
 	if o.Password != "" {
@@ -52,7 +52,7 @@ func (s *Server) writeConfig() error {
 	return os.WriteFile(s.configFile(), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }
 
-// quote writes s in the one way in which redis.conf reads any bytes.
+// quote writes s with hex escapes, so that redis.conf accepts any bytes.
 func quote(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -61,7 +61,7 @@ func quote(s string) string {
 	return `"` + b.String() + `"`
 }
 
-// redact removes the password from text, as it is and as the configuration spells it.
+// redact removes the password from text, both in plain form and as the configuration quotes it.
 func (s *Server) redact(text string) string {
 	if s.opts.Password == "" {
 		return text

@@ -7,21 +7,21 @@ import (
 	"strconv"
 )
 
-// Free ports are taken from below the range from which the kernel gives ports to outgoing connections.
-// Otherwise a client that keeps dialling a server that is down could be given, or even connect to itself on,
-// the very port that the server needs again. The cluster bus (port + 10000) stays below that range, too.
+// Reserved ports lie below the range from which the kernel takes ports for outgoing connections. Otherwise a client that
+// keeps dialling a server that is down could get the very port that the server needs again, and even connect to itself.
+// The port of the cluster bus (port + 10000) lies below that range, too.
 const firstPort, ports = 10_000, 10_000
 
-// Port is a TCP port on 127.0.0.1 that nobody else is given by [ReservePort], in this process or another, until
-// Release or the end of the process: so that what listens there can end and come back. Programs that choose their
-// ports otherwise may still bind it.
+// Port is a reserved TCP port on 127.0.0.1: [ReservePort] returns it to no other caller, in this process or another, until
+// Release or the end of the process. So a server that listens there can end and come back. Programs that choose their
+// ports in other ways may still bind it.
 type Port struct {
 	Number int
-	held   net.PacketConn // the UDP port of the same number, which the kernel gives to one process only
+	held   net.PacketConn // the UDP port of the same number, which only one process can bind
 }
 
-// ReservePort returns a port that nobody listens on now and that no outgoing connection will be given while it is
-// unused. The caller releases it.
+// ReservePort returns a port on which nothing listens now, and which no outgoing connection gets while it is unused. The
+// caller releases it.
 func ReservePort() (port Port, err error) {
 	for range 100 {
 		port.Number = firstPort + rand.IntN(ports)
@@ -40,9 +40,9 @@ func ReservePort() (port Port, err error) {
 // Addr returns the port's host and port.
 func (p Port) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Number)) }
 
-// Release gives the port up. Releasing twice is fine.
+// Release ends the reservation. Calling it again does nothing.
 func (p Port) Release() {
 	if p.held != nil {
-		_ = p.held.Close() // it has been closed, or is
+		_ = p.held.Close() // fails only if it has been closed before
 	}
 }

@@ -2,7 +2,7 @@ package redisserver
 
 import "testing"
 
-func TestSomebodyElsesServerIsNeverTakenForOurs(t *testing.T) {
+func TestAServerOnATakenPortIsAnError(t *testing.T) {
 	other, err := Start(t.Context(), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -13,9 +13,9 @@ func TestSomebodyElsesServerIsNeverTakenForOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.launch(t.Context()); err == nil {
-		t.Error("a server started on a port that was taken")
+		t.Error("a server started on a port that another one uses")
 	}
 	if !other.Running() {
-		t.Error("the other server does not run any more")
+		t.Error("the other server no longer runs")
 	}
 }

@@ -1,5 +1,5 @@
-// Package redisserver runs a real redis-server (or valkey-server) as a child process, for demos, proofs and tests: on the
-// loopback interface only, and never for longer than the process that started it.
+// Package redisserver runs a real redis-server (or valkey-server) as a child process, for demos, proofs and tests. The server
+// listens only on the loopback interface, and on Linux and macOS it never outlives the process that started it.
 package redisserver
 
 import (
@@ -22,26 +22,26 @@ import (
 var ErrNotInstalled = errors.New("redis-server is not installed (apt-get install redis-server, or brew install redis)")
 
 const (
-	stopTimeout = 5 * time.Second // for a server that was asked to stop; then it is killed
-	quotedLog   = 2000            // bytes of the log at most in an error
+	stopTimeout = 5 * time.Second // until Stop kills the server
+	quotedLog   = 2000            // maximum bytes of the log in an error
 )
 
-// Server is a redis-server that this process started. Its methods are safe for concurrent use. On Linux and macOS it ends
-// when this process does, however that happens; elsewhere it needs Close.
+// Server is a redis-server that this process started. Its methods are safe for concurrent use. On Linux and macOS the server
+// ends when this process does, however that happens; elsewhere the caller must call Close.
 type Server struct {
 	opts Options
-	dir  string // temporary: it holds the data, the log and the configuration
+	dir  string // a temporary directory for the data, the log and the configuration
 	port Port
 
 	mu      sync.Mutex
-	process *process // the present or the last one
+	process *process // the current or last one
 }
 
 // process is one run of redis-server.
 type process struct {
 	*exec.Cmd
-	stop context.CancelFunc // asks it to end
-	done chan struct{}      // closed when it has ended
+	stop context.CancelFunc // asks the process to end
+	done chan struct{}      // closed when the process has ended
 }
 
 // Program returns the path of redis-server, else of valkey-server, or [ErrNotInstalled] if neither is on PATH.
@@ -54,8 +54,8 @@ func Program() (path string, err error) {
 	return "", ErrNotInstalled
 }
 
-// Start runs a server and returns when it answers. ctx bounds the start only. The caller closes the server. If it cannot
-// start, the error has the last lines of its log.
+// Start starts a server and returns when it accepts commands. ctx limits only the start. The caller closes the server. If it
+// cannot start, the error includes the end of its log.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	port, err := ReservePort()
 	if err != nil {
@@ -74,7 +74,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// launch starts a process and waits until it answers. A process that does not is killed.
+// launch starts a process and waits until it accepts commands. It kills the process if that fails.
 func (s *Server) launch(ctx context.Context) error {
 	p, err := s.spawn()
 	if err != nil {
@@ -92,18 +92,18 @@ func (s *Server) launch(ctx context.Context) error {
 	return nil
 }
 
-// ready reports whether a log says that the server takes commands, its data loaded. Asking the server itself would need its
-// password, and could ask another one at the same address.
+// ready reports whether a log says that the server has loaded its data and accepts commands. Asking the server itself would
+// need its password, and might ask another server at the same address.
 func ready(log string) bool {
 	return strings.Contains(log, "Ready to accept connections") || strings.Contains(log, "Sentinel ID is") // with --sentinel
 }
 
-// spawn starts a process unless one is running.
+// spawn starts a process, or returns an error if one is running.
 func (s *Server) spawn() (*process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process != nil && s.process.running() {
-		return nil, errors.New("redis-server is running already")
+		return nil, errors.New("redis-server is already running")
 	}
 	program, err := Program()
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *Server) spawn() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the process has a copy
+	defer func() { _ = log.Close() }() // the process has its own descriptor
 	ctx, stop := context.WithCancel(context.Background())
 	cmd, err := child.Command(ctx, stopTimeout, program, append([]string{s.configFile()}, s.opts.Args...)...)
 	if err == nil {
@@ -127,7 +127,7 @@ func (s *Server) spawn() (*process, error) {
 	p := &process{cmd, stop, make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		_ = p.Wait() // how it ended is in its log
+		_ = p.Wait() // the log says how it ended
 		stop()
 	}()
 	s.process = p
@@ -136,13 +136,13 @@ func (s *Server) spawn() (*process, error) {
 
 func (s *Server) logFile() string { return filepath.Join(s.dir, "redis.log") }
 
-// log returns what the present or last process has logged, without the password.
+// log returns the log of the current or last process, without the password.
 func (s *Server) log() string {
-	text, _ := os.ReadFile(s.logFile()) // without a log there is nothing to quote
+	text, _ := os.ReadFile(s.logFile()) // if there is no log, there is nothing to quote
 	return s.redact(strings.TrimSpace(string(text)))
 }
 
-// Addr returns the server's host and port. It stays the same over Restart.
+// Addr returns the server's host and port, which Restart does not change.
 func (s *Server) Addr() string { return s.port.Addr() }
 
 // URL returns the address as a redis:// or rediss:// URL. It contains the password: do not log it.
@@ -157,10 +157,10 @@ func (s *Server) URL() string {
 	return u.String()
 }
 
-// PID returns the process id of the present or, if none runs, of the last process.
+// PID returns the process id of the current process, or of the last one if none runs.
 func (s *Server) PID() int { return s.current().Process.Pid }
 
-// Running reports whether the process exists. A paused one does.
+// Running reports whether the process exists, which a paused one does.
 func (s *Server) Running() bool { return s.current().running() }
 
 func (s *Server) current() *process {
@@ -179,37 +179,37 @@ func (p *process) running() bool {
 }
 
 func (p *process) kill() {
-	_ = p.Process.Kill() // fails only if it has ended
+	_ = p.Process.Kill() // fails only if the process has ended
 	<-p.done
 }
 
-// Stop asks the server to shut down (SIGTERM), which makes it write what it has to, and returns when it is gone, or was
-// killed after 5 seconds. A paused server is resumed. A server that does not run is left alone.
+// Stop asks the server to shut down (SIGTERM), so that it writes its data first, kills it after 5 seconds, and returns when
+// it is gone. A paused server is resumed. Stop does nothing if the server does not run.
 func (s *Server) Stop() {
 	p := s.current()
 	p.stop()
-	_ = child.Resume(p.Process) // if that fails, it is killed
+	_ = child.Resume(p.Process) // if that fails, the server is killed
 	<-p.done
 }
 
-// Kill ends the server at once (SIGKILL), paused or not, and returns when it is gone.
+// Kill kills the server (SIGKILL), even if it is paused, and returns when it is gone.
 func (s *Server) Kill() { s.current().kill() }
 
-// Pause freezes the server (SIGSTOP): connections stay open and the kernel accepts new ones, but nothing is answered.
-// Pausing a server that is not running is no error. Windows cannot do it.
+// Pause freezes the server (SIGSTOP): connections stay open and the kernel accepts new ones, but the server does not answer.
+// Pause returns nil if the server does not run. It works on Linux and macOS only.
 func (s *Server) Pause() error { return child.Suspend(s.current().Process) }
 
 // Resume undoes Pause (SIGCONT).
 func (s *Server) Resume() error { return child.Resume(s.current().Process) }
 
-// Restart stops the server if it runs and starts it again on the same port, with the same data and configuration. It
-// returns when the server answers, its data loaded; ctx bounds that.
+// Restart stops the server if it runs, and starts it again on the same port, with the same configuration and, given
+// AppendOnly, the same data. It returns when the server has loaded its data and accepts commands. ctx limits only that wait.
 func (s *Server) Restart(ctx context.Context) error {
 	s.Stop()
 	return s.launch(ctx)
 }
 
-// Close kills the server and removes its data. Closing twice is no error; nothing else works after Close.
+// Close kills the server and removes its data. Closing it again does nothing. The server cannot be restarted after Close.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,5 +217,5 @@ func (s *Server) Close() error {
 		s.process.kill()
 	}
 	s.port.Release()
-	return os.RemoveAll(s.dir) // without it, no process can be started
+	return os.RemoveAll(s.dir) // without the directory, no process can start again
 }

@@ -23,14 +23,14 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestOnlyTheAppendOnlyFileKeepsDataOverKillAndRestart(t *testing.T) {
+func TestOnlyTheAppendOnlyFileKeepsDataAfterKillAndRestart(t *testing.T) {
 	for appendOnly, want := range map[bool]string{true: "v", false: ""} {
 		s := redistest.StartWith(t, redisserver.Options{AppendOnly: appendOnly})
 		c, ctx, addr := redistest.Client(t, s), t.Context(), s.Addr()
 		must(t, c.Set(ctx, "k", "v", 0).Err())
 		s.Kill()
 		if err := c.Ping(ctx).Err(); err == nil || s.Running() {
-			t.Error("a killed server runs")
+			t.Error("a killed server still runs")
 		}
 		redistest.Restart(t, s)
 		if got := c.Get(ctx, "k").Val(); got != want || s.Addr() != addr {
@@ -42,8 +42,8 @@ func TestOnlyTheAppendOnlyFileKeepsDataOverKillAndRestart(t *testing.T) {
 func TestServerIsConfiguredAsPromised(t *testing.T) {
 	c := redistest.Client(t, redistest.StartWith(t, redisserver.Options{AppendOnly: true}))
 	for name, want := range map[string]string{
-		"bind":        "127.0.0.1", // and nothing that others can reach
-		"appendfsync": "no",        // with everysec, Kill can lose what was answered while an fsync was under way
+		"bind":        "127.0.0.1", // not reachable from other machines
+		"appendfsync": "no",        // with everysec, Kill can lose writes that were answered during an fsync
 	} {
 		if got := c.ConfigGet(t.Context(), name).Val()[name]; got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -69,7 +69,7 @@ func TestPausedServerHoldsConnectionsAndAnswersAfterResume(t *testing.T) {
 	must(t, s.Pause())
 	s.Stop()
 	if s.Running() {
-		t.Error("a paused server does not stop when asked")
+		t.Error("Stop did not stop a paused server")
 	}
 }
 
@@ -89,14 +89,14 @@ func TestErrorsQuoteTheLogWithoutThePassword(t *testing.T) {
 		Password: "hunter2-hunter2", Config: []string{"no-such-directive hunter2-hunter2"},
 	})
 	if err == nil || !strings.Contains(err.Error(), "no-such-directive") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error = %v, want the server's own words, without the password", err)
+		t.Errorf("error = %v, want the end of the log, without the password", err)
 	}
 }
 
-func TestPortOfAServerThatIsDownIsNobodyElses(t *testing.T) {
+func TestPortOfAServerThatIsDownStaysReserved(t *testing.T) {
 	s := redistest.Start(t)
 	s.Kill()
-	free := func() bool { // as ReservePort sees it
+	free := func() bool { // by the check that ReservePort makes
 		l, err := net.ListenPacket("udp", s.Addr())
 		return err == nil && l.Close() == nil
 	}
@@ -110,7 +110,7 @@ func TestPortOfAServerThatIsDownIsNobodyElses(t *testing.T) {
 	}
 }
 
-func TestStartIsBoundedByItsContext(t *testing.T) {
+func TestStartEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := redisserver.Start(ctx, redisserver.Options{}); !errors.Is(err, context.Canceled) {
@@ -119,9 +119,9 @@ func TestStartIsBoundedByItsContext(t *testing.T) {
 }
 
 func TestNothingRunsAfterClose(t *testing.T) {
-	s := redistest.Start(t) // which closes it again
+	s := redistest.Start(t) // its cleanup closes the server a second time
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = s.Restart(t.Context()) }) // before or after Close
+	wg.Go(func() { _ = s.Restart(t.Context()) }) // runs before or after Close
 	must(t, s.Close())
 	wg.Wait()
 	if err := s.Restart(t.Context()); err == nil || s.Running() {

@@ -11,25 +11,25 @@ import (
 	"visit-counter/internal/poll"
 )
 
-// Tally adds up what became of visits of one session. It is safe for concurrent use. The zero value is ready for use.
+// Tally adds up the results of one session's visits. It is safe for concurrent use. The zero value is ready for use.
 type Tally struct {
 	mu      sync.Mutex
 	sum     Sum
-	numbers map[int]int // how many answers said that theirs was that number
+	numbers map[int]int // how many answers had each number
 }
 
-// Sum is what a [Tally] has added up.
+// Sum is the sum of a [Tally].
 type Sum struct {
 	Sent         int
 	Acknowledged int            // answered with a number
 	Refused      int            // with [ErrRefused]
 	PerInstance  map[string]int // visits that each instance acknowledged
-	Highest      int            // number that an answer said
-	Longest      time.Duration  // wait for an answer
-	Err          error          // of a visit that was neither acknowledged nor refused, nil if there is none
+	Highest      int            // the highest number in an answer
+	Longest      time.Duration  // the longest wait for an answer
+	Err          error          // the last error of a visit that was neither acknowledged nor refused, if any
 }
 
-// Add adds a visit that has ended.
+// Add adds the result of a visit.
 func (t *Tally) Add(a Answer, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,14 +60,14 @@ func (t *Tally) Sum() Sum {
 	return sum
 }
 
-// Visits sends n visits of v, one after the other.
+// Visits makes n visits with v, one after the other.
 func (t *Tally) Visits(ctx context.Context, v *Visitor, n int) {
 	for range n {
 		t.Add(v.Visit(ctx))
 	}
 }
 
-// AtOnce sends n visits of v at the same time, and returns when all have ended.
+// AtOnce makes n concurrent visits with v, and returns when all have ended.
 func (t *Tally) AtOnce(ctx context.Context, v *Visitor, n int) {
 	var all sync.WaitGroup
 	for range n {
@@ -76,16 +76,16 @@ func (t *Tally) AtOnce(ctx context.Context, v *Visitor, n int) {
 	all.Wait()
 }
 
-// Load keeps visiting, with several visits at a time and a pause after each, until the caller calls stop, which returns
-// when the last visit has ended.
+// Load visits continuously with v: each worker pauses between its visits. The caller must call stop, which returns when the
+// last visit has ended.
 func (t *Tally) Load(ctx context.Context, v *Visitor, workers int, pause time.Duration) (stop func()) {
-	enough, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
-			for enough.Err() == nil {
+			for running.Err() == nil {
 				t.Add(v.Visit(ctx))
-				poll.Pause(enough, pause)
+				poll.Pause(running, pause)
 			}
 		})
 	}
@@ -95,14 +95,14 @@ func (t *Tally) Load(ctx context.Context, v *Visitor, workers int, pause time.Du
 	}
 }
 
-// Await returns when n more visits have been acknowledged, or with ctx's error.
+// Await waits until n more visits have been acknowledged. It returns the cause if ctx ends first.
 func (t *Tally) Await(ctx context.Context, n int) error {
 	wanted := t.Sum().Acknowledged + n
 	return poll.Until(ctx, func() bool { return t.Sum().Acknowledged >= wanted })
 }
 
-// Check returns nil if the visits keep the promise that holds through every fault, given how many of them the app has
-// counted: acknowledged ≤ counted ≤ sent, no number twice, and no answer later than limit.
+// Check returns nil if the app has kept what it promises even during faults, given how many of the visits it has counted:
+// acknowledged ≤ counted ≤ sent, no number twice, and no answer later than limit.
 func (t *Tally) Check(counted int, limit time.Duration) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -112,7 +112,7 @@ func (t *Tally) Check(counted int, limit time.Duration) error {
 	}
 	for number, times := range t.numbers {
 		if times > 1 {
-			return fmt.Errorf("%d visits were told that theirs was number %d", times, number)
+			return fmt.Errorf("%d visits got the same number, %d", times, number)
 		}
 	}
 	if s.Longest > limit {
@@ -121,7 +121,7 @@ func (t *Tally) Check(counted int, limit time.Duration) error {
 	return nil
 }
 
-// CheckExact is Check for visits of which each must be acknowledged, and so be counted exactly once.
+// CheckExact is like Check, but every visit must be acknowledged. Then each has been counted exactly once.
 func (t *Tally) CheckExact(counted int, limit time.Duration) error {
 	if s := t.Sum(); s.Acknowledged < s.Sent {
 		if s.Err == nil {

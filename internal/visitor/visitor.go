@@ -1,5 +1,5 @@
 // Package visitor is a browser without a page, for prove and the end-to-end tests: it keeps cookies, visits the app, reads the
-// JSON of GET /, and adds up what became of many visits. It imports nothing of the app but how to wait.
+// JSON of GET /, and adds up the results of many visits. It imports nothing of the app except poll.
 package visitor
 
 import (
@@ -23,7 +23,7 @@ const (
 // ErrRefused reports that a visit was refused as promised: see [Answer.CheckRefusal].
 var ErrRefused = errors.New("the visit was refused with 503")
 
-// Page is what is read here of the JSON of GET /.
+// Page has the fields that this package reads from the JSON of GET /.
 type Page struct {
 	Visits        int       `json:"visits"`
 	Instance      string    `json:"instance"`
@@ -47,7 +47,7 @@ type Redis struct {
 	RoundTrips int `json:"round_trips"`
 }
 
-// check returns an error unless the ledger adds up and marks the process that answered.
+// check returns an error unless the ledger adds up, and marks the process that answered.
 func (p Page) check() error {
 	sum, marked := p.EarlierVisits, 0
 	for _, row := range p.Processes {
@@ -55,7 +55,7 @@ func (p Page) check() error {
 		if row.Current {
 			marked++
 			if row.Instance != p.Instance || !row.StartedAt.Equal(p.StartedAt) {
-				return errors.New("the marked row of the ledger is another process's")
+				return errors.New("the ledger marks the row of another process")
 			}
 		}
 	}
@@ -65,17 +65,17 @@ func (p Page) check() error {
 	return nil
 }
 
-// Answer is what came back for one request, all of it.
+// Answer is the complete answer to one request.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   string
-	Page   Page          // of a visit that was counted
-	Took   time.Duration // until the last byte; also set when there was no answer
+	Page   Page          // only of a counted visit
+	Took   time.Duration // until the last byte; also set if there was no answer
 }
 
-// CheckRefusal returns nil if the answer is what a visitor is promised while Redis cannot be asked: a 503 that says when
-// to come back, is not to be stored, and leaves the cookie alone.
+// CheckRefusal returns nil if the answer is the refusal that the app promises while Redis is unreachable: a 503 with
+// Retry-After and Cache-Control: no-store, and without a cookie.
 func (a Answer) CheckRefusal() error {
 	switch {
 	case a.Status != http.StatusServiceUnavailable:
@@ -96,8 +96,8 @@ type Visitor struct {
 	client *http.Client
 }
 
-// New returns a visitor without cookies of the app at address, which has no slash at its end. A nil transport makes a new
-// connection for each request: over one that was used before, Go's client may repeat a visit whose answer was lost.
+// New returns a visitor of the app at address, which has no trailing slash. The visitor has no cookies yet. A nil transport
+// makes a new connection for each request: on a reused one, Go's client may repeat a visit whose answer was lost.
 func New(address string, transport http.RoundTripper) *Visitor {
 	if transport == nil {
 		transport = &http.Transport{DisableKeepAlives: true}
@@ -109,12 +109,12 @@ func New(address string, transport http.RoundTripper) *Visitor {
 	}}
 }
 
-// At returns the same visitor at another address, as when a router sends it to another instance. They share their cookies
-// where the host is the same: cookies have no port.
+// At returns the same visitor at another address, as if a router had sent it to another instance. Both use the same cookies
+// if the host is the same: cookies ignore the port.
 func (v *Visitor) At(address string) *Visitor { return &Visitor{url: address, client: v.client} }
 
-// Clone returns another visitor with the same cookies. What happens to the cookies of one of them from then on does not
-// change those of the other.
+// Clone returns another visitor with a copy of the cookies. Later changes to the cookies of one visitor do not affect the
+// other.
 func (v *Visitor) Clone() *Visitor {
 	clone := New(v.url, v.client.Transport)
 	for _, c := range v.Cookies() {
@@ -126,7 +126,7 @@ func (v *Visitor) Clone() *Visitor {
 // Cookies returns the cookies that the next request will carry.
 func (v *Visitor) Cookies() []*http.Cookie { return v.client.Jar.Cookies(v.parsed()) }
 
-// SetCookie adds a cookie, or gives another value to the one of that name.
+// SetCookie adds a cookie, or changes the value of the existing one with that name.
 func (v *Visitor) SetCookie(name, value string) {
 	u := v.parsed()
 	v.client.Jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: u.Scheme == "https"}})
@@ -141,8 +141,8 @@ func (v *Visitor) parsed() *url.URL {
 	return u
 }
 
-// Visit asks for the page as JSON. The error of an answer without a count says what there was instead; it is [ErrRefused]
-// for a refusal as promised. headers are names and values in turn.
+// Visit requests the page as JSON. If the answer has no count, the error says what it has instead, and is [ErrRefused] if it
+// is the promised refusal. headers alternate names and values.
 func (v *Visitor) Visit(ctx context.Context, headers ...string) (Answer, error) {
 	a, err := v.Request(ctx, http.MethodGet, "/", headers...)
 	if err != nil {
@@ -160,8 +160,8 @@ func (v *Visitor) Visit(ctx context.Context, headers ...string) (Answer, error) 
 	return a, a.Page.check()
 }
 
-// Request sends any request, and follows no redirect. It prefers JSON, as a program would, unless headers (names and
-// values in turn) say otherwise.
+// Request sends any request, and follows no redirect. It asks for JSON unless headers, which alternate names and values, say
+// otherwise.
 func (v *Visitor) Request(ctx context.Context, method, path string, headers ...string) (Answer, error) {
 	began := time.Now()
 	r, err := http.NewRequestWithContext(ctx, method, v.url+path, nil)

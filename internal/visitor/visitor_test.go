@@ -13,7 +13,7 @@ import (
 
 var errUnanswered = errors.New("no answer")
 
-// answered returns an answer with a number, or none for 0.
+// answered returns an answer with the number, or no answer if it is 0.
 func answered(number int) (visitor.Answer, error) {
 	if number == 0 {
 		return visitor.Answer{}, errUnanswered
@@ -21,7 +21,7 @@ func answered(number int) (visitor.Answer, error) {
 	return visitor.Answer{Page: visitor.Page{Visits: number, Instance: "web.1"}, Took: time.Millisecond}, nil
 }
 
-func TestVisitsThatWereLostOrDoubledAreNoticed(t *testing.T) {
+func TestLostAndDoubledVisitsAreDetected(t *testing.T) {
 	tests := []struct {
 		name        string
 		numbers     []int
@@ -31,7 +31,7 @@ func TestVisitsThatWereLostOrDoubledAreNoticed(t *testing.T) {
 		{"all counted", []int{2, 3, 4}, 3, true, true},
 		{"one lost", []int{2, 3, 3}, 2, false, false},
 		{"one counted twice", []int{2, 4, 5}, 4, false, false},
-		{"a number given twice, another one skipped", []int{2, 2, 4}, 3, false, false},
+		{"one number twice, another one skipped", []int{2, 2, 4}, 3, false, false},
 		{"unanswered, not counted", []int{2, 0, 3}, 2, false, true},
 		{"unanswered, counted", []int{2, 0, 4}, 3, false, true},
 		{"unanswered, counted twice", []int{2, 0, 5}, 4, false, false},
@@ -43,19 +43,19 @@ func TestVisitsThatWereLostOrDoubledAreNoticed(t *testing.T) {
 				tally.Add(answered(number))
 			}
 			if err := tally.CheckExact(tt.counted, time.Second); (err == nil) != tt.exact {
-				t.Errorf("CheckExact: %v, want right = %v", err, tt.exact)
+				t.Errorf("CheckExact: %v, want success: %v", err, tt.exact)
 			}
 			if err := tally.Check(tt.counted, time.Second); (err == nil) != tt.kept {
-				t.Errorf("Check: %v, want right = %v", err, tt.kept)
+				t.Errorf("Check: %v, want success: %v", err, tt.kept)
 			}
 			if err := tally.Check(tt.counted, time.Microsecond); err == nil {
-				t.Error("an answer that comes later than the limit is not noticed")
+				t.Error("Check accepts an answer that took longer than the limit")
 			}
 		})
 	}
 }
 
-func TestOnlyThePromisedRefusalIsOne(t *testing.T) {
+func TestOnlyThePromisedRefusalIsErrRefused(t *testing.T) {
 	tests := []struct {
 		name    string
 		status  int
@@ -65,7 +65,7 @@ func TestOnlyThePromisedRefusalIsOne(t *testing.T) {
 		{"as promised", 503, []string{"Retry-After", "1", "Cache-Control", "no-store"}, true},
 		{"another status", 502, []string{"Retry-After", "1", "Cache-Control", "no-store"}, false},
 		{"without Retry-After", 503, []string{"Cache-Control", "no-store"}, false},
-		{"to be stored", 503, []string{"Retry-After", "1"}, false},
+		{"without Cache-Control", 503, []string{"Retry-After", "1"}, false},
 		{"a new cookie", 503, []string{"Retry-After", "1", "Cache-Control", "no-store", "Set-Cookie", "session=x"}, false},
 	}
 	for _, tt := range tests {
@@ -84,8 +84,8 @@ func TestOnlyThePromisedRefusalIsOne(t *testing.T) {
 	}
 }
 
-func TestAPageThatContradictsItselfIsNoCount(t *testing.T) {
-	for body, right := range map[string]bool{
+func TestAPageThatContradictsItselfIsAnError(t *testing.T) {
+	for body, consistent := range map[string]bool{
 		`{"visits":3,"instance":"a","processes":[{"instance":"a","visits":2,"current":true}],"earlier_visits":1}`: true,
 		`{"visits":3,"instance":"a","processes":[{"instance":"a","visits":2,"current":true}]}`:                    false,
 		`{"visits":2,"instance":"a","processes":[{"instance":"b","visits":2,"current":true}]}`:                    false,
@@ -94,8 +94,8 @@ func TestAPageThatContradictsItselfIsNoCount(t *testing.T) {
 		`<html>`: false,
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
-		if _, err := visitor.New(server.URL, nil).Visit(t.Context()); (err == nil) != right {
-			t.Errorf("%s: %v, want right = %v", body, err, right)
+		if _, err := visitor.New(server.URL, nil).Visit(t.Context()); (err == nil) != consistent {
+			t.Errorf("%s: %v, want success: %v", body, err, consistent)
 		}
 		server.Close()
 	}
@@ -117,7 +117,7 @@ func TestAVisitorKeepsItsCookies(t *testing.T) {
 	sees := func(v *visitor.Visitor, want string) {
 		t.Helper()
 		if a, err := v.Request(t.Context(), http.MethodGet, "/"); err != nil || a.Body != want {
-			t.Errorf("the app saw %q (%v), want %q", a.Body, err, want)
+			t.Errorf("the app saw %q visits before (%v), want %q", a.Body, err, want)
 		}
 	}
 	sees(v, "0")
