@@ -5,7 +5,7 @@ import (
 	"runtime"
 )
 
-// openBrowser opens url where there is a graphical session. A failure is not reported: the address has been printed.
+// openBrowser opens url if there is a graphical session. It reports no failure, because the demo prints the address anyway.
 func openBrowser(url string, getenv func(string) string) {
 	opener := browserOpener(runtime.GOOS, getenv)
 	if opener == nil {
@@ -13,11 +13,11 @@ func openBrowser(url string, getenv func(string) string) {
 	}
 	cmd := exec.Command(opener[0], append(opener[1:], url)...)
 	if cmd.Start() == nil {
-		go func() { _ = cmd.Wait() }() // whether it succeeds does not matter to the demo
+		go func() { _ = cmd.Wait() }() // the demo does not depend on it
 	}
 }
 
-// browserOpener returns the command that opens an address, nil where nobody would see it.
+// browserOpener returns the command that opens an address in a browser, or nil if there is no screen to show it.
 func browserOpener(system string, getenv func(string) string) []string {
 	remote := getenv("SSH_CONNECTION") != ""
 	switch {

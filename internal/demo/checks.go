@@ -16,12 +16,12 @@ import (
 // check is one thing to prove.
 type check struct {
 	name   string
-	inside bool // needs the fleet, so that something can be broken
-	server bool // needs a redis-server, too
+	inside bool // needs the local fleet, because it breaks something
+	server bool // also needs a redis-server
 	prove  func(ctx context.Context, t *trial) (figures string, err error)
 }
 
-// checks returns all of them, in order.
+// checks returns all checks, in the order in which they run.
 func checks() []check {
 	return []check{
 		{name: "the count rises", prove: countRises},
@@ -40,17 +40,17 @@ func checks() []check {
 	}
 }
 
-// noLimit is for answers that no promise sets a time for.
+// noLimit is the time limit for answers where no promise sets one.
 const noLimit = time.Minute
 
-// begun returns a new visitor that has visited n times.
+// begun returns a new visitor who has visited n times.
 func (t *trial) begun(ctx context.Context, n int) (*visitor.Visitor, error) {
 	v, tally := t.newVisitor(), new(visitor.Tally)
 	tally.Visits(ctx, v, n)
 	return v, tally.CheckExact(tally.Sum().Highest, noLimit)
 }
 
-// countRises: each visit has the next number.
+// countRises proves that each visit gets the next number.
 func countRises(ctx context.Context, t *trial) (string, error) {
 	const n = 10
 	v, tally := t.newVisitor(), new(visitor.Tally)
@@ -67,7 +67,7 @@ func countRises(ctx context.Context, t *trial) (string, error) {
 	return measured(tally, n), nil
 }
 
-// everyInstanceServes: one browser is served by all, and they go on from each other's count.
+// everyInstanceServes proves that all instances serve the same browser, and continue each other's count.
 func everyInstanceServes(ctx context.Context, t *trial) (string, error) {
 	const rounds, outside = 5, 30
 	n := rounds * t.instances
@@ -96,7 +96,7 @@ func everyInstanceServes(ctx context.Context, t *trial) (string, error) {
 	return f, nil
 }
 
-// onlyVisitsCount: between two visits, whatever else is asked for counts nothing and sets no cookie.
+// onlyVisitsCount proves that other requests between two visits neither count nor set a cookie.
 func onlyVisitsCount(ctx context.Context, t *trial) (string, error) {
 	v := t.newVisitor()
 	before, err := v.Visit(ctx)
@@ -127,7 +127,7 @@ func onlyVisitsCount(ctx context.Context, t *trial) (string, error) {
 	return f, nil
 }
 
-// cookieProtected: the cookie has the attributes that protect it, and one that was altered is not believed.
+// cookieProtected proves that the cookie has the attributes that protect it, and that the app rejects an altered one.
 func cookieProtected(ctx context.Context, t *trial) (string, error) {
 	v := t.newVisitor()
 	a, err := v.Visit(ctx)
@@ -137,7 +137,7 @@ func cookieProtected(ctx context.Context, t *trial) (string, error) {
 	cookies := (&http.Response{Header: a.Header}).Cookies()
 	c := sessionCookie(cookies)
 	if c == nil || c.Value == "" {
-		return "", errors.New("the first visit set no cookie that could hold a session")
+		return "", errors.New("the first visit set no session cookie")
 	}
 	if err := attributes(c, strings.HasPrefix(t.url, "https:")); err != nil {
 		return "", fmt.Errorf("the cookie %s %w", c.Name, err)
@@ -147,14 +147,14 @@ func cookieProtected(ctx context.Context, t *trial) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f := fmt.Sprintf("%s: HttpOnly, SameSite=Lax, %d s; altered, it is not believed", c.Name, c.MaxAge)
+	f := fmt.Sprintf("%s: HttpOnly, SameSite=Lax, %d s; an altered one is rejected", c.Name, c.MaxAge)
 	if forged.Page.Visits != 1 {
-		return f, fmt.Errorf("a cookie that was altered led to a session with %d visits", forged.Page.Visits)
+		return f, fmt.Errorf("an altered cookie led to a session with %d visits", forged.Page.Visits)
 	}
 	return f, nil
 }
 
-// sessionCookie returns the cookie without which a visitor is new. Routers set cookies, too.
+// sessionCookie returns the cookie that holds the session. Routers set cookies, too.
 func sessionCookie(cookies []*http.Cookie) *http.Cookie {
 	for _, c := range cookies {
 		if strings.Contains(c.Name, "session") || len(cookies) == 1 {
@@ -164,7 +164,7 @@ func sessionCookie(cookies []*http.Cookie) *http.Cookie {
 	return nil
 }
 
-// altered returns the value with another letter in the middle.
+// altered returns the value with a different letter in the middle.
 func altered(value string) string {
 	middle, letter := len(value)/2, "A"
 	if value[middle:middle+1] == letter {
@@ -180,7 +180,7 @@ func attributes(c *http.Cookie, https bool) error {
 	case c.SameSite != http.SameSiteLaxMode:
 		return errors.New("is not SameSite=Lax")
 	case c.Path != "/" || c.Domain != "":
-		return errors.New("is not for exactly this site")
+		return errors.New("is not limited to this host and valid for all of its paths")
 	case c.MaxAge <= 0:
 		return errors.New("has no Max-Age")
 	case https && (!c.Secure || !strings.HasPrefix(c.Name, "__Host-")):
@@ -189,7 +189,7 @@ func attributes(c *http.Cookie, https bool) error {
 	return nil
 }
 
-// startOver: a reset ends the session for good, and the next visit is number 1.
+// startOver proves that a reset ends the session for good, and that the next visit is number 1.
 func startOver(ctx context.Context, t *trial) (string, error) {
 	v, err := t.begun(ctx, 2)
 	if err != nil {
@@ -201,7 +201,7 @@ func startOver(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/" {
-		return "", fmt.Errorf("the reset was answered with %d, not with a redirect home", a.Status)
+		return "", fmt.Errorf("the reset was answered with %d instead of a redirect to /", a.Status)
 	}
 	if len(v.Cookies()) >= len(old.Cookies()) {
 		return "", errors.New("the reset left the cookie in the browser")
@@ -215,11 +215,11 @@ func startOver(ctx context.Context, t *trial) (string, error) {
 			return "", fmt.Errorf("the first visit after the reset was number %d", a.Page.Visits)
 		}
 	}
-	return "the next visit was number 1, with the old cookie, too", nil
+	return "the next visit was number 1, even with the old cookie", nil
 }
 
-// concurrentVisits: many visits of one browser, all at once, count exactly once each. A machine under load cannot answer all of
-// them in time, so more are sent until as many as wanted are acknowledged. One that was refused counts once at most.
+// concurrentVisits proves that many concurrent visits of one browser count exactly once each. A machine under load may not
+// answer all of them in time, so it sends more until enough are acknowledged. A refused visit counts at most once.
 func concurrentVisits(ctx context.Context, t *trial) (string, error) {
 	n := 1000
 	if t.fleet == nil {
@@ -239,17 +239,17 @@ func concurrentVisits(ctx context.Context, t *trial) (string, error) {
 	return settle(ctx, v, 1, tally, tally.Check)
 }
 
-// settle asks with one more visit what was counted since the visit number before, and checks it.
+// settle finds out, with one more visit, how many visits were counted after visit number before, and checks that number.
 func settle(ctx context.Context, v *visitor.Visitor, before int, tally *visitor.Tally, check func(int, time.Duration) error) (string, error) {
 	last, err := v.Visit(ctx)
 	if err != nil {
-		return measured(tally, 0), fmt.Errorf("the visit after it: %w", err)
+		return measured(tally, 0), fmt.Errorf("the last visit: %w", err)
 	}
 	counted := last.Page.Visits - before - 1
 	return measured(tally, counted), check(counted, noLimit)
 }
 
-// memoryFails: instances that keep sessions to themselves lose visits, and these checks can tell.
+// memoryFails proves that instances lose visits if each keeps sessions in its own memory, and that the checks notice it.
 func memoryFails(ctx context.Context, t *trial) (f string, err error) {
 	const n = 20
 	forgetful, err := fleet.Start(ctx, fleet.Options{Instances: t.instances, Memory: true})
@@ -262,7 +262,7 @@ func memoryFails(ctx context.Context, t *trial) (f string, err error) {
 	sum := tally.Sum()
 	f = measured(tally, sum.Highest) + fmt.Sprintf("; the count never got beyond %d", sum.Highest)
 	if tally.CheckExact(sum.Highest, noLimit) == nil {
-		return f, errors.New("the count was right: these checks cannot tell a store from none")
+		return f, errors.New("the count was right although there was no shared store: these checks detect nothing")
 	}
 	return f, sum.Err
 }

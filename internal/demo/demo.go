@@ -1,5 +1,5 @@
-// Package demo is what the commands "demo" and "prove" do: the first shows a local fleet of instances to a visitor, the
-// second runs every promise against one.
+// Package demo implements the commands "run", "demo" and "prove". Run serves one instance with a local Redis, demo runs a local
+// fleet of instances for a browser, and prove checks every promise against such a fleet.
 package demo
 
 import (
@@ -28,18 +28,18 @@ const (
 	defaultPort      = 8080
 )
 
-const aboutDemo = `Runs several instances of this program behind one address, which sends each visit to the next of them, with one Redis
-for all: redis-server if it is installed, else one embedded in this process. An instance that exits is started again. On a
+const aboutDemo = `Runs several instances of this program behind one address, which sends each visit to the next instance. All share one
+Redis: redis-server if it is installed, else one embedded in this process. An instance that exits is started again. On a
 terminal, single letters break things on purpose. Ctrl-C ends everything.`
 
-// demoOptions are what the flags of the command say.
+// demoOptions are the flags of the command.
 type demoOptions struct {
 	instances, port int
 	store, redis    string
 	open            bool
 }
 
-// Demo returns the command that runs the fleet until it is interrupted or somebody types q, and then ends all of it.
+// Demo returns the command that runs the fleet until an interrupt or the letter q, and then stops all of it.
 func Demo(getenv func(string) string) *cobra.Command {
 	var o demoOptions
 	port, portErr := strconv.Atoi(cmp.Or(getenv("PORT"), strconv.Itoa(defaultPort)))
@@ -59,13 +59,13 @@ func Demo(getenv func(string) string) *cobra.Command {
 	flags.SortFlags = false
 	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances")
 	flags.IntVar(&o.port, "port", port, "listen on port `N`; 0 takes a free one")
-	flags.StringVar(&o.store, "store", "redis", "with `memory`, each instance keeps sessions to itself: see it fail")
+	flags.StringVar(&o.store, "store", "redis", "with `memory`, each instance keeps its own sessions: see it fail")
 	flags.StringVar(&o.redis, "redis", "", "use the Redis at this `URL`")
-	flags.BoolVar(&o.open, "open", true, "open a browser where there is one; --open=false does not")
+	flags.BoolVar(&o.open, "open", true, "open a browser if there is one; --open=false does not")
 	return cmd
 }
 
-// show runs the fleet until ctx ends or somebody types q.
+// show runs the fleet until ctx ends or the user types q.
 func show(ctx context.Context, o demoOptions, getenv func(string) string, out io.Writer) error {
 	log := &transcript{out: out, colour: terminal.Coloured(out, getenv)}
 	f, err := fleet.Start(ctx, fleet.Options{
@@ -85,7 +85,7 @@ func show(ctx context.Context, o demoOptions, getenv func(string) string, out io
 		keys = os.Stdin
 	}
 	control(ctx, f, keys, log)
-	log.say("stopping: visits under way, then the instances, then Redis")
+	log.say("stopping: first visits under way end, then the instances, then Redis")
 	if err := f.Close(); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func show(ctx context.Context, o demoOptions, getenv func(string) string, out io
 	return nil
 }
 
-// explainStart says what to do about a port that is in use, and drops the error of a start that was interrupted.
+// explainStart adds what to do about a port that is in use, and drops the error if the start was interrupted.
 func explainStart(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -114,12 +114,12 @@ func (o demoOptions) check(getenv func(string) string) error {
 	case o.store != "redis" && o.store != "memory":
 		return errors.New("--store must be redis or memory")
 	case o.store == "memory" && o.redis != "":
-		return errors.New("--store memory has no use for --redis")
+		return errors.New("--store memory cannot be combined with --redis")
 	}
 	if o.redis == "" {
 		return nil
 	}
-	_, err := config.Load(func(name string) string { // once: otherwise each instance would complain, at each start
+	_, err := config.Load(func(name string) string { // once, here: otherwise each instance would report the error at each start
 		switch {
 		case name == "REDIS_URL":
 			return o.redis
@@ -134,14 +134,14 @@ func (o demoOptions) check(getenv func(string) string) error {
 	return nil
 }
 
-// cookieName is the demo's own. Cookies have no port: under the app's own name, the demo would take the place of the
-// session that the browser has with "make run".
+// cookieName differs from the app's default. Cookies ignore the port: with the same name, the demo would overwrite the
+// browser's session with "make run".
 const cookieName = "demo-session"
 
-// redisVariables say, with --redis, how to reach that Redis and share it.
+// redisVariables are what instances need, with --redis, to reach that Redis and share its sessions.
 var redisVariables = []string{"REDIS_CLUSTER", "REDIS_TLS_VERIFY", "REDIS_TLS_CA", "SESSION_SECRET"}
 
-// instanceEnvironment returns the variables of the instances. Of this process's environment they get how to log and, with
+// instanceEnvironment returns the variables of the instances. From this process's environment they get LOG_LEVEL and, with
 // --redis, the redisVariables.
 func instanceEnvironment(o demoOptions, getenv func(string) string) []string {
 	environment := []string{"LOG_FORMAT=text", "COOKIE_NAME=" + cookieName}

@@ -29,7 +29,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// start runs a fleet for the test, which ends it.
+// start starts a fleet, and closes it at the end of the test.
 func start(t *testing.T, o fleet.Options) *fleet.Fleet {
 	t.Helper()
 	o.Environment = append(o.Environment, "GORACE=atexit_sleep_ms=0")
@@ -39,7 +39,7 @@ func start(t *testing.T, o fleet.Options) *fleet.Fleet {
 	return f
 }
 
-// environment returns the getenv of an environment with these variables, name and value in turn.
+// environment returns a getenv that knows the given variables: names and values alternate.
 func environment(variables ...string) func(string) string {
 	return func(name string) string {
 		for i := 0; i < len(variables); i += 2 {
@@ -51,7 +51,7 @@ func environment(variables ...string) func(string) string {
 	}
 }
 
-// command runs a command as the program would, and returns its exit status and what it said.
+// command runs a command as the program would, and returns its exit status and output.
 func command(t *testing.T, cmd *cobra.Command, args ...string) (status int, said string) {
 	t.Helper()
 	var out proctest.Output
@@ -80,7 +80,7 @@ func TestMistakesInTheFlagsAreNamed(t *testing.T) {
 		{"too many instances", "--instances 33", "--instances must be between 1 and 32", Demo},
 		{"port out of range", "--port 65536", "--port must be between 0 and 65535", Demo},
 		{"unknown store", "--store disk", "--store must be redis or memory", Demo},
-		{"memory and a Redis", "--store memory --redis redis://localhost", "no use for --redis", Demo},
+		{"memory and a Redis", "--store memory --redis redis://localhost", "cannot be combined with --redis", Demo},
 		{"a Redis without a scheme", "--redis localhost:6379", "--redis: REDIS_URL: ", Demo},
 		{"demo: unknown flag", "--prot 1", "unknown flag: --prot", Demo},
 		{"proof with one instance", "--instances 1", "--instances must be between 2 and 32", Prove},
@@ -108,11 +108,11 @@ func TestThePortComesFromTheEnvironmentToo(t *testing.T) {
 		}
 	}
 	if status, said := command(t, Demo(environment("PORT", "http"))); status != 2 || !strings.Contains(said, "PORT is not a number") {
-		t.Errorf("status %d, %q; want 2 and that PORT is named", status, said)
+		t.Errorf("status %d, %q; want 2 and an error that names PORT", status, said)
 	}
 }
 
-func TestAPortInUseIsNotLeftSilently(t *testing.T) {
+func TestAPortInUseIsAnErrorWithAWayOut(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer func() { _ = l.Close() }()
@@ -123,14 +123,14 @@ func TestAPortInUseIsNotLeftSilently(t *testing.T) {
 	}
 }
 
-func TestInstancesGetNothingOfTheEnvironmentButWhatTheyNeed(t *testing.T) {
+func TestInstancesGetOnlyTheVariablesTheyNeed(t *testing.T) {
 	getenv := environment("SESSION_SECRET", "secret", "LOG_LEVEL", "debug", "REDIS_TLS_CA", "ca.pem", "AWS_KEY", "key")
 	if got := strings.Join(instanceEnvironment(demoOptions{}, getenv), " "); got != "LOG_FORMAT=text COOKIE_NAME=demo-session LOG_LEVEL=debug" {
-		t.Errorf("with a Redis of its own: %q", got)
+		t.Errorf("without --redis: %q", got)
 	}
 	got := strings.Join(instanceEnvironment(demoOptions{redis: "redis://localhost"}, getenv), " ")
 	if !strings.Contains(got, "SESSION_SECRET=secret") || strings.Contains(got, "AWS") {
-		t.Errorf("with a Redis that was given: %q", got)
+		t.Errorf("with --redis: %q", got)
 	}
 	if !strings.Contains(got, "REDIS_TLS_CA=/") || !strings.Contains(got, "/ca.pem") {
 		t.Errorf("the path of the CA is not absolute: %q", got)
@@ -159,7 +159,7 @@ func TestLettersBreakAndMendTheFleet(t *testing.T) {
 		await(t, &out, step.wanted)
 	}
 	if !f.RedisServer().Running() {
-		t.Error("Redis does not run after it was started again")
+		t.Error("Redis does not run after the second s")
 	}
 	help := keyHelp(f)
 	if !strings.Contains(help, "s stop or start Redis") {
@@ -173,13 +173,13 @@ func TestLettersBreakAndMendTheFleet(t *testing.T) {
 	<-ended
 }
 
-// await waits until something has been written.
+// await waits until the output contains the wanted text.
 func await(t *testing.T, out *proctest.Output, wanted string) {
 	t.Helper()
 	redistest.Wait(t, fmt.Sprintf("%q", wanted), func() bool { return strings.Contains(out.String(), wanted) })
 }
 
-func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
+func TestTheDemoOutlivesTheEndOfItsInput(t *testing.T) {
 	var out proctest.Output
 	f := start(t, fleet.Options{Memory: true})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -203,13 +203,13 @@ func TestTheDemoGoesOnWhenNobodyTypesAnyMore(t *testing.T) {
 	<-ended
 }
 
-// process is the test binary as a process of its own.
+// process is the test binary, run as another process.
 type process struct {
 	*exec.Cmd
 	out proctest.Output
 }
 
-// launch starts a process with a TMPDIR of its own. It ends with the test, if the test does not end it.
+// launch starts a process with its own TMPDIR. The test's cleanup kills it if it still runs.
 func launch(t *testing.T, temp string, args ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(os.Args[0], args...)}
@@ -225,16 +225,16 @@ func launch(t *testing.T, temp string, args ...string) *process {
 	return p
 }
 
-// end sends a signal to the process, unless it has ended, and returns its status: -1 if it did not handle the signal.
+// end sends a signal to the process, unless it has ended, and returns its exit status: -1 if the signal killed it.
 func (p *process) end(signal os.Signal) (status int) {
 	if p.ProcessState == nil {
 		_ = p.Process.Signal(signal)
-		_ = p.Wait() // the status says it
+		_ = p.Wait() // the exit status has the result
 	}
 	return p.ProcessState.ExitCode()
 }
 
-// startDemo starts a demo and returns when a browser may come, with the port of the one address.
+// startDemo starts a demo, waits until it serves, and returns its port.
 func startDemo(t *testing.T, temp string, flags ...string) (demo *process, port string) {
 	t.Helper()
 	demo = launch(t, temp, append([]string{"demo", "--port", "0", "--open=false"}, flags...)...)
@@ -242,7 +242,7 @@ func startDemo(t *testing.T, temp string, flags ...string) (demo *process, port 
 	return demo, regexp.MustCompile(`the one address: http://localhost:(\d+)`).FindStringSubmatch(demo.out.String())[1]
 }
 
-func TestTheWholeDemoIsThereForABrowser(t *testing.T) {
+func TestTheDemoServesABrowser(t *testing.T) {
 	demo, port := startDemo(t, t.TempDir())
 	v, tally := visitor.New("http://localhost:"+port, nil), new(visitor.Tally)
 	tally.Visits(t.Context(), v, 8)
@@ -250,16 +250,16 @@ func TestTheWholeDemoIsThereForABrowser(t *testing.T) {
 		t.Errorf("8 visits came from %v (%v), want 2 from each of 4", tally.Sum().PerInstance, err)
 	}
 	if cookies := v.Cookies(); len(cookies) != 1 || cookies[0].Name == "session" {
-		t.Errorf("the demo's cookies are %v, want one that does not take the place of the app's: cookies have no port", cookies)
+		t.Errorf("the demo's cookies are %v, want one whose name differs from the app's: cookies ignore the port", cookies)
 	}
 	if a, err := v.Request(t.Context(), http.MethodPost, "/stop"); err != nil || a.Status != http.StatusAccepted {
-		t.Errorf("/stop: %d %v, want 202: the controls of the demo are on", a.Status, err)
+		t.Errorf("/stop: %d %v, want 202: the demo controls should be on", a.Status, err)
 	}
 	if status := demo.end(syscall.SIGTERM); status != 0 {
 		t.Errorf("the demo ended with status %d, want 0", status)
 	}
 	if strings.Contains(demo.out.String(), "/readyz") {
-		t.Error("the balancer's own questions are in the log")
+		t.Error("the fleet's health checks are in the log")
 	}
 }
 
@@ -269,7 +269,7 @@ func TestLogsAreMergedLineByLine(t *testing.T) {
 	log.line("web.1", "a line")
 	log.line("web.1", "msg=request route=/readyz status=200")
 	log.say("%d lines", 2)
-	log.colour = true // of which neighbours have different ones
+	log.colour = true // neighbours get different colours
 	log.line("web.1", "hello")
 	log.line("web.2", "hello")
 	want := "web.1  | a line\ndemo   | 2 lines\n\x1b[36mweb.1  | \x1b[0mhello\n\x1b[33mweb.2  | \x1b[0mhello\n"
@@ -278,7 +278,7 @@ func TestLogsAreMergedLineByLine(t *testing.T) {
 	}
 }
 
-func TestABrowserIsOpenedOnlyWhereSomebodySeesIt(t *testing.T) {
+func TestABrowserIsOpenedOnlyIfThereIsAScreen(t *testing.T) {
 	tests := []struct {
 		name, system string
 		getenv       func(string) string
@@ -288,7 +288,7 @@ func TestABrowserIsOpenedOnlyWhereSomebodySeesIt(t *testing.T) {
 		{"Linux, Wayland", "linux", environment("WAYLAND_DISPLAY", "wayland-0"), "xdg-open"},
 		{"Linux without a screen", "linux", environment(), ""},
 		{"macOS", "darwin", environment(), "open"},
-		{"macOS from afar", "darwin", environment("SSH_CONNECTION", "somewhere"), ""},
+		{"macOS over SSH", "darwin", environment("SSH_CONNECTION", "somewhere"), ""},
 		{"Windows", "windows", environment(), "rundll32 url.dll,FileProtocolHandler"},
 	}
 	for _, tt := range tests {

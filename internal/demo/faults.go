@@ -14,13 +14,13 @@ import (
 
 const (
 	workers       = 8
-	warmUp        = 100                     // visits before and after what is done under load
-	pause         = 10 * time.Millisecond   // between two visits of a worker
-	refuseTimeout = 1500 * time.Millisecond // for a refusal: the promised second, and some for this machine
+	warmUp        = 100                     // acknowledged visits before and after the fault
+	pause         = 10 * time.Millisecond   // between a worker's visits
+	refuseTimeout = 1500 * time.Millisecond // for a refusal: the promised second, plus slack for a busy machine
 	resetRaces    = 40
 )
 
-// resetWins: visits that are under way during a reset bring nothing back.
+// resetWins proves that visits under way during a reset do not bring the session back.
 func resetWins(ctx context.Context, t *trial) (string, error) {
 	const before, during = 2, 8
 	back := 0
@@ -37,7 +37,7 @@ func resetWins(ctx context.Context, t *trial) (string, error) {
 				all.Go(func() { _, reset = v.Request(ctx, http.MethodPost, "/reset") })
 			}
 			slow := old.Clone()
-			all.Go(func() { _, _ = slow.Visit(ctx) }) // counted or not: the session must be gone
+			all.Go(func() { _, _ = slow.Visit(ctx) }) // it may be counted or not, but the session must be gone
 		}
 		all.Wait()
 		a, err := old.Visit(ctx)
@@ -48,14 +48,14 @@ func resetWins(ctx context.Context, t *trial) (string, error) {
 			back++
 		}
 	}
-	f := fmt.Sprintf("%d races of a reset with %d visits, %d sessions came back", resetRaces, during, back)
+	f := fmt.Sprintf("%d races between a reset and %d visits, %d sessions came back", resetRaces, during, back)
 	if back > 0 {
 		return f, fmt.Errorf("%d of %d sessions came back after their reset", back, resetRaces)
 	}
 	return f, nil
 }
 
-// allRestarted: new processes go on from the count of the old ones.
+// allRestarted proves that new processes continue the count of the old ones.
 func allRestarted(ctx context.Context, t *trial) (string, error) {
 	v, err := t.begun(ctx, t.instances)
 	if err != nil {
@@ -73,15 +73,15 @@ func allRestarted(ctx context.Context, t *trial) (string, error) {
 	f := fmt.Sprintf("%d sent, %d counted; back after %d ms", t.instances+1, a.Page.Visits, took.Milliseconds())
 	switch {
 	case a.Page.Visits != t.instances+1:
-		return f, fmt.Errorf("after %d visits and a restart of all, the next one was number %d", t.instances, a.Page.Visits)
+		return f, fmt.Errorf("after %d visits and a restart of all instances, the next visit was number %d", t.instances, a.Page.Visits)
 	case !a.Page.StartedAt.After(began):
-		return f, errors.New("the process that answered is an old one")
+		return f, errors.New("the process that answered is older than the restart")
 	}
 	return f, nil
 }
 
-// instanceKilled: every number that a browser saw stays counted, and a new process takes over. Only visits that were under way
-// may stay without an answer.
+// instanceKilled proves that every number that a browser saw stays counted, and that a new process takes over. Only visits
+// under way may get no answer.
 func instanceKilled(ctx context.Context, t *trial) (string, error) {
 	v, err := t.begun(ctx, 1)
 	if err != nil {
@@ -103,7 +103,7 @@ func instanceKilled(ctx context.Context, t *trial) (string, error) {
 	return f + fmt.Sprintf("; back after %d ms", took.Milliseconds()), err
 }
 
-// rollingRestart: no visit fails while one instance after the other is replaced.
+// rollingRestart proves that no visit fails while the instances are replaced one by one.
 func rollingRestart(ctx context.Context, t *trial) (string, error) {
 	v, err := t.begun(ctx, 1)
 	if err != nil {
@@ -117,8 +117,8 @@ func rollingRestart(ctx context.Context, t *trial) (string, error) {
 	return f + fmt.Sprintf("; %d instances replaced in %.1f s", t.instances, took.Seconds()), err
 }
 
-// underLoad calls do while workers visit with one browser, which they also do before and after. It returns what became of the
-// visits, and how long do took.
+// underLoad calls do while workers visit with one browser, which they also do before and after it. It returns the tally of
+// the visits, and how long do took.
 func underLoad(ctx context.Context, v *visitor.Visitor, do func() error) (tally *visitor.Tally, took time.Duration, err error) {
 	tally = new(visitor.Tally)
 	stop := tally.Load(ctx, v, workers, pause)
@@ -134,21 +134,21 @@ func underLoad(ctx context.Context, v *visitor.Visitor, do func() error) (tally 
 	return tally, took, tally.Await(ctx, warmUp)
 }
 
-// redisRestarted: while Redis is away, visitors get the promised 503 in time; then the count goes on.
+// redisRestarted proves that visitors get the promised 503 in time while Redis is away, and that the count then goes on.
 func redisRestarted(ctx context.Context, t *trial) (string, error) {
 	server := t.fleet.RedisServer()
 	kill := func() error { server.Kill(); return nil }
 	return outage(ctx, t, 8, 0, kill, func() error { return server.Restart(ctx) })
 }
 
-// redisHung: the same with a Redis that takes commands and does not answer. A command may run later, but once at most.
+// redisHung proves the same for a Redis that accepts commands but does not answer. A command may run later, but only once.
 func redisHung(ctx context.Context, t *trial) (string, error) {
 	server := t.fleet.RedisServer()
 	return outage(ctx, t, 40, 40, server.Pause, server.Resume)
 }
 
-// outage sends n visits at once, after visit number 1, while Redis is unreachable, and then waits for the first one that is
-// counted again. Up to mayCount of those that were refused may have been counted nevertheless.
+// outage sends n concurrent visits, after visit number 1, while Redis is unreachable. Then it sends visits until one is
+// counted. At most mayCount of the refused visits may have been counted.
 func outage(ctx context.Context, t *trial, n, mayCount int, begin, end func() error) (string, error) {
 	v, err := t.begun(ctx, 1)
 	if err != nil {
@@ -171,7 +171,7 @@ func outage(ctx context.Context, t *trial, n, mayCount int, begin, end func() er
 		return err == nil
 	}
 	if err := poll.Until(ctx, counted); err != nil {
-		return measured(tally, 0), fmt.Errorf("no visit was counted again: %w", err)
+		return measured(tally, 0), fmt.Errorf("no visit was counted after Redis came back: %w", err)
 	}
 	back, sum, late := time.Since(began), tally.Sum(), next.Page.Visits-2
 	f := fmt.Sprintf("%d sent, %d counted; %d without a count; longest wait %d ms; back after %d ms; %d visits told 503, %d of them counted later",
@@ -182,8 +182,8 @@ func outage(ctx context.Context, t *trial, n, mayCount int, begin, end func() er
 	return f, nil
 }
 
-// refused sends n visits at once while Redis is unreachable. Each must be refused as promised, in time, and /healthz must
-// answer 200.
+// refused sends n concurrent visits while Redis is unreachable. Each must be refused as promised and in time, and /healthz
+// must answer 200.
 func refused(ctx context.Context, v *visitor.Visitor, n int) (*visitor.Tally, error) {
 	tally := new(visitor.Tally)
 	tally.AtOnce(ctx, v, n)
@@ -196,7 +196,7 @@ func refused(ctx context.Context, v *visitor.Visitor, n int) (*visitor.Tally, er
 	}
 	alive, err := v.Request(ctx, http.MethodGet, "/healthz")
 	if err == nil && (alive.Status != http.StatusOK || alive.Took > time.Second) {
-		err = fmt.Errorf("/healthz said %d after %d ms", alive.Status, alive.Took.Milliseconds())
+		err = fmt.Errorf("/healthz answered %d after %d ms", alive.Status, alive.Took.Milliseconds())
 	}
 	return tally, errors.Join(err, tally.Check(0, refuseTimeout))
 }

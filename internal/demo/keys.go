@@ -10,17 +10,17 @@ import (
 	"visit-counter/internal/fleet"
 )
 
-// keyTimeout bounds what one key starts.
+// keyTimeout limits the action that a key starts.
 const keyTimeout = time.Minute
 
-// control obeys the letters that are typed until ctx ends or somebody quits. keyboard is nil where nobody can type.
+// control obeys the letters that the user types, until ctx ends or the letter is q. keyboard is nil if there is no terminal.
 func control(ctx context.Context, f *fleet.Fleet, keyboard io.Reader, log *transcript) {
 	typed := make(chan string)
 	if keyboard == nil {
 		log.say("Ctrl-C ends everything")
 	} else {
 		log.say("%s", keyHelp(f))
-		go func() { // a read cannot be cancelled: it ends with the keyboard
+		go func() { // a read cannot be cancelled: it ends when the input does
 			for s := bufio.NewScanner(keyboard); s.Scan(); {
 				typed <- strings.ToLower(strings.TrimSpace(s.Text()))
 			}
@@ -34,7 +34,7 @@ func control(ctx context.Context, f *fleet.Fleet, keyboard io.Reader, log *trans
 			switch key {
 			case "q":
 				return
-			case "k": // each time another one
+			case "k": // a different one each time
 				in := f.Instances()[killed%len(f.Instances())]
 				killed++
 				log.say("killing %s", in.Name())
@@ -46,7 +46,7 @@ func control(ctx context.Context, f *fleet.Fleet, keyboard io.Reader, log *trans
 	}
 }
 
-// keyHelp lists the keys. Redis can be stopped only where it is the fleet's own.
+// keyHelp lists the keys. Redis can be stopped only if the fleet has started a redis-server.
 func keyHelp(f *fleet.Fleet) string {
 	stop := "   s stop or start Redis"
 	if f.RedisServer() == nil {
@@ -55,7 +55,7 @@ func keyHelp(f *fleet.Fleet) string {
 	return "type a letter and Enter:  r restart all, one by one   k kill one" + stop + "   q quit"
 }
 
-// press obeys a key that may take a while.
+// press obeys a key whose action may take a while.
 func press(ctx context.Context, f *fleet.Fleet, key string, log *transcript) {
 	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
 	defer cancel()
@@ -66,7 +66,7 @@ func press(ctx context.Context, f *fleet.Fleet, key string, log *transcript) {
 		log.say("restarting the instances one by one")
 		done, err = "all instances have been restarted", f.Roll(ctx)
 	case key == "s" && server == nil:
-		done = "this demo cannot stop its Redis: it is not a redis-server of its own"
+		done = "this demo cannot stop its Redis: it has not started a redis-server"
 	case key == "s" && server.Running():
 		log.say("stopping Redis: visitors get a 503 page; s starts it again")
 		server.Stop()

@@ -12,7 +12,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// The demo is ended in each way it can end. All it has started has its TMPDIR, or works in it, by which a test finds it.
+// These tests end the demo in every way. They recognise its processes by TMPDIR or by the working directory.
 
 func TestCtrlCLeavesNothingBehind(t *testing.T)   { endDemo(t, syscall.SIGINT, 0) }
 func TestSIGTERMLeavesNothingBehind(t *testing.T) { endDemo(t, syscall.SIGTERM, 0) }
@@ -23,26 +23,26 @@ func endDemo(t *testing.T, signal syscall.Signal, status int) {
 	temp := t.TempDir()
 	demo, _ := startDemo(t, temp, "--instances", "2")
 	running, ports := proctest.Processes(temp), portsIn(demo.out.String())
-	if len(running) != 5 { // demo, guard, redis-server, two instances
+	if len(running) != 5 { // the demo, its guard, redis-server and two instances
 		t.Errorf("%d processes are running, want 5: %v", len(running), running)
 	}
 	if len(ports) != 4 { // balancer, Redis, two instances
-		t.Errorf("%d ports are named, want 4: %v", len(ports), ports)
+		t.Errorf("the demo names %d ports, want 4: %v", len(ports), ports)
 	}
 	for _, port := range ports {
 		if !listening(port) {
-			t.Errorf("nobody listens on port %s", port)
+			t.Errorf("nothing listens on port %s", port)
 		}
 	}
 	if entries, err := os.ReadDir(temp); err != nil || len(entries) != 1 {
-		t.Errorf("in TMPDIR: %v (%v), want one folder", entries, err)
+		t.Errorf("TMPDIR contains %v (%v), want one directory", entries, err)
 	}
 
 	if got := demo.end(signal); got != status {
 		t.Errorf("the demo ended with status %d, want %d", got, status)
 	}
 	proctest.NothingIsLeft(t, temp)
-	for _, port := range ports { // a process that is killed is gone from /proc a moment before its sockets are
+	for _, port := range ports { // a killed process disappears from /proc shortly before its sockets close
 		redistest.Wait(t, "port "+port+" to be free", func() bool { return !listening(port) })
 	}
 }
@@ -58,7 +58,7 @@ func TestAProofThatIsKilledLeavesNothingBehind(t *testing.T) {
 func TestASecondCtrlCDoesNotWait(t *testing.T) {
 	temp := t.TempDir()
 	demo, port := startDemo(t, temp, "--instances", "1")
-	// A request that does not end keeps the balancer waiting.
+	// A request that does not end keeps the balancer from stopping.
 	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 	must(t, err)
 	defer func() { _ = conn.Close() }()
@@ -67,7 +67,7 @@ func TestASecondCtrlCDoesNotWait(t *testing.T) {
 	must(t, demo.Process.Signal(syscall.SIGINT))
 	await(t, &demo.out, "stopping")
 	if demo.end(syscall.SIGINT) != -1 {
-		t.Errorf("after the second Ctrl-C the demo ended with %v, want by the signal", demo.ProcessState)
+		t.Errorf("after the second Ctrl-C the demo ended with %v, want the signal to end it", demo.ProcessState)
 	}
 	proctest.NothingIsLeft(t, temp)
 }

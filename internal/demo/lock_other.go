@@ -8,7 +8,7 @@ import (
 	"os/exec"
 )
 
-// canLock is true where files can be locked.
+// canLock reports whether this system can lock files.
 const canLock = false
 
 const shared, exclusive = 0, 0

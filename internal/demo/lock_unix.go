@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// canLock is true where files can be locked.
+// canLock reports whether this system can lock files.
 const canLock = true
 
 const (
@@ -16,9 +16,9 @@ const (
 	exclusive = syscall.LOCK_EX
 )
 
-// tryLock locks a file, or returns an error at once if others hold another lock. A lock ends with the process, however
-// that ends.
+// tryLock locks a file, or returns an error at once if another process holds a conflicting lock. The lock ends with the
+// process, however the process ends.
 func tryLock(file *os.File, how int) error { return syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB) }
 
-// detach lets a command live on when the terminal's Ctrl-C, or anything else, ends this process.
+// detach lets a command outlive this process, even if the terminal's Ctrl-C ends it.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }

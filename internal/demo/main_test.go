@@ -8,7 +8,7 @@ import (
 	"visit-counter/internal/commands"
 )
 
-// TestMain makes the test binary the program where it is given a command, as a fleet does.
+// TestMain lets the test binary act as the program if its first argument is a command: that is how a fleet runs it.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
 		os.Exit(commands.Main())

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// transcript merges several logs: each line has the name of its source in front. It is safe for concurrent use.
+// transcript merges several logs, and prefixes each line with the name of its source. It is safe for concurrent use.
 type transcript struct {
 	colour bool
 
@@ -15,7 +15,7 @@ type transcript struct {
 	out io.Writer
 }
 
-// line writes a line of a source. It drops those about the fleet's health checks, of which there are several each second.
+// line writes a line of a source. It drops the lines about the fleet's health checks: there are several each second.
 func (t *transcript) line(name, text string) {
 	if strings.Contains(text, "route=/readyz ") {
 		return
@@ -29,10 +29,10 @@ func (t *transcript) line(name, text string) {
 	_, _ = fmt.Fprintln(t.out, prefix+text)
 }
 
-// say writes a line of the demo itself.
+// say writes one of the demo's own lines.
 func (t *transcript) say(format string, args ...any) { t.line("demo", fmt.Sprintf(format, args...)) }
 
-// colourOf gives instances with neighbouring numbers different colours. Red is kept for errors.
+// colourOf gives instances with neighbouring numbers different colours. Red is reserved for errors.
 func colourOf(name string) int {
 	colours := []int{36, 33, 35, 32, 34, 96, 93, 95, 92, 94}
 	var n int

@@ -20,14 +20,14 @@ import (
 
 const (
 	checkTimeout   = 40 * time.Second // for one check
-	maxRequests    = 200              // to an app that is not ours, all checks together
-	maxConnections = 10               // to such an app
+	maxRequests    = 200              // to the app at --url, by all checks together
+	maxConnections = 10               // to the app at --url
 )
 
 const aboutProve = `Starts several instances of this program with a Redis of their own, breaks them on purpose, and checks every promise:
 one line each, with what was measured. The exit status is 0 only if everything passed.`
 
-// proveOptions are what the flags of the command say.
+// proveOptions are the flags of the command.
 type proveOptions struct {
 	instances int
 	url       string
@@ -53,7 +53,7 @@ func Prove(getenv func(string) string) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances; with --url, so many must be seen")
+	flags.IntVar(&o.instances, "instances", defaultInstances, "run `N` instances; with --url, at least that many must answer")
 	flags.StringVar(&o.url, "url", "", fmt.Sprintf("prove the app at this `URL` from outside, with at most %d requests, %d at once",
 		maxRequests, maxConnections))
 	flags.BoolVar(&o.json, "json", false, "print one JSON object")
@@ -61,13 +61,13 @@ func Prove(getenv func(string) string) *cobra.Command {
 }
 
 func (o proveOptions) check() error {
-	least := 2
+	minInstances := 2
 	if o.url != "" {
-		least = 1
+		minInstances = 1
 	}
 	switch u, err := url.Parse(o.url); {
-	case o.instances < least || o.instances > maxInstances:
-		return fmt.Errorf("--instances must be between %d and %d", least, maxInstances)
+	case o.instances < minInstances || o.instances > maxInstances:
+		return fmt.Errorf("--instances must be between %d and %d", minInstances, maxInstances)
 	case o.url != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https"):
 		return errors.New("--url must be an http or https address")
 	}
@@ -77,13 +77,13 @@ func (o proveOptions) check() error {
 // trial is one run of the checks.
 type trial struct {
 	*writer
-	fleet     *fleet.Fleet // nil for an app that is not ours
-	instances int          // of an app that is not ours: so many at least
+	fleet     *fleet.Fleet // nil with --url
+	instances int          // with --url, the minimum
 	url       string
-	transport http.RoundTripper // of its visitors; nil makes a new connection for each request
+	transport http.RoundTripper // for the visitors; nil makes a new connection for each request
 }
 
-// prove runs the checks that can be run, one after the other.
+// prove runs the checks that the target allows, one after the other.
 func prove(ctx context.Context, o proveOptions, w *writer) error {
 	t := &trial{writer: w, url: o.url, instances: o.instances}
 	if err := t.begin(ctx); err != nil {
@@ -109,15 +109,15 @@ func prove(ctx context.Context, o proveOptions, w *writer) error {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return errors.New("interrupted: nothing is proven")
+		return errors.New("interrupted: this proves nothing")
 	case good < all:
-		return fmt.Errorf("not all is proven: %d of %d checks failed or could not be run", all-good, all)
+		return fmt.Errorf("%d of %d checks failed or could not be run", all-good, all)
 	}
 	t.line("All %d checks passed in %.0f s.", all, time.Since(began).Seconds())
 	return nil
 }
 
-// begin starts the instances to check, unless the app is not ours.
+// begin starts the instances to check, unless --url names an app.
 func (t *trial) begin(ctx context.Context) error {
 	if t.url != "" {
 		u, err := url.Parse(t.url)
@@ -138,7 +138,8 @@ func (t *trial) begin(ctx context.Context) error {
 	return nil
 }
 
-// limitedTransport spares an app that is not ours. With HTTP/2 one connection would carry any number of requests at once.
+// limitedTransport limits the load on the app at --url. It uses HTTP/1, because one HTTP/2 connection carries many requests
+// at once.
 func limitedTransport() *limited {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = maxConnections, maxConnections
@@ -149,23 +150,23 @@ func limitedTransport() *limited {
 	return l
 }
 
-// limited lets only so many requests through.
+// limited lets only a limited number of requests through.
 type limited struct {
 	http.RoundTripper
 	left atomic.Int64
 }
 
-// RoundTrip sends a request if there is one left.
+// RoundTrip sends the request if the limit allows it, else it returns an error.
 func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	if l.left.Add(-1) < 0 {
-		return nil, fmt.Errorf("prove sends %d requests at most", maxRequests)
+		return nil, fmt.Errorf("prove sends at most %d requests", maxRequests)
 	}
 	return l.RoundTripper.RoundTrip(r)
 }
 
 func (t *trial) newVisitor() *visitor.Visitor { return visitor.New(t.url, t.transport) }
 
-// run runs one check, on a fleet that works, writes what came of it, and reports whether it has passed.
+// run repairs the fleet, runs one check, writes the result, and reports whether the check passed.
 func (t *trial) run(ctx context.Context, c check) bool {
 	if c.server && t.fleet.RedisServer() == nil {
 		t.result(notRun, c.name, "", redisserver.ErrNotInstalled)
@@ -186,7 +187,7 @@ func (t *trial) run(ctx context.Context, c check) bool {
 	return true
 }
 
-// repair undoes what the check before it may have left broken.
+// repair undoes what the previous check may have left broken.
 func (t *trial) repair(ctx context.Context) error {
 	if t.fleet == nil {
 		return nil

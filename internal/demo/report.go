@@ -18,7 +18,7 @@ const (
 	notRun = "NOT RUN"
 )
 
-// measured says what became of the visits of a tally, of which so many were counted.
+// measured describes the visits of a tally, given how many of them were counted.
 func measured(tally *visitor.Tally, counted int) string {
 	s := tally.Sum()
 	text := fmt.Sprintf("%d sent, %d counted", s.Sent, counted)
@@ -40,7 +40,7 @@ type result struct {
 	Name    string `json:"name"`
 	Status  string `json:"status"` // PASS, FAIL or NOT RUN
 	Figures string `json:"figures,omitempty"`
-	Reason  string `json:"reason,omitempty"` // of anything but PASS
+	Reason  string `json:"reason,omitempty"` // unless the status is PASS
 }
 
 // writer writes a line for each check, or one JSON object at the end. Only a terminal shows the name of the running check.
@@ -63,7 +63,7 @@ func (w *writer) show(name string) {
 	}
 }
 
-// line writes a line.
+// line writes a line, unless the output is JSON.
 func (w *writer) line(format string, args ...any) {
 	if w.json {
 		return
@@ -74,7 +74,7 @@ func (w *writer) line(format string, args ...any) {
 	_, _ = fmt.Fprintf(w.out, format+"\n", args...)
 }
 
-// result writes the line of a check that has ended, and the reason if it has not passed.
+// result writes the line of a finished check, and the reason if it did not pass.
 func (w *writer) result(status, name, figures string, reason error) {
 	column := fmt.Sprintf("%-*s", statusColumn, status)
 	if w.colour {
@@ -90,7 +90,7 @@ func (w *writer) result(status, name, figures string, reason error) {
 	w.results = append(w.results, r)
 }
 
-// end writes the JSON object, if that is wanted.
+// end writes the JSON object, if the output is JSON.
 func (w *writer) end(passed bool) error {
 	if !w.json {
 		return nil

@@ -19,17 +19,18 @@ import (
 	"visit-counter/internal/redisserver"
 )
 
-const aboutRun = `Serves one instance of the app, with the Redis of this machine. If none is configured and none runs, but redis-server is
-installed, one is started that keeps its data in .redis. It runs until the last instance that uses it has ended.`
+const aboutRun = `Serves one instance of the app, with the Redis on this machine. If no Redis is configured and none runs, but redis-server
+is installed, it starts one that keeps its data in .redis. That Redis runs until the last instance that uses it has ended.`
 
-// Run returns the command that serves one instance on a developer's machine. serve serves it until its context ends.
+// Run returns the command that serves one instance on a developer's machine. It calls serve, which must serve until its
+// context ends.
 func Run(getenv func(string) string, serve func(ctx context.Context, getenv func(string) string, out io.Writer) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "run", Short: "serve one instance, with the Redis of this machine, which is started if need be", Long: aboutRun, Args: cobra.NoArgs,
+		Use: "run", Short: "serve one instance, with the Redis on this machine, and start one if none runs", Long: aboutRun, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
 			cfg, err := config.Load(getenv)
-			if err == nil && looksHere(cfg) { // serve explains the mistakes of a configuration
+			if err == nil && looksHere(cfg) { // if the configuration is wrong, serve explains why
 				release, err := localRedis{addr: config.LocalRedis, dir: ".redis"}.use(ctx, out)
 				if err != nil {
 					return err
@@ -48,37 +49,37 @@ func Run(getenv func(string) string, serve func(ctx context.Context, getenv func
 	return cmd
 }
 
-// looksHere reports whether the app looks for a Redis on this machine because nobody has told it of one.
+// looksHere reports whether the app looks for a Redis on this machine because none is configured.
 func looksHere(cfg config.Config) bool {
 	return cfg.Store == config.StoreAuto || strings.HasPrefix(cfg.Redis.Source, "SESSION_STORE")
 }
 
-// keepCommand is the command below "run" of the process that keeps a Redis running.
+// keepCommand is the subcommand of "run" that keeps a Redis running.
 const keepCommand = "keep-redis"
 
 const (
-	lockInterval = 50 * time.Millisecond // how often a lock is tried that somebody else holds
-	stopRedis    = 30 * time.Second      // for a Redis that was asked to end, to write its file
+	lockInterval = 50 * time.Millisecond // between attempts to take a lock
+	stopTimeout  = 30 * time.Second      // for Redis, which may have to write its file
 )
 
-// localRedis is the Redis that several instances share: each as long as it holds a shared lock on a file in the folder. It
-// runs in a process of its own, which ends it when nobody holds such a lock: so it does not matter which instance
-// started it, which ends first, and how.
+// localRedis is a Redis that several instances share. Each instance that uses it holds a shared lock on a file in dir. A
+// separate process keeps the Redis running, and stops it when nothing holds such a lock any more. So it does not matter which
+// instance started it, which one ends first, or how.
 type localRedis struct {
 	addr string
 	dir  string
 }
 
-// use starts the Redis if nothing listens at its address and redis-server is installed. release says that this process
-// does not use it any more, as does the end of the process.
+// use starts the Redis if nothing listens at its address and redis-server is installed. This process uses it until it calls
+// release, or ends.
 func (r localRedis) use(ctx context.Context, out io.Writer) (release func(), err error) {
 	if _, err := redisserver.Program(); err != nil || !canLock {
-		return func() {}, nil // the app looks for itself what there is
+		return func() {}, nil // the app looks for a Redis itself
 	}
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return nil, err
 	}
-	users, err := r.lock(ctx, shared) // not before a Redis that is just being stopped has ended
+	users, err := r.lock(ctx, shared) // waits until a Redis that is being stopped has ended
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +106,11 @@ func (r localRedis) start(ctx context.Context, out io.Writer) error {
 	}
 	keeping, ended := context.WithCancelCause(ctx)
 	go func() {
-		_ = keeper.Wait() // the log says why
+		_ = keeper.Wait() // the reason is in the log
 		ended(fmt.Errorf("redis-server did not start: see %s", r.logFile()))
 	}()
 	if err := poll.Until(keeping, r.listens); err != nil {
-		if r.listens() { // another one was faster
+		if r.listens() { // another instance was faster
 			return nil
 		}
 		return err
@@ -118,7 +119,7 @@ func (r localRedis) start(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// keep runs the Redis until nobody uses it, or ctx ends.
+// keep runs the Redis until no instance uses it, or ctx ends.
 func (r localRedis) keep(ctx context.Context) error {
 	program, err := redisserver.Program()
 	if err != nil {
@@ -135,7 +136,7 @@ func (r localRedis) keep(ctx context.Context) error {
 	defer func() { _ = log.Close() }()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	cmd, err := child.Command(ctx, stopRedis, program, "--bind", host, "--port", port, "--dir", r.dir, "--appendonly", "yes", "--save", "")
+	cmd, err := child.Command(ctx, stopTimeout, program, "--bind", host, "--port", port, "--dir", r.dir, "--appendonly", "yes", "--save", "")
 	if err != nil {
 		return err
 	}
@@ -152,14 +153,14 @@ func (r localRedis) keep(ctx context.Context) error {
 	stop()
 	err = <-ended
 	if lockErr == nil {
-		_ = unused.Close() // whoever has come meanwhile may start it again
+		_ = unused.Close() // instances that wait for the lock may start it again
 	}
 	return err
 }
 
 func (r localRedis) logFile() string { return filepath.Join(r.dir, "redis.log") }
 
-// listens reports whether something takes connections at the address.
+// listens reports whether something accepts connections at the address.
 func (r localRedis) listens() bool {
 	conn, err := net.DialTimeout("tcp", r.addr, time.Second)
 	if err != nil {
@@ -168,8 +169,8 @@ func (r localRedis) listens() bool {
 	return conn.Close() == nil
 }
 
-// lock returns the file by whose locks the users of the Redis are known, with a lock on it that ends when the file is
-// closed. It waits for those who hold another lock until ctx ends.
+// lock opens and locks the file whose locks mark the users of the Redis. Closing the file releases the lock. While other
+// processes hold a conflicting lock, it waits, until ctx ends.
 func (r localRedis) lock(ctx context.Context, how int) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(r.dir, "users"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

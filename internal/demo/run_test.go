@@ -19,7 +19,7 @@ import (
 
 const useCommand = "use-redis"
 
-// init lets the test binary be a process that uses a Redis until SIGTERM.
+// init lets the test binary act as a process that uses a Redis until SIGTERM.
 func init() {
 	if len(os.Args) != 4 || os.Args[1] != useCommand {
 		return
@@ -37,7 +37,7 @@ func init() {
 	os.Exit(0)
 }
 
-// use starts a process that uses a Redis, and returns when it does.
+// use starts a process that uses a Redis, and returns once it does.
 func use(t *testing.T, r localRedis) *process {
 	t.Helper()
 	user := launch(t, t.TempDir(), useCommand, r.addr, r.dir)
@@ -73,7 +73,7 @@ func TestARedisIsKeptUntilTheLastOfItsUsersHasEnded(t *testing.T) {
 			fourth := use(t, r)
 			redistest.Wait(t, "Redis to have loaded its data", func() bool { return client.Ping(t.Context()).Err() == nil })
 			if got := client.Incr(t.Context(), "count").Val(); got != 3 || !started(fourth) {
-				t.Errorf("after a new start (%v) the count is %d, want 3", started(fourth), got)
+				t.Errorf("after the restart (started: %v) the count is %d, want 3", started(fourth), got)
 			}
 			fourth.end(how)
 			redistest.Wait(t, "Redis to end again", gone)
@@ -87,7 +87,7 @@ func TestARedisIsKeptUntilTheLastOfItsUsersHasEnded(t *testing.T) {
 	}
 }
 
-func TestARedisIsStartedOnlyForAnAppThatHasNotBeenToldOfOne(t *testing.T) {
+func TestARedisIsStartedOnlyIfNoneIsConfigured(t *testing.T) {
 	for variable, want := range map[string]bool{
 		"": true, "SESSION_STORE=auto": true, "SESSION_STORE=redis": true, "SESSION_STORE=memory": false,
 		"REDIS_URL=redis://example.com": false, "REDIS_URL=redis://127.0.0.1:6379": false, "DYNO=web.1": false,
@@ -101,7 +101,7 @@ func TestARedisIsStartedOnlyForAnAppThatHasNotBeenToldOfOne(t *testing.T) {
 	}
 }
 
-func TestARedisThatIsThereIsUsedAndLeftAlone(t *testing.T) {
+func TestARunningRedisIsUsedAndLeftAlone(t *testing.T) {
 	server := redistest.Start(t)
 	r := localRedis{addr: server.Addr(), dir: t.TempDir()}
 	var out bytes.Buffer
@@ -109,7 +109,7 @@ func TestARedisThatIsThereIsUsedAndLeftAlone(t *testing.T) {
 	must(t, err)
 	release()
 	if out.Len() > 0 || !server.Running() {
-		t.Errorf("said %q, running: %v; want nothing to be done", out.String(), server.Running())
+		t.Errorf("output %q, running: %v; want no output, and a Redis that runs", out.String(), server.Running())
 	}
 }
 
@@ -119,7 +119,7 @@ func TestARedisThatDoesNotStartIsAnError(t *testing.T) {
 	t.Setenv("PATH", bin)
 	r := localRedis{addr: redistest.ReservePort(t).Addr(), dir: t.TempDir()}
 	if _, err := r.use(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "redis.log") {
-		t.Errorf("err = %v, want where to look", err)
+		t.Errorf("err = %v, want one that names the log file", err)
 	}
 }
 
@@ -130,6 +130,6 @@ func TestWithoutRedisServerNothingIsStarted(t *testing.T) {
 	must(t, err)
 	release()
 	if _, err := os.Stat(dir); err == nil {
-		t.Error("a folder was made for a Redis that cannot be started")
+		t.Error("use created a directory although it cannot start a Redis")
 	}
 }
