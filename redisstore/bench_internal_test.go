@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// BenchmarkCookie checks a request's cookie and signs the answer's.
+// BenchmarkCookie verifies the cookie of a request and signs that of the answer.
 func BenchmarkCookie(b *testing.B) {
 	ring := keyring{newSigner([]byte(strings.Repeat("k", MinKeyBytes)))}
 	cookies := []*http.Cookie{{Name: "session", Value: ring[0].sign("session", newID())}}
@@ -15,12 +15,12 @@ func BenchmarkCookie(b *testing.B) {
 	for b.Loop() {
 		id, ok := ring.first("session", cookies)
 		if !ok || ring[0].sign("session", id) != cookies[0].Value {
-			b.Fatal("the cookie is not accepted")
+			b.Fatal("the cookie is not valid")
 		}
 	}
 }
 
-// BenchmarkField writes and reads values of three kinds.
+// BenchmarkField encodes and decodes values of several types.
 func BenchmarkField(b *testing.B) {
 	known := newTypes()
 	for name, value := range map[string]any{

@@ -8,8 +8,8 @@ import (
 	"visit-counter/redisstore"
 )
 
-// The client brings TLS along: rediss:// verifies the certificate against the authorities of the system. For one of
-// your own, set options.TLSConfig.RootCAs.
+// With rediss://, the client uses TLS and verifies the certificate against the system's authorities. For your own
+// authority, set options.TLSConfig.RootCAs.
 func ExampleNew_tls() {
 	options, err := redis.ParseURL("rediss://user:password@redis.example.com:6380")
 	if err != nil {
@@ -25,8 +25,8 @@ func ExampleNew_tls() {
 	// Output: redis.example.com <nil>
 }
 
-// A few addresses of a Cluster are enough: the client learns the others. From go-redis v9.22 on, set its
-// ClusterStateReloadInterval to a few seconds: that is how long a failover may go unnoticed, a minute otherwise.
+// A few addresses of a Cluster are enough: the client discovers the others. From go-redis v9.22 on, set
+// ClusterStateReloadInterval to a few seconds: it limits how long a failover can go unnoticed. The default is a minute.
 func ExampleNew_cluster() {
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs:                 []string{"10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379"},
@@ -39,7 +39,7 @@ func ExampleNew_cluster() {
 	// Output: <nil>
 }
 
-// The addresses are those of the Sentinels, which tell where the master is.
+// The addresses are those of the Sentinels, which know the address of the master.
 func ExampleNew_sentinel() {
 	rdb := redis.NewFailoverClient(&redis.FailoverOptions{
 		MasterName:            "mymaster",

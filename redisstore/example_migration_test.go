@@ -12,12 +12,12 @@ import (
 	"visit-counter/redisstore"
 )
 
-// carryOver moves what the old store knows of a visitor into a session of the new one, once, and ends the old
-// session. It belongs behind the Sessions middleware of the new store; the two have cookies of different names.
+// carryOver moves the fields of a visitor's old session into a session of the new store, once, and ends the old session.
+// Use it after the Sessions middleware of the new store. The two stores need cookies with different names.
 func carryOver(old sessions.Store, oldName string, fields ...string) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if _, err := c.Request.Cookie(oldName); err != nil {
-			return // the old store knows nothing of this visitor
+			return // this visitor has no old session
 		}
 		before, err := old.Get(c.Request, oldName)
 		session := sessions.Default(c)
@@ -34,13 +34,13 @@ func carryOver(old sessions.Store, oldName string, fields ...string) gin.Handler
 		}
 		before.Options.MaxAge = -1
 		if err := before.Save(c.Request, c.Writer); err != nil {
-			_ = c.Error(err) // the old one ends by itself
+			_ = c.Error(err) // the old session expires by itself
 		}
 	}
 }
 
-// The old store is one of cookies here, because that needs no second server. That of
-// github.com/gin-contrib/sessions/redis takes its place in a real program.
+// Here the old store keeps sessions in cookies, because that needs no second server. In a real program it is the store of
+// github.com/gin-contrib/sessions/redis.
 func Example_migration() {
 	rdb, stop := startRedis()
 	defer stop()

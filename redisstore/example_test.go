@@ -17,7 +17,7 @@ import (
 	"visit-counter/redisstore"
 )
 
-// startRedis stands for the Redis of a real program, which has an address in its configuration.
+// startRedis stands in for the Redis of a real program, whose address comes from the configuration.
 func startRedis() (rdb *redis.Client, stop func()) {
 	server, err := miniredis.Run()
 	if err != nil {
@@ -30,7 +30,7 @@ func startRedis() (rdb *redis.Client, stop func()) {
 	}
 }
 
-// browse sends GET requests as one browser does and prints the answers.
+// browse sends GET requests with one cookie jar, like a browser, and prints the answers.
 func browse(program http.Handler, paths ...string) {
 	server := httptest.NewServer(program)
 	defer server.Close()
@@ -128,7 +128,7 @@ func ExampleStore_Save() {
 	})
 	router.GET("/basket", func(c *gin.Context) {
 		session := sessions.Default(c)
-		basket, _ := session.Get("basket").(map[string]int) // the type that was set
+		basket, _ := session.Get("basket").(map[string]int) // the same type as was set
 		c.String(http.StatusOK, "%d apples, %v", basket["apples"], session.Get("note"))
 	})
 
@@ -155,7 +155,7 @@ func ExampleSession_Regenerate() {
 	router.GET("/login", func(c *gin.Context) {
 		session := sessions.Default(c)
 		before := session.ID()
-		if err := redisstore.Default(c).Regenerate(); err != nil { // whoever knew the old id knows nothing now
+		if err := redisstore.Default(c).Regenerate(); err != nil { // the old id, which others may know, is now useless
 			c.String(http.StatusServiceUnavailable, "please try again")
 			return
 		}
@@ -204,8 +204,8 @@ func ExampleSession_Destroy() {
 	// / 200 visit 1, error <nil>
 }
 
-// Put the new key first, and leave the old one behind it until the cookies that it has signed are gone: every use
-// of a session signs its cookie anew.
+// Put the new key first, and keep the old one after it until the cookies that it signed have expired: each use of a session
+// signs its cookie again, with the first key.
 func ExampleNew_rotation() {
 	rdb, stop := startRedis()
 	defer stop()

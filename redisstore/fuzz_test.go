@@ -39,18 +39,18 @@ func FuzzVerifyAcceptsNothingThatItDidNotSign(f *testing.F) {
 			}
 		}
 		if ok != signed || got != want {
-			t.Errorf("verify = %q, %v; signed: %v", got, ok, signed)
+			t.Errorf("verify = %q, %v; want %q, %v", got, ok, want, signed)
 		}
 		if _, ok := foreign.verify(name, value); ok && signed {
-			t.Error("two keys made one signature")
+			t.Error("two keys made the same signature")
 		}
-		if len(name) > 0 && len(value) > 0 && len(value) <= maxIDLength { // what is signed verifies, with its own name only
+		if len(name) > 0 && len(value) > 0 && len(value) <= maxIDLength { // a signed cookie is valid, but only under its own name
 			cookie := ring[0].sign(name, value)
 			if got, ok := ring.verify(name, cookie); !ok || got != value {
 				t.Errorf("verify of a signed cookie = %q, %v", got, ok)
 			}
 			if _, ok := ring.verify(name+"x", cookie); ok {
-				t.Error("a signature holds for another name")
+				t.Error("a signature is valid under another name")
 			}
 		}
 	})
@@ -80,21 +80,21 @@ func FuzzADecodedFieldIsNotRewritten(f *testing.F) {
 			return
 		}
 		if !json.Valid([]byte(text)) || !utf8.ValidString(text) {
-			t.Fatalf("decode took %q", text)
+			t.Fatalf("decode accepted %q", text)
 		}
 		encoded, encodedTypes, err := known.encode(value)
 		if errors.Is(err, ErrInvalid) && types != "" {
-			return // a NaN, nested too deeply for a value of a program: it stays as it is
+			return // such as a NaN, or a value nested too deeply: it stays as it is
 		}
 		if err != nil {
-			t.Fatalf("encode of what was decoded: %v", err)
+			t.Fatalf("encode of a decoded value: %v", err)
 		}
 		if !known.same(encoded, encodedTypes, text, types) {
 			t.Errorf("%q, %q would be rewritten as %q, %q", text, types, encoded, encodedTypes)
 		}
 		again, err := known.decode(encoded, encodedTypes)
 		if err != nil {
-			t.Fatalf("decode of what was encoded: %v", err)
+			t.Fatalf("decode of an encoded value: %v", err)
 		}
 		if second, secondTypes, err := known.encode(again); err != nil || second != encoded || secondTypes != encodedTypes {
 			t.Errorf("%q is %q the second time, %v", encoded, second, err)
@@ -102,7 +102,7 @@ func FuzzADecodedFieldIsNotRewritten(f *testing.F) {
 	})
 }
 
-// Named types as programs have them.
+// Named types like those of real programs.
 type (
 	fuzzRole uint8
 	fuzzName string
@@ -117,7 +117,7 @@ type (
 	}
 )
 
-// maker makes types and values at random.
+// maker makes random types and values.
 type maker struct{ *rand.Rand }
 
 var fuzzNamed = []reflect.Type{
@@ -283,7 +283,7 @@ func FuzzAScriptsAnswerNeverPanics(f *testing.F) {
 			return
 		}
 		if _, ok := rec.session.Values["visits"]; !ok {
-			t.Error("a session without the counter was taken")
+			t.Error("read accepted a session without the counter")
 		}
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestALaneHasOneIncrementAtATimeAndGrowingNumbers(t *testing.T) {
+func TestALaneHandlesOneIncrementAtATimeWithGrowingNumbers(t *testing.T) {
 	l := newLanes("STORE")
 	take := func(id string) turn {
 		t.Helper()
@@ -24,7 +24,7 @@ func TestALaneHasOneIncrementAtATimeAndGrowingNumbers(t *testing.T) {
 	}
 	first.end()
 	if again := take("a"); again.field != first.field || again.number <= first.number {
-		t.Errorf("the lane of %v went to %v", first, again)
+		t.Errorf("after %v, its lane got %v", first, again)
 	}
 	for _, field := range []string{"@STORE.2", "@STORE.3"} {
 		if turn := take("a"); turn.field != field {
@@ -49,7 +49,7 @@ func TestALaneHasOneIncrementAtATimeAndGrowingNumbers(t *testing.T) {
 	}
 }
 
-func TestTheLanesOfManySessionsAreFreeInTheEnd(t *testing.T) {
+func TestEveryLaneIsFreeInTheEnd(t *testing.T) {
 	l := newLanes("STORE")
 	var mu sync.Mutex
 	last := make(map[chan struct{}]uint64)
@@ -79,11 +79,11 @@ func TestTheLanesOfManySessionsAreFreeInTheEnd(t *testing.T) {
 	for _, place := range l.free {
 		for _, free := range place {
 			if len(free) != 1 {
-				t.Fatal("a lane is taken")
+				t.Fatal("a lane is still taken")
 			}
 		}
 	}
 	if len(last) == 0 {
-		t.Error("nobody had a turn")
+		t.Error("no increment had a turn")
 	}
 }

@@ -1,3 +1,3 @@
-// Package migration has programs that were written for gin-contrib's redis store, and their tests: they answer with this
-// one as before. It is a module of its own, because that store brings a second client of Redis along.
+// Package migration proves that programs written for gin-contrib's redis store behave the same with redisstore. It is a
+// separate module, because gin-contrib's store depends on a second Redis client.
 package migration

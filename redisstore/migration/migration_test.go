@@ -21,15 +21,15 @@ import (
 
 var key = []byte(strings.Repeat("k", 32))
 
-// options are those that the programs gave their store.
+// options are the options that the programs set on their store.
 var options = sessions.Options{Path: "/", MaxAge: day, HttpOnly: true}
 
-// before opens the store that the programs were written for.
+// before opens gin-contrib's store, for which the programs were written.
 func before(address string, _ []any) (sessions.Store, error) {
 	return redis.NewStore(10, "tcp", address, "", key)
 }
 
-// after is the whole move.
+// after opens redisstore: these two calls are all that a program changes.
 func after(address string, types []any) (sessions.Store, error) {
 	rdb := goredis.NewClient(&goredis.Options{Addr: address, ContextTimeoutEnabled: true})
 	return redisstore.New(rdb, [][]byte{key}, redisstore.WithTypes(types...))
@@ -52,8 +52,8 @@ func TestProgramsAnswerAsBefore(t *testing.T) {
 	}
 }
 
-// visit sends the requests of a program, and returns what was answered: status, text, cookies, and how long the sessions
-// live in Redis.
+// visit sends the requests of a program. For each it returns a line with the status, text and cookies of the answer, and the
+// time to live of the sessions in Redis.
 func visit(t *testing.T, p program, open func(string, []any) (sessions.Store, error)) (log []string) {
 	t.Helper()
 	server := miniredis.RunT(t)
@@ -79,7 +79,7 @@ func visit(t *testing.T, p program, open func(string, []any) (sessions.Store, er
 	}
 	browser := &http.Client{Jar: jar}
 	app := start()
-	address := app.URL // cookies are the same at every port
+	address := app.URL // a new one after each restart; cookies ignore the port
 	defer func() { app.Close() }()
 	for i, request := range p.requests {
 		if request == "restart" {
@@ -117,7 +117,7 @@ func visit(t *testing.T, p program, open func(string, []any) (sessions.Store, er
 	return log
 }
 
-// total adds up how long sessions live: their keys have other names in the two stores, and so another order.
+// total adds up the times to live of the sessions. The two stores name their keys differently, so the order differs.
 func total(lives []time.Duration) (sum time.Duration) {
 	for _, d := range lives {
 		sum += d

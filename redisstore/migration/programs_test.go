@@ -15,13 +15,13 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// A program is written for any sessions.Store, as its kind is written everywhere.
+// program is a typical program for any sessions.Store.
 type program struct {
 	name     string
-	cookies  []string // of its sessions: one, or several by name
-	types    []any    // that it registers
+	cookies  []string // the names of its session cookies
+	types    []any    // the types that it registers
 	routes   func(*gin.Engine)
-	requests []string // of one browser, "METHOD /path"; "restart" starts the program anew
+	requests []string // from one browser, as "METHOD /path"; "restart" restarts the program
 }
 
 const day = 24 * 3600
@@ -56,7 +56,7 @@ var programs = []program{
 	},
 }
 
-// end is the log-out that works with both stores.
+// end is a logout that works with both stores.
 func end(c *gin.Context) {
 	session := sessions.Default(c)
 	session.Clear()
@@ -155,7 +155,7 @@ type user struct {
 type flash struct{ Kind, Text string }
 
 func account(router *gin.Engine) {
-	// The old store forgets a MaxAge with the answer, so that a program gives it at each request.
+	// The old store does not keep a MaxAge beyond a request, so programs set it on each one.
 	stay := func(c *gin.Context) sessions.Session {
 		session := sessions.DefaultMany(c, "auth")
 		if kept, _ := session.Get("stay").(bool); kept {
@@ -221,7 +221,7 @@ func csrf(router *gin.Engine) {
 		session := sessions.Default(c)
 		salt, ok := session.Get("salt").([]byte)
 		if !ok {
-			salt = []byte{0, 255, 7} // at random, in a real program
+			salt = []byte{0, 255, 7} // random in a real program
 			session.Set("salt", salt)
 			save(c, session)
 		}
@@ -241,7 +241,7 @@ func csrf(router *gin.Engine) {
 func init() {
 	for _, p := range programs {
 		for _, value := range p.types {
-			gob.Register(value) // what the programs did before
+			gob.Register(value) // as the programs did for the old store
 		}
 	}
 }
