@@ -8,22 +8,22 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-func TestJSONIsForThoseWhoAskForItFirst(t *testing.T) {
+func TestJSONIsForClientsThatPreferIt(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		accept []string
 		want   bool
 	}{
-		{"nothing said", nil, false},
+		{"no Accept header", nil, false},
 		{"curl", []string{"*/*"}, false},
 		{"a browser", []string{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}, false},
 		{"JSON", []string{"application/json"}, true},
 		{"JSON with a parameter", []string{"application/json; charset=utf-8"}, true},
-		{"JSON before anything, as programs send it", []string{"application/json, text/plain, */*"}, true},
-		{"all of application", []string{"application/*"}, true},
-		{"HTML less than JSON, and behind it", []string{"application/json, text/html;q=0.5"}, true},
-		{"both alike, JSON first", []string{"application/json, text/html"}, true},
-		{"both alike, HTML first", []string{"text/html, application/json"}, false},
+		{"JSON before anything else, as programs send it", []string{"application/json, text/plain, */*"}, true},
+		{"any application type", []string{"application/*"}, true},
+		{"HTML last, with a lower weight", []string{"application/json, text/html;q=0.5"}, true},
+		{"equal weights, JSON first", []string{"application/json, text/html"}, true},
+		{"equal weights, HTML first", []string{"text/html, application/json"}, false},
 		{"another JSON", []string{"application/ld+json"}, false},
 		{"something else", []string{"image/png"}, false},
 		{"garbage", []string{";;,,/json,="}, false},

@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A damaged session is only found to be one when it has been counted in, and its cookie renewed. If Redis goes away then,
-// the answer is a refusal, and the browser keeps the cookie that it has.
+// The app notices a damaged session only after it has counted the visit and renewed the cookie. If Redis goes away at that
+// moment, the app refuses the visit, and the browser must keep its old cookie.
 func TestRefusalSetsNoCookie(t *testing.T) {
 	mini := miniredis.RunT(t)
 	rdb := redis.NewClient(&redis.Options{Addr: mini.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1})
@@ -30,7 +30,7 @@ func TestRefusalSetsNoCookie(t *testing.T) {
 	mini.HSet(session, "process:no time", "1")
 	counted := false
 	mini.Server().SetPreHook(func(c *server.Peer, cmd string, _ ...string) bool {
-		if cmd != "EVALSHA" { // what the script calls comes by here too
+		if cmd != "EVALSHA" { // the hook also sees the commands that the script calls
 			return false
 		}
 		if counted {

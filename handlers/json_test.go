@@ -9,7 +9,7 @@ import (
 	"visit-counter/templates"
 )
 
-func TestTheNamesOfTheJSONStay(t *testing.T) {
+func TestTheFieldNamesOfTheJSONStay(t *testing.T) {
 	started := time.Date(2026, 11, 21, 9, 18, 0, 120_000_000, time.UTC)
 	pages, err := templates.New(templates.Settings{Instance: "<web.2>", Started: started, Store: config.StoreRedis})
 	if err != nil {
@@ -38,6 +38,6 @@ func TestTheNamesOfTheJSONStay(t *testing.T) {
 	}
 	v.Rows = nil
 	if got := a.answerOf(v).Processes; got == nil {
-		t.Error("no process is null, want an empty list")
+		t.Error("without rows, processes is null, want an empty list")
 	}
 }

@@ -24,7 +24,7 @@ func TestRowsSortByTheStartOfTheirProcess(t *testing.T) {
 			t.Errorf("row %d is %q's (%v), want %q's", i, instance, err, want)
 		}
 		if want == "web.2 (blue)" && !at.Equal(started) {
-			t.Errorf("a row says %v, its process started %v", at, started)
+			t.Errorf("a row says %v, but its process started at %v", at, started)
 		}
 	}
 	for _, damaged := range []string{"process:", "process:yesterday web.1", "process:2026-11-21T09:18:00.000Z"} {
@@ -46,10 +46,10 @@ func TestLedgerAddsUp(t *testing.T) {
 		want   []int64 // visits of the rows, then the earlier ones
 	}{
 		{"as it is stored", 12, []templates.Row{row(1, 7, false), row(2, 3, true)}, []int64{7, 3, 2}},
-		{"visits that no row knows are earlier ones", 20, []templates.Row{row(1, 7, false), row(2, 3, true)}, []int64{7, 3, 10}},
-		{"later visits of others come off the newest", 9,
+		{"visits without a row are earlier ones", 20, []templates.Row{row(1, 7, false), row(2, 3, true)}, []int64{7, 3, 10}},
+		{"later visits come off the newest rows of others", 9,
 			[]templates.Row{row(1, 7, false), row(2, 3, false), row(3, 1, true)}, []int64{7, 1, 1, 0}},
-		{"a row that had none yet is left out", 8,
+		{"a row that had no visit yet is left out", 8,
 			[]templates.Row{row(1, 7, false), row(2, 3, false), row(3, 1, true)}, []int64{7, 1, 0}},
 		{"the process that answers keeps its row", 1, []templates.Row{row(1, 7, false), row(2, 1, true)}, []int64{1, 0}},
 	} {
@@ -68,7 +68,7 @@ func TestLedgerAddsUp(t *testing.T) {
 				t.Errorf("rows and earlier = %v, want %v", got, test.want)
 			}
 			if sum != test.visits {
-				t.Errorf("the ledger has %d visits, the count %d", sum, test.visits)
+				t.Errorf("the ledger has %d visits, but the count is %d", sum, test.visits)
 			}
 		})
 	}

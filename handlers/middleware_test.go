@@ -17,7 +17,7 @@ import (
 	"visit-counter/templates"
 )
 
-// newTestApp returns an engine with the middleware of an app that has no store, and what that app logs.
+// newTestApp returns the engine of an app without a store, and the app's log.
 func newTestApp(t *testing.T) (*gin.Engine, *bytes.Buffer) {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
@@ -30,7 +30,7 @@ func newTestApp(t *testing.T) (*gin.Engine, *bytes.Buffer) {
 	return routes.(*gin.Engine), log
 }
 
-func TestPanicIsAPageWithoutSecrets(t *testing.T) {
+func TestPanicIsAnsweredWithoutSecrets(t *testing.T) {
 	const secret = "s3cr3t-of-the-test"
 	for name, cause := range map[string]any{
 		"a text": "dial redis://:" + secret + "@host", "an error": errors.New(secret), "a request": http.Header{"Cookie": {secret}},
@@ -47,10 +47,10 @@ func TestPanicIsAPageWithoutSecrets(t *testing.T) {
 				t.Errorf("%s: %d, %v", name, answer.Code, answer.Header())
 			}
 			if strings.Contains(answer.Body.String()+log.String(), secret) {
-				t.Errorf("%s: a secret is told:\n%s\n%s", name, answer.Body, log)
+				t.Errorf("%s: the answer or the log contains a secret:\n%s\n%s", name, answer.Body, log)
 			}
-			if strings.Contains(answer.Body.String(), "goroutine") || !strings.Contains(log.String(), "TestPanicIsAPage") {
-				t.Errorf("%s: the stack is on the page, or not in the log", name)
+			if strings.Contains(answer.Body.String(), "goroutine") || !strings.Contains(log.String(), "TestPanicIsAnswered") {
+				t.Errorf("%s: the stack is in the answer, or not in the log", name)
 			}
 			lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 			if len(lines) != 2 || !json.Valid([]byte(lines[0])) || !strings.Contains(lines[1], `"status":500`) {
@@ -60,7 +60,7 @@ func TestPanicIsAPageWithoutSecrets(t *testing.T) {
 	}
 }
 
-func TestPanicAfterTheAnswerHasBegunCutsItOff(t *testing.T) {
+func TestPanicAfterTheAnswerHasBegunCutsTheConnection(t *testing.T) {
 	engine, log := newTestApp(t)
 	engine.GET("/panic", func(c *gin.Context) {
 		c.String(http.StatusOK, "the first half")
@@ -76,10 +76,10 @@ func TestPanicAfterTheAnswerHasBegunCutsItOff(t *testing.T) {
 		_ = answer.Body.Close()
 	}
 	if err == nil {
-		t.Error("half an answer looks like a whole one")
+		t.Error("half an answer looks complete")
 	}
 	server.Close()
 	if !strings.Contains(log.String(), `"msg":"panic"`) {
-		t.Errorf("the log says %s", log)
+		t.Errorf("the log does not report the panic: %s", log)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"visit-counter/templates"
 )
 
-// process returns the app as a process of that name would run it that started then.
+// process returns the app as a process with that name and start time would run it.
 func process(t *testing.T, rdb redis.UniversalClient, name string, started time.Time) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.ReleaseMode)
@@ -64,7 +64,7 @@ func (v *visitor) get(process http.Handler, accept string) string {
 		v.t.Fatal("the answer sets no cookie")
 	}
 	if strings.Contains(answer.Body.String(), id[:9]) {
-		v.t.Errorf("9 characters of the session's id are in the answer: %s", answer.Body)
+		v.t.Errorf("the answer contains 9 characters of the session's id: %s", answer.Body)
 	}
 	return answer.Body.String()
 }
@@ -112,7 +112,7 @@ func TestTheLedgerAddsUpOverFortyRestarts(t *testing.T) {
 	}
 	page := v.get(process(t, rdb, "web.5", began.Add(time.Hour)), "text/html")
 	if rows := strings.Count(page, `<th scope="row">`); rows != 32+1 || !strings.Contains(page, `<th scope="row">earlier</th>`) {
-		t.Errorf("the page has %d rows, want 32 and one of those before", rows)
+		t.Errorf("the page has %d rows, want 32 and one for earlier visits", rows)
 	}
 	if want := "5 instances and 40 restarts later, no visit has been lost"; !strings.Contains(page, want) {
 		t.Errorf("the page does not say %q", want)

@@ -12,8 +12,8 @@ import (
 	"visit-counter/static"
 )
 
-func TestStaticFilesAreFoundUnderTheirHashedNamesOnly(t *testing.T) {
-	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true}) // where no Redis is
+func TestStaticFilesHaveOnlyTheirHashedNames(t *testing.T) {
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true}) // no Redis listens there
 	t.Cleanup(func() { _ = rdb.Close() })
 	routes := process(t, rdb, "web.1", time.Now())
 	get := func(path string) *httptest.ResponseRecorder {
@@ -31,7 +31,7 @@ func TestStaticFilesAreFoundUnderTheirHashedNamesOnly(t *testing.T) {
 		strings.ToUpper(static.Style.URL), static.Style.URL + "/", "/" + static.Style.URL, "/static/" + static.Style.URL,
 	} {
 		if answer := get(path); answer.Code != http.StatusNotFound || answer.Header().Get("Cache-Control") != "no-store" {
-			t.Errorf("GET %s = %d, %q; want a 404 that nobody keeps", path, answer.Code, answer.Header().Get("Cache-Control"))
+			t.Errorf("GET %s = %d, %q; want a 404 with no-store", path, answer.Code, answer.Header().Get("Cache-Control"))
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"visit-counter/static"
 )
 
-func TestEveryFileIsServedForEverUnderItsHashedName(t *testing.T) {
+func TestEveryFileIsImmutableUnderItsHashedName(t *testing.T) {
 	for _, c := range []struct {
 		file              static.File
 		name, contentType string

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestTheEnvironmentDoesNotChangeWhereThePagesComeFrom(t *testing.T) {
+func TestTheEnvironmentCannotReplaceThePages(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPagesMatchTheirGoldenFiles$", "-test.v",
 		fmt.Sprintf("-update=%t", *update))
 	cmd.Env = append(os.Environ(), "TEMPL_DEV_MODE=true", "TEMPL_DEV_MODE_ROOT="+t.TempDir())

@@ -25,14 +25,14 @@ var update = flag.Bool("update", false, "write the golden files instead of compa
 
 var now = time.Date(2026, 11, 21, 9, 21, 7, 0, time.UTC)
 
-// state is one way a page can be: exactly one of home and problem is set.
+// state is a page with its data: exactly one of home and problem is set.
 type state struct {
 	settings templates.Settings
 	home     *templates.Home
 	problem  *templates.Problem
 }
 
-// visit is a visit in the middle of a session's life: four instances behind a router, three restarts.
+// visit is a visit in the middle of a session: four instances behind a router, and three restarts.
 func visit() state {
 	return state{
 		settings: templates.Settings{
@@ -140,7 +140,7 @@ func newPages(t testing.TB, s templates.Settings) *templates.Pages {
 	return pages
 }
 
-// render makes the page.
+// render returns the page.
 func (s state) render(t testing.TB) string {
 	t.Helper()
 	var w bytes.Buffer
@@ -157,7 +157,7 @@ func (s state) render(t testing.TB) string {
 	return w.String()
 }
 
-// elements parses a page and returns its elements by name, and all of them under "*".
+// elements parses a page and returns its elements by name, and all of them as "*".
 func elements(t *testing.T, page string) map[string][]*html.Node {
 	t.Helper()
 	root, err := html.Parse(strings.NewReader(page))
@@ -183,7 +183,7 @@ func attr(n *html.Node, key string) string {
 	return ""
 }
 
-// words is the text of an element with single spaces.
+// words returns the text of an element with single spaces.
 func words(n *html.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {
@@ -199,7 +199,7 @@ func TestPagesMatchTheirGoldenFiles(t *testing.T) {
 		static.Style.URL, "/static/style.css",
 		static.Script.URL, "/static/script.js",
 		static.Icon.URL, "/static/favicon.svg",
-		"><", ">\n<", // so that a difference is a line
+		"><", ">\n<", // so that diffs are by line
 	)
 	for _, name := range []string{"visit", "first", "memory", "unavailable", "no-redis-cf", "stopping"} {
 		t.Run(name, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestWordsAndHooksStay(t *testing.T) {
 	}
 }
 
-func TestThePageHasTheShapeThatPeopleAndTestsLookFor(t *testing.T) {
+func TestThePageHasItsLandmarks(t *testing.T) {
 	for name, s := range states() {
 		page := elements(t, s.render(t))
 		if n := len(page["h1"]); n != 1 {
@@ -311,7 +311,7 @@ func TestTheLedgerMarksTheProcessThatAnswers(t *testing.T) {
 func TestFoldedVisitsComeFirst(t *testing.T) {
 	rows := elements(t, folded().render(t))["tr"]
 	if got := words(rows[1]); len(rows) != 1+1+32 || got != "earlierolder processes123416" {
-		t.Errorf("%d rows, the first %q; want the head, the folded one and 32", len(rows), got)
+		t.Errorf("%d rows, the first %q; want the header, the folded row and 32 more", len(rows), got)
 	}
 }
 
@@ -319,7 +319,7 @@ func TestHostileTextIsOnlyText(t *testing.T) {
 	for _, name := range []string{"hostile", "stopping-hostile"} {
 		page := elements(t, states()[name].render(t))
 		if scripts, images := len(page["script"]), len(page["img"]); scripts != 1 || images != 1 {
-			t.Errorf("%s: %d scripts and %d images; want our own one of each", name, scripts, images)
+			t.Errorf("%s: %d scripts and %d images; want only the page's own, one of each", name, scripts, images)
 		}
 	}
 	page := elements(t, hostile().render(t))
@@ -355,9 +355,9 @@ func TestStopIsOfferedOnlyWithDemoControls(t *testing.T) {
 	}
 }
 
-func TestTheMemoryBannerIsOnlyThereInMemory(t *testing.T) {
+func TestOnlyAPageInMemorySaysSo(t *testing.T) {
 	if page := visit().render(t); strings.Contains(page, "memory only") || strings.Contains(page, "embedded") {
-		t.Error("a page with Redis speaks of memory")
+		t.Error("a page with Redis mentions memory")
 	}
 	first := inMemory()
 	first.home.Visits, first.home.New, first.home.Rows[0].Visits = 1, true, 1
@@ -381,11 +381,11 @@ func TestEveryProblemSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			t.Errorf("%s: %+v lacks a status, a title, what is wrong or what to do", name, *p)
 		}
 		if strings.HasSuffix(p.Title, ".") || !strings.HasSuffix(p.Wrong, ".") || !strings.HasSuffix(p.Todo, ".") {
-			t.Errorf("%s: the title ends without a full stop, the sentences with one: %+v", name, *p)
+			t.Errorf("%s: want a title without a full stop and sentences with one: %+v", name, *p)
 		}
 		page := s.render(t)
 		button := "Back to the counter"
-		if p.Status >= http.StatusInternalServerError { // it may go away by itself
+		if p.Status >= http.StatusInternalServerError { // the problem may be temporary
 			button = "Try again"
 		}
 		if strings.Count(page, `class="main">`+button+"</button>") != 1 || strings.Count(page, "</button>") != 1 {
@@ -434,7 +434,7 @@ func TestNoPageReloadsByItselfWithoutAScript(t *testing.T) {
 	for name, s := range states() {
 		for _, meta := range elements(t, s.render(t))["meta"] {
 			if attr(meta, "http-equiv") != "" {
-				t.Errorf("%s: <meta http-equiv=%q>; a page that goes away while it is read is a barrier (WCAG F41)", name, attr(meta, "http-equiv"))
+				t.Errorf("%s: <meta http-equiv=%q>; a page that reloads while people read it is a barrier (WCAG F41)", name, attr(meta, "http-equiv"))
 			}
 		}
 	}

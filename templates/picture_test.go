@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// rowsOf makes a ledger of these instances; the one at index current answers.
+// rowsOf returns a ledger of these instances. The one at index current answers.
 func rowsOf(current int, names ...string) []Row {
 	var rows []Row
 	for i, name := range names {
@@ -40,12 +40,12 @@ func TestThePictureAlwaysHoldsTheInstanceThatAnswered(t *testing.T) {
 	}
 }
 
-func TestThePictureOfNothingCanBeDrawn(t *testing.T) {
+func TestThePictureNeedsNoCurrentInstance(t *testing.T) {
 	if p := (Home{}).picture(); len(p.names) != 0 || p.middle != "50%" {
 		t.Errorf("picture = %+v; want no box", p)
 	}
 	if p := (Home{Rows: rowsOf(-1, "a", "b", "c", "d", "e", "f", "g")}).picture(); p.names[0] != "c" || p.middle != "50%" {
-		t.Errorf("picture = %+v; want c first, as no instance answers", p)
+		t.Errorf("picture = %+v; want c first, because no instance answers", p)
 	}
 }
 

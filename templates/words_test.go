@@ -15,7 +15,7 @@ func TestNumbersAndNounsAgree(t *testing.T) {
 	}
 }
 
-func TestDurationsAreSaidInTheirLargestUnit(t *testing.T) {
+func TestDurationsUseTheirLargestUnit(t *testing.T) {
 	for _, c := range []struct {
 		d    time.Duration
 		want string
@@ -86,12 +86,12 @@ func TestTheSentenceClaimsOnlyWhatIsKnown(t *testing.T) {
 	} {
 		h := Home{Instances: c.instances, Restarts: c.restarts}
 		if got := h.sentence(c.store); got != c.want {
-			t.Errorf("%+v: %q", c, got)
+			t.Errorf("%+v: sentence = %q", c, got)
 		}
 	}
 }
 
-func TestAProcessIsNotUpForNoTime(t *testing.T) {
+func TestUptimeOfANewProcess(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Second: "just started", 999 * time.Millisecond: "just started", time.Second: "up for 1 second", time.Hour: "up for 1 hour",
 	} {
@@ -103,11 +103,11 @@ func TestAProcessIsNotUpForNoTime(t *testing.T) {
 
 func TestAVisitAlwaysHasABar(t *testing.T) {
 	for _, c := range []struct {
-		part, whole int64
+		part, total int64
 		want        string
 	}{{0, 0, "0%"}, {1, 1000000, "1%"}, {1, 3, "33%"}, {9, 9, "100%"}} {
-		if got := share(c.part, c.whole); string(got) != c.want {
-			t.Errorf("share(%d, %d) = %q; want %q", c.part, c.whole, got, c.want)
+		if got := share(c.part, c.total); string(got) != c.want {
+			t.Errorf("share(%d, %d) = %q; want %q", c.part, c.total, got, c.want)
 		}
 	}
 }

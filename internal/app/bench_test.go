@@ -13,8 +13,8 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// BenchmarkVisit is a returning visitor's request from the router to the last byte of the answer, with a real Redis
-// and without the HTTP server.
+// BenchmarkVisit measures a returning visitor's request from the router to the last byte of the answer, with a real Redis
+// but without the HTTP server.
 func BenchmarkVisit(b *testing.B) {
 	routes := routesOf(b)
 	for name, accept := range map[string]string{"HTML": "text/html", "JSON": "application/json"} {
@@ -39,7 +39,7 @@ func BenchmarkVisit(b *testing.B) {
 	}
 }
 
-// routesOf returns the app as serve builds it, with a Redis of its own.
+// routesOf returns the app as serve builds it, with a new Redis.
 func routesOf(b *testing.B) http.Handler {
 	b.Helper()
 	env := map[string]string{"REDIS_URL": redistest.Start(b).URL()}
@@ -60,7 +60,7 @@ func routesOf(b *testing.B) http.Handler {
 	return routes
 }
 
-// discard is a ResponseWriter that keeps the status only.
+// discard is a ResponseWriter that keeps only the status.
 type discard struct {
 	header http.Header
 	status int

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestNobodyIsResetWhenTheListenerCloses(t *testing.T) {
+func TestNoConnectionIsResetWhenTheListenerCloses(t *testing.T) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -31,11 +31,11 @@ func TestNobodyIsResetWhenTheListenerCloses(t *testing.T) {
 	for _, client := range clients {
 		_ = client.SetDeadline(time.Now().Add(10 * time.Second))
 		if text, err := io.ReadAll(client); string(text) != "hello" || err != nil {
-			t.Errorf("a client got %q, %v", text, err)
+			t.Errorf("a client got %q, %v, want hello", text, err)
 		}
 	}
 	if conn, err := net.Dial("tcp", l.Addr().String()); err == nil {
 		_ = conn.Close()
-		t.Error("a closed listener takes connections")
+		t.Error("a closed listener accepts connections")
 	}
 }

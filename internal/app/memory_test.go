@@ -10,13 +10,13 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// What the limit is on which platform is proven in internal/config.
-func TestGoKnowsTheContainersMemory(t *testing.T) {
+// The tests of internal/config prove the limit on each platform.
+func TestServeLimitsGosMemoryToTheContainers(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })
 	env := map[string]string{"VCAP_APPLICATION": "{}", "MEMORY_LIMIT": "64m", "PORT": strconv.Itoa(redistest.ReservePort(t).Number)}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // it stops as soon as it serves
+	cancel() // so that Serve stops as soon as it serves
 	if err := Serve(ctx, func(name string) string { return env[name] }, io.Discard); err != nil {
 		t.Fatal(err)
 	}
