@@ -15,7 +15,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// echo is a script that counts its call and returns its argument, or fails with it.
+// echo is a script that counts its calls, and returns its argument as a result or, if it begins with "fail", as an error.
 var echo = redis.NewScript(`
 	redis.call('INCR', KEYS[1])
 	if ARGV[1]:sub(1, 4) == 'fail' then return redis.error_reply(ARGV[1]) end
@@ -23,7 +23,7 @@ var echo = redis.NewScript(`
 
 const calls = "calls"
 
-// oneConnection returns a client that has one connection to Redis, and knows the script.
+// oneConnection returns a client with one connection to a Redis that has loaded the script.
 func oneConnection(t *testing.T, target redistest.Target, timeout string) redis.UniversalClient {
 	t.Helper()
 	b := open(t, target.URL(), "REDIS_POOL_SIZE=1", "REDIS_TIMEOUT="+timeout)
@@ -33,7 +33,7 @@ func oneConnection(t *testing.T, target redistest.Target, timeout string) redis.
 	return b.Client
 }
 
-// together runs n scripts at once, that with number i with the argument arg(i), and returns their answers and errors.
+// together runs n scripts concurrently, script i with the argument arg(i), and returns their answers and errors.
 func together(ctx context.Context, client redis.UniversalClient, n int, arg func(i int) string) (answers []string, errs []error) {
 	answers, errs = make([]string, n), make([]error, n)
 	var all sync.WaitGroup
@@ -73,7 +73,7 @@ func TestEachScriptOfABatchHasItsOwnAnswer(t *testing.T) {
 	}
 }
 
-func TestAScriptThatNobodyWaitsForAnyMoreIsNotSent(t *testing.T) {
+func TestAScriptWhoseContextHasEndedIsNotSent(t *testing.T) {
 	server := redistest.Start(t)
 	client := oneConnection(t, server, "10s")
 	if err := server.Pause(); err != nil {
@@ -90,10 +90,10 @@ func TestAScriptThatNobodyWaitsForAnyMoreIsNotSent(t *testing.T) {
 	brief, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	start := time.Now()
-	_, errs := together(brief, client, 50, func(int) string { return "nobody's" })
+	_, errs := together(brief, client, 50, func(int) string { return "abandoned" })
 	for _, err := range errs {
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a script whose context has ended = %v, want its deadline", err)
+			t.Errorf("a script whose context has ended = %v, want context.DeadlineExceeded", err)
 		}
 	}
 	if took := time.Since(start); took > patience+time.Second {
@@ -116,7 +116,7 @@ func TestABatchWhoseConnectionBreaksIsRepeatedOneByOne(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
 	client := oneConnection(t, proxy, "5s")
-	// Those that come meanwhile are a batch, which is cut in its turn.
+	// The scripts that arrive during the delay become a batch, which is cut as well.
 	proxy.Next(3, redistest.Named("evalsha"), redistest.Fate{Delay: 20 * time.Millisecond, Cut: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
@@ -131,7 +131,7 @@ func TestABatchWhoseConnectionBreaksIsRepeatedOneByOne(t *testing.T) {
 	}
 }
 
-func TestWhoeverWaitsIsToldWhenTheClientIsClosed(t *testing.T) {
+func TestWaitingScriptsFailWhenTheClientIsClosed(t *testing.T) {
 	server := redistest.Start(t)
 	client := oneConnection(t, server, "2s")
 	if err := server.Pause(); err != nil {
@@ -141,7 +141,7 @@ func TestWhoeverWaitsIsToldWhenTheClientIsClosed(t *testing.T) {
 	defer cancel()
 	results := make(chan []error)
 	go func() {
-		_, errs := together(ctx, client, 50, func(int) string { return "nobody's" })
+		_, errs := together(ctx, client, 50, func(int) string { return "unanswered" })
 		results <- errs
 	}()
 	redistest.Wait(t, "a script to take the connection", func() bool {
@@ -152,7 +152,7 @@ func TestWhoeverWaitsIsToldWhenTheClientIsClosed(t *testing.T) {
 	}
 	for _, err := range <-results {
 		if !errors.Is(err, redis.ErrClosed) {
-			t.Errorf("a script of a closed client = %v", err)
+			t.Errorf("a script of a closed client = %v, want redis.ErrClosed", err)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-func TestAnAddressThatSwallowsConnectionsLeavesTimeForTheNext(t *testing.T) {
+func TestAnAddressThatNeverAnswersLeavesTimeForTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const timeout = 400 * time.Millisecond
 		d := dialer{timeout: timeout, lookup: func(context.Context, string) ([]string, error) {
@@ -58,7 +58,7 @@ func TestAnAddressThatSwallowsConnectionsLeavesTimeForTheNext(t *testing.T) {
 	})
 }
 
-// openAt returns the open Redis at an address, and its log.
+// openAt opens and watches the Redis that the environment configures, and returns it with its log.
 func openAt(t *testing.T, env ...string) (*Backend, *logOutput) {
 	t.Helper()
 	vars := make(map[string]string)
@@ -83,8 +83,8 @@ func openAt(t *testing.T, env ...string) (*Backend, *logOutput) {
 func TestANameWithSeveralAddressesIsReachedAtTheOneThatListens(t *testing.T) {
 	ca := redistest.NewCA(t)
 	for name, server := range map[string]*redisserver.Server{
-		"plain":                            redistest.Start(t),
-		"TLS, a certificate for that name": redistest.StartWith(t, redisserver.Options{TLS: ca.Issue(t, "localhost")}),
+		"plain":                                 redistest.Start(t),
+		"TLS, with a certificate for that name": redistest.StartWith(t, redisserver.Options{TLS: ca.Issue(t, "localhost")}),
 	} {
 		b, _ := openAt(t, "REDIS_URL="+strings.Replace(server.URL(), "127.0.0.1", "localhost", 1), "REDIS_TLS_CA="+ca.PEM)
 		if err := b.Client.Ping(t.Context()).Err(); err != nil {
@@ -93,7 +93,7 @@ func TestANameWithSeveralAddressesIsReachedAtTheOneThatListens(t *testing.T) {
 	}
 }
 
-// rejecting returns the address of a server that says a line to each connection and closes it.
+// rejecting returns the address of a server that sends a line on each connection and closes it.
 func rejecting(t *testing.T, line string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -115,22 +115,22 @@ func rejecting(t *testing.T, line string) string {
 	return listener.Addr().String()
 }
 
-func TestARedisThatClosesTheConnectionWithAReasonIsQuoted(t *testing.T) {
+func TestTheReasonForAClosedConnectionIsExplained(t *testing.T) {
 	const denied = "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set"
 	for line, code := range map[string]string{denied: "DENIED", redistest.MaxClients: "max clients"} {
 		b, log := openAt(t, "REDIS_URL=redis://"+rejecting(t, line), "REDIS_TIMEOUT=300ms")
 		fault := redisfault.Explain(b.Client.Get(t.Context(), "x").Err())
 		if fault.Code != code {
-			t.Errorf("%s is explained as %+v", line, fault)
+			t.Errorf("%s is explained as %+v, want code %s", line, fault, code)
 		}
 		redistest.Wait(t, "redis lost", func() bool { return log.messages(t) == "redis lost" })
 		if lost := log.lines(t)[0]; lost.Err != fault.Wrong || lost.Hint != fault.Todo {
-			t.Errorf("the log says %+v", lost)
+			t.Errorf("the log says %+v, want the explanation %+v", lost, fault)
 		}
 	}
 }
 
-func TestCommandsTogetherFindOutThatANodeIsOneOfACluster(t *testing.T) {
+func TestAPipelineFindsOutThatANodeBelongsToACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0)
 	b, _ := openAt(t, "REDIS_URL=redis://"+cluster.Addrs()[0])
 	const keys = 16
@@ -174,25 +174,26 @@ func TestANodeOfAClusterIsUsedAsACluster(t *testing.T) {
 	})
 	for n, answer := range answers {
 		if got, err := answer.(*redis.StringCmd).Int(); got != n || err != nil {
-			t.Errorf("together with others, key %d is %d, %v", n, got, err)
+			t.Errorf("in a pipeline, key %d is %d, %v", n, got, err)
 		}
 	}
 	if err != nil {
 		t.Error(err)
 	}
-	// The first command finds the Cluster, or the watcher has found it before. From then on each command needs one trip.
+	// The first command finds the Cluster, unless the watcher has found it before. From then on each command needs one round
+	// trip.
 	if trips := sent.RoundTrips(); trips < 2*keys || trips > 3*keys {
-		t.Errorf("%d round trips for %d commands", trips, 2*keys)
+		t.Errorf("%d round trips for %d commands, want at most %d", trips, 2*keys, 3*keys)
 	}
-	redistest.Wait(t, "the log to say so", func() bool {
+	redistest.Wait(t, "the log to report the Cluster", func() bool {
 		return strings.Count(log.messages(t), "is used as a Cluster") == 1 && strings.Contains(log.messages(t), "redis connected")
 	})
 	if strings.Contains(log.messages(t), "redis lost") {
-		t.Errorf("the log says %s", log.messages(t))
+		t.Errorf("the log reports a lost Redis: %s", log.messages(t))
 	}
 }
 
-func TestWhateverAnswersAsRedisDoesIsARedis(t *testing.T) {
+func TestSpeaksRedis(t *testing.T) {
 	server, hung := redistest.Start(t), redistest.Start(t)
 	loading := redistest.NewProxy(t, server)
 	loading.All(redistest.Any, redistest.Fate{Answer: redistest.Loading})
@@ -207,16 +208,16 @@ func TestWhateverAnswersAsRedisDoesIsARedis(t *testing.T) {
 		addr string
 		want bool
 	}{
-		"Redis":                {server.Addr(), true},
-		"it wants a password":  {redistest.StartWith(t, redisserver.Options{Password: "a-p4ssword"}).Addr(), true},
-		"it is loading":        {loading.Addr(), true},
-		"it has no connection": {rejecting(t, redistest.MaxClients), true},
-		"it hangs":             {hung.Addr(), false},
-		"a web server":         {strings.TrimPrefix(web.URL, "http://"), false},
-		"nothing":              {nothing.Addr(), false},
+		"Redis":              {server.Addr(), true},
+		"wants a password":   {redistest.StartWith(t, redisserver.Options{Password: "a-p4ssword"}).Addr(), true},
+		"loading":            {loading.Addr(), true},
+		"out of connections": {rejecting(t, redistest.MaxClients), true},
+		"hung":               {hung.Addr(), false},
+		"a web server":       {strings.TrimPrefix(web.URL, "http://"), false},
+		"nothing":            {nothing.Addr(), false},
 	} {
 		if got := speaksRedis(t.Context(), test.addr); got != test.want {
-			t.Errorf("%s: %t, want %t", name, got, test.want)
+			t.Errorf("%s: speaksRedis = %t, want %t", name, got, test.want)
 		}
 	}
 }

@@ -16,14 +16,14 @@ func TestTheFirstCommandAfterRedisIsBackSucceeds(t *testing.T) {
 		for range 4 { // more failures than the pool has places
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			if err := b.Client.Ping(ctx).Err(); err == nil {
-				t.Error("a Redis that is away answers")
+				t.Error("a killed Redis answers")
 			}
 			cancel()
 		}
 		redistest.Restart(t, server)
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // less than go-redis' second
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // less than the second between go-redis' checks
 		if err := b.Client.Ping(ctx).Err(); err != nil {
-			t.Errorf("round %d: the first command after Redis is back: %v", round, err)
+			t.Errorf("round %d: the first command after the restart: %v", round, err)
 		}
 		cancel()
 	}

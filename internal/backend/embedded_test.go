@@ -33,7 +33,7 @@ func TestTimePassesInTheEmbeddedRedis(t *testing.T) {
 	}
 	redistest.Wait(t, "a key to expire", func() bool { return errors.Is(rdb.Get(ctx, "short").Err(), redis.Nil) })
 	if left := rdb.PTTL(ctx, "long").Val(); left <= 59*time.Minute || left >= time.Hour {
-		t.Errorf("after a moment an hour has become %v", left)
+		t.Errorf("a TTL of one hour is %v a moment later", left)
 	}
 }
 
@@ -51,6 +51,6 @@ func TestEmbeddedRedisWantsItsPassword(t *testing.T) {
 	rdb := redis.NewClient(options)
 	defer func() { _ = rdb.Close() }()
 	if err := rdb.Ping(context.Background()).Err(); err == nil {
-		t.Error("it answers somebody without the password")
+		t.Error("the embedded Redis answers without its password")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// ended is a context that has ended and whose Done does not tell: as if the visit learnt of its batch first.
+// ended is a context that has ended but whose Done is never closed: as if the visit saw the end of its batch first.
 type ended struct{ context.Context }
 
 func (ended) Err() error { return context.Canceled }
@@ -26,7 +26,7 @@ func TestAScriptThatWasNotSentIsAnError(t *testing.T) {
 		"its context has ended": {
 			ended{context.Background()}, "a-p4ssword", func(err error) bool { return errors.Is(err, context.Canceled) },
 		},
-		"Redis does not let the connection in": {
+		"Redis rejects the connection": {
 			context.Background(), "another", func(err error) bool { return redis.HasErrorPrefix(err, "WRONGPASS") },
 		},
 	} {
@@ -34,7 +34,7 @@ func TestAScriptThatWasNotSentIsAnError(t *testing.T) {
 			client := redis.NewClient(&redis.Options{Addr: target.Addr(), Password: test.password, MaxRetries: -1})
 			defer func() { _ = client.Close() }()
 			b := &batcher{client: client, places: 1, onWire: 1}
-			send := b.ProcessHook(func(context.Context, redis.Cmder) error { panic("there was no place on the wire") })
+			send := b.ProcessHook(func(context.Context, redis.Cmder) error { panic("all places are taken") })
 			cmd := redis.NewCmd(test.ctx, "evalsha", "0123", 0)
 			answered := make(chan error)
 			go func() { answered <- send(test.ctx, cmd) }()
@@ -45,7 +45,7 @@ func TestAScriptThatWasNotSentIsAnError(t *testing.T) {
 			})
 			b.leave()
 			if err := <-answered; !test.want(err) {
-				t.Errorf("the answer is %v, %v", cmd.Val(), err)
+				t.Errorf("the script returned %v, %v", cmd.Val(), err)
 			}
 		})
 	}

@@ -23,7 +23,7 @@ const (
 	shownKey   = "visits:session:k3Jd9a…"
 )
 
-// open returns the Redis at an address, with these variables.
+// open opens the Redis at an address, with the given environment variables.
 func open(t *testing.T, url string, env ...string) *backend.Backend {
 	t.Helper()
 	vars := map[string]string{"REDIS_URL": url}
@@ -61,7 +61,7 @@ func TestWhatARequestSendsIsNotedAndMasked(t *testing.T) {
 	ctx, sent := backend.Trace(t.Context())
 	wantSent(t, sent, 0)
 	if sent.Elapsed() != 0 {
-		t.Errorf("nothing took %v", sent.Elapsed())
+		t.Errorf("without a command, Elapsed = %v", sent.Elapsed())
 	}
 	client.Set(t.Context(), "other", "request", 0)
 	client.Set(ctx, sessionKey, `{"secret":"value"}`, 0)
@@ -86,8 +86,8 @@ func TestWhatARequestSendsIsNotedAndMasked(t *testing.T) {
 	wantSent(t, sent, 1, "MULTI", "INCR visits:…", "DEL "+shownKey, "EXEC")
 }
 
-// The greeting of a connection holds the password, and its time is part of what the request waits for.
-func TestANewConnectionIsNoCommandOfTheRequestsAndPartOfItsTime(t *testing.T) {
+// The greeting of a connection contains the password, so it must not be shown. But the request waits for it.
+func TestAGreetingIsNotShownButItsTimeCounts(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{Password: "a-p4ssword-to-keep"})
 	proxy := redistest.NewProxy(t, server)
 	b := open(t, proxy.URL()+"/3")
@@ -97,11 +97,11 @@ func TestANewConnectionIsNoCommandOfTheRequestsAndPartOfItsTime(t *testing.T) {
 	b.Client.Incr(ctx, "visits:visits")
 	wantSent(t, sent, 1, "INCR visits:…")
 	if got := sent.Elapsed(); got < 2*delay {
-		t.Errorf("it took %v, want the greeting's %v too", got, delay)
+		t.Errorf("Elapsed = %v, want the greeting's %v included", got, delay)
 	}
 }
 
-func TestWhatWasNotSentIsNoRoundTripAndWhatWasRepeatedIsOneMore(t *testing.T) {
+func TestOnlySentCommandsAreRoundTripsAndRepeatsCountToo(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
 	client := oneConnection(t, proxy, "5s")
@@ -117,12 +117,12 @@ func TestWhatWasNotSentIsNoRoundTripAndWhatWasRepeatedIsOneMore(t *testing.T) {
 	defer cancel()
 	ctx, sent = backend.Trace(brief)
 	if err := open(t, server.URL()).Client.Incr(ctx, "visits:visits").Err(); err == nil {
-		t.Error("a Redis that was killed answers")
+		t.Error("a killed Redis answers")
 	}
 	wantSent(t, sent, 0)
 }
 
-func TestAScriptThatTravelsWithOthersIsNotedForItsOwnRequest(t *testing.T) {
+func TestAScriptInABatchIsNotedForItsOwnRequest(t *testing.T) {
 	const n = 50
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
@@ -136,7 +136,7 @@ func TestAScriptThatTravelsWithOthersIsNotedForItsOwnRequest(t *testing.T) {
 			echo.EvalSha(ctx, client, []string{calls}, i)
 			wantSent(t, sent, 1, "EVALSHA "+echo.Hash()[:6]+"… 1 "+backend.Mask(calls)+" "+strconv.Itoa(i))
 			if got := sent.Elapsed(); got < delay {
-				t.Errorf("it took %v, want at least %v", got, delay)
+				t.Errorf("Elapsed = %v, want at least %v", got, delay)
 			}
 		})
 	}
@@ -149,7 +149,7 @@ func TestAScriptThatTravelsWithOthersIsNotedForItsOwnRequest(t *testing.T) {
 func TestARedirectionInAClusterIsARoundTrip(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0)
 	b := open(t, cluster.URL())
-	if err := b.Client.Set(t.Context(), sessionKey, "x", 0).Err(); err != nil { // it knows the nodes from here
+	if err := b.Client.Set(t.Context(), sessionKey, "x", 0).Err(); err != nil { // from here on the client knows the nodes
 		t.Fatal(err)
 	}
 	to := cluster.Nodes[0]

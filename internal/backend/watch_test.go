@@ -21,7 +21,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// logOutput is the log of an app.
+// logOutput collects the log of an app.
 type logOutput struct{ proctest.Output }
 
 type line struct {
@@ -52,7 +52,7 @@ func (l *logOutput) messages(t *testing.T) string {
 	return strings.Join(messages, ", ")
 }
 
-func TestEachChangeIsToldOnce(t *testing.T) {
+func TestEachChangeIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logOutput
 		var away atomic.Bool
@@ -79,11 +79,11 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 		for range 100 {
 			w.observe(errors.New("one bad moment"))
 		}
-		expect("after errors of a Redis that is there", "redis connected")
+		expect("after errors while Redis is up", "redis connected")
 		before := checks.Load()
 		<-time.After(time.Hour)
-		if asked := checks.Load() - before; asked != 0 {
-			t.Errorf("a Redis that is there was asked %d times for no reason", asked)
+		if n := checks.Load() - before; n != 0 {
+			t.Errorf("%d needless checks while Redis was up", n)
 		}
 
 		away.Store(true)
@@ -114,26 +114,26 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 	})
 }
 
-// reply is an error that Redis answers.
+// reply is an error reply of Redis.
 type reply string
 
 func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
-func TestAnAnswerOfRedisIsNoReasonToLook(t *testing.T) {
+func TestAnAnswerOfRedisCausesNoCheck(t *testing.T) {
 	w := newWatcher(0, nil)
 	for _, err := range []error{
 		nil, redis.Nil, context.Canceled, fmt.Errorf("get: %w", redis.Nil),
-		reply("NOSCRIPT No matching script. Please use EVAL."), // as a Redis that was restarted says
+		reply("NOSCRIPT No matching script. Please use EVAL."), // the reply of a restarted Redis
 	} {
 		w.observe(err)
 		if len(w.doubt) > 0 || w.failures.Load() > 0 {
-			t.Errorf("%v is taken for a failure", err)
+			t.Errorf("%v counts as a failure", err)
 		}
 	}
 }
 
-func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
+func TestAnOutageOfARealRedisIsLoggedOnce(t *testing.T) {
 	const password = "a-p4ssword-to-keep"
 	server := redistest.StartWith(t, redisserver.Options{Password: password})
 	cfg, err := config.Load(func(name string) string {
@@ -162,7 +162,7 @@ func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
 	for range 25 {
 		requests.Go(func() {
 			if err := ask(); err == nil || errors.Is(err, redis.Nil) {
-				t.Error("a Redis that was killed answers")
+				t.Error("a killed Redis answers")
 			}
 		})
 	}
@@ -173,12 +173,12 @@ func TestARealRedisThatGoesAndComesIsToldOnce(t *testing.T) {
 	back := log.lines(t)[2]
 	away, err := time.ParseDuration(back.After)
 	if err != nil || away <= 0 || away > time.Since(began) || back.Failures < 25 {
-		t.Errorf("away for %v of %v with %d failures", back.After, time.Since(began), back.Failures)
+		t.Errorf("away for %v with %d failures, want at most %v and at least 25", back.After, back.Failures, time.Since(began))
 	}
 	if err := ask(); !errors.Is(err, redis.Nil) {
 		t.Error(err)
 	}
 	if strings.Contains(log.String(), password) {
-		t.Error("the log tells the password")
+		t.Error("the password is in the log")
 	}
 }
