@@ -43,8 +43,8 @@ func checks() []check {
 // noLimit is the time limit for answers where no promise sets one.
 const noLimit = time.Minute
 
-// begun returns a new visitor who has visited n times.
-func (t *trial) begun(ctx context.Context, n int) (*visitor.Visitor, error) {
+// returningVisitor returns a new visitor who has visited n times.
+func (t *trial) returningVisitor(ctx context.Context, n int) (*visitor.Visitor, error) {
 	v, tally := t.newVisitor(), new(visitor.Tally)
 	tally.Visits(ctx, v, n)
 	return v, tally.CheckExact(tally.Sum().Highest, noLimit)
@@ -180,7 +180,7 @@ func attributes(c *http.Cookie, https bool) error {
 	case c.SameSite != http.SameSiteLaxMode:
 		return errors.New("is not SameSite=Lax")
 	case c.Path != "/" || c.Domain != "":
-		return errors.New("is not limited to this host and valid for all of its paths")
+		return errors.New("must have Path=/ and no Domain")
 	case c.MaxAge <= 0:
 		return errors.New("has no Max-Age")
 	case https && (!c.Secure || !strings.HasPrefix(c.Name, "__Host-")):
@@ -191,7 +191,7 @@ func attributes(c *http.Cookie, https bool) error {
 
 // startOver proves that a reset ends the session for good, and that the next visit is number 1.
 func startOver(ctx context.Context, t *trial) (string, error) {
-	v, err := t.begun(ctx, 2)
+	v, err := t.returningVisitor(ctx, 2)
 	if err != nil {
 		return "", err
 	}
@@ -225,7 +225,7 @@ func concurrentVisits(ctx context.Context, t *trial) (string, error) {
 	if t.fleet == nil {
 		n = maxRequests / 2
 	}
-	v, err := t.begun(ctx, 1)
+	v, err := t.returningVisitor(ctx, 1)
 	if err != nil {
 		return "", err
 	}

@@ -76,7 +76,7 @@ func show(ctx context.Context, o demoOptions, getenv func(string) string, out io
 		return explainStart(ctx, err)
 	}
 	log.say("sessions: %s", f.Store())
-	log.say("the one address: %s (instances: %d)", f.URL(), o.instances)
+	log.say("address: %s (instances: %d)", f.URL(), o.instances)
 	if o.open {
 		openBrowser(f.URL(), getenv)
 	}
@@ -85,7 +85,7 @@ func show(ctx context.Context, o demoOptions, getenv func(string) string, out io
 		keys = os.Stdin
 	}
 	control(ctx, f, keys, log)
-	log.say("stopping: first visits under way end, then the instances, then Redis")
+	log.say("stopping: the balancer finishes visits under way, then the instances and Redis stop")
 	if err := f.Close(); err != nil {
 		return err
 	}

@@ -238,8 +238,8 @@ func (p *process) end(signal os.Signal) (status int) {
 func startDemo(t *testing.T, temp string, flags ...string) (demo *process, port string) {
 	t.Helper()
 	demo = launch(t, temp, append([]string{"demo", "--port", "0", "--open=false"}, flags...)...)
-	await(t, &demo.out, "the one address")
-	return demo, regexp.MustCompile(`the one address: http://localhost:(\d+)`).FindStringSubmatch(demo.out.String())[1]
+	await(t, &demo.out, "address: ")
+	return demo, regexp.MustCompile(`address: http://localhost:(\d+)`).FindStringSubmatch(demo.out.String())[1]
 }
 
 func TestTheDemoServesABrowser(t *testing.T) {

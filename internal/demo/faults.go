@@ -25,7 +25,7 @@ func resetWins(ctx context.Context, t *trial) (string, error) {
 	const before, during = 2, 8
 	back := 0
 	for range resetRaces {
-		v, err := t.begun(ctx, before)
+		v, err := t.returningVisitor(ctx, before)
 		if err != nil {
 			return "", err
 		}
@@ -57,7 +57,7 @@ func resetWins(ctx context.Context, t *trial) (string, error) {
 
 // allRestarted proves that new processes continue the count of the old ones.
 func allRestarted(ctx context.Context, t *trial) (string, error) {
-	v, err := t.begun(ctx, t.instances)
+	v, err := t.returningVisitor(ctx, t.instances)
 	if err != nil {
 		return "", err
 	}
@@ -83,7 +83,7 @@ func allRestarted(ctx context.Context, t *trial) (string, error) {
 // instanceKilled proves that every number that a browser saw stays counted, and that a new process takes over. Only visits
 // under way may get no answer.
 func instanceKilled(ctx context.Context, t *trial) (string, error) {
-	v, err := t.begun(ctx, 1)
+	v, err := t.returningVisitor(ctx, 1)
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +105,7 @@ func instanceKilled(ctx context.Context, t *trial) (string, error) {
 
 // rollingRestart proves that no visit fails while the instances are replaced one by one.
 func rollingRestart(ctx context.Context, t *trial) (string, error) {
-	v, err := t.begun(ctx, 1)
+	v, err := t.returningVisitor(ctx, 1)
 	if err != nil {
 		return "", err
 	}
@@ -150,7 +150,7 @@ func redisHung(ctx context.Context, t *trial) (string, error) {
 // outage sends n concurrent visits, after visit number 1, while Redis is unreachable. Then it sends visits until one is
 // counted. At most mayCount of the refused visits may have been counted.
 func outage(ctx context.Context, t *trial, n, mayCount int, begin, end func() error) (string, error) {
-	v, err := t.begun(ctx, 1)
+	v, err := t.returningVisitor(ctx, 1)
 	if err != nil {
 		return "", err
 	}

@@ -20,5 +20,5 @@ const (
 // process, however the process ends.
 func tryLock(file *os.File, how int) error { return syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB) }
 
-// detach lets a command outlive this process, even if the terminal's Ctrl-C ends it.
+// detach lets a command outlive this process. The terminal's Ctrl-C does not reach it.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }

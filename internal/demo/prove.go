@@ -150,7 +150,7 @@ func limitedTransport() *limited {
 	return l
 }
 
-// limited lets only a limited number of requests through.
+// limited is a transport that sends only a limited number of requests.
 type limited struct {
 	http.RoundTripper
 	left atomic.Int64

@@ -40,7 +40,7 @@ func TestEveryPromiseIsProven(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeRunIsNoSuccess(t *testing.T) {
+func TestACheckThatCannotRunDoesNotPass(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no redis-server there
 	f := start(t, fleet.Options{})
 	var out proctest.Output

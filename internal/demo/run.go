@@ -26,7 +26,7 @@ is installed, it starts one that keeps its data in .redis. That Redis runs until
 // context ends.
 func Run(getenv func(string) string, serve func(ctx context.Context, getenv func(string) string, out io.Writer) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "run", Short: "serve one instance, with the Redis on this machine, and start one if none runs", Long: aboutRun, Args: cobra.NoArgs,
+		Use: "run", Short: "serve one instance, and start a Redis on this machine if none runs", Long: aboutRun, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, out := cmd.Context(), cmd.OutOrStdout()
 			cfg, err := config.Load(getenv)
