@@ -1,8 +1,8 @@
-// Package doctor looks at the Redis that serving would use, from where its address was found to a visit that is counted
-// and removed again, and says what is wrong with it and what to do.
+// Package doctor examines the Redis that the app would use, from the source of its address to a visit that is counted and
+// removed again. It says what is wrong and what to do.
 //
-// It needs no permission beyond the store's own. A managed Redis may forbid CONFIG and INFO: what it does not tell is
-// reported as not told, and is no failure.
+// It needs no permissions beyond the store's. A managed Redis may forbid CONFIG and INFO: doctor says what it could not
+// find out, and does not count that as a failure.
 package doctor
 
 import (
@@ -26,26 +26,26 @@ import (
 )
 
 const (
-	// maxQuestionTime limits one question to Redis, whatever REDIS_TIMEOUT says.
-	maxQuestionTime = 3 * time.Second
-	// maxExamineTime limits all of them together.
+	// maxRequestTime limits one request to Redis if REDIS_TIMEOUT is longer.
+	maxRequestTime = 3 * time.Second
+	// maxExamineTime limits all requests together.
 	maxExamineTime = 20 * time.Second
 	// defaultInstances is how many instances manifest.yml asks for.
 	defaultInstances = 4
 )
 
-const about = `Looks at the Redis that serving would use, and prints one line for each thing that matters, with what to do
-about it: PASS, WARN (it works, but...) or FAIL. It counts one visit in a session of its own, which it removes.
-The exit status is 1 if anything is FAIL. No password and no secret is printed.`
+const about = `Examines the Redis that the app would use, and prints one line for each check, with what to do about it:
+PASS, WARN (it works, but may surprise you) or FAIL. It counts visits in sessions of its own, which it removes.
+The exit status is 1 if any check is FAIL. It prints no password and no secret.`
 
-// Command returns the command. It prints no secret, and returns an error if anything is FAIL.
+// Command returns the doctor command. It prints no secret, and returns an error if any check is FAIL.
 func Command(getenv func(string) string) *cobra.Command { return command(getenv, reachOf) }
 
 func command(getenv func(string) string, reach func(netip.Addr) reach) *cobra.Command {
 	var asJSON bool
 	d := doctor{reach: reach, close: func() {}}
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "look at the Redis that serving would use, and say what to do", Long: about, Args: cobra.NoArgs,
+		Use: "doctor", Short: "examine the Redis that the app would use, and say what to do", Long: about, Args: cobra.NoArgs,
 		PreRunE: func(*cobra.Command, []string) error {
 			if d.instances < 1 {
 				return errors.New("--instances must be at least 1")
@@ -63,15 +63,15 @@ func command(getenv func(string) string, reach func(netip.Addr) reach) *cobra.Co
 	return cmd
 }
 
-// doctor examines one Redis, once. Each check finds what those after it look at.
+// doctor examines one Redis, once. Each check keeps what it finds for the later ones.
 type doctor struct {
 	cfg       config.Config
-	mistakes  error // of the configuration, one a line
+	mistakes  error // in the configuration, one per line
 	instances int   // that need connections
 	reach     func(netip.Addr) reach
 
 	redis  config.Redis
-	conns  map[string]net.Conn // by address: those that could be reached
+	conns  map[string]net.Conn // to the reachable addresses
 	master string              // as the Sentinels say; "" without Sentinels
 	client redis.UniversalClient
 	nodes  []*node
@@ -82,10 +82,10 @@ type doctor struct {
 type check struct {
 	name string
 	run  func(*doctor, context.Context) []Line
-	gate bool // if it fails, the checks after it make no sense
+	gate bool // if it fails, the later checks make no sense
 }
 
-// checks are in order: each may use what those before it have found.
+// checks run in this order: each may use what the earlier ones have found.
 var checks = []check{
 	{"configuration", (*doctor).configuration, true},
 	{"address", (*doctor).address, true},
@@ -106,12 +106,12 @@ var checks = []check{
 
 // report prints each finding as soon as it is made, or all of them as JSON.
 func (d *doctor) report(ctx context.Context, out io.Writer, coloured, asJSON bool) error {
-	logging.Disable() // what the library would print is told in our words
+	logging.Disable() // the report says what the library would print
 	report := new(Report)
 	var printed error
 	d.examine(ctx, func(l Line) {
 		if ctx.Err() != nil {
-			return // what fails after Ctrl-C fails because of it
+			return // after Ctrl-C, checks fail only because of it
 		}
 		report.add(l)
 		if !asJSON {
@@ -176,14 +176,14 @@ func (d *doctor) about(addr string, l Line) Line {
 	return l
 }
 
-// limited returns a context for one question.
+// limited returns a context for one request.
 func (d *doctor) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, d.limit())
 }
 
-func (d *doctor) limit() time.Duration { return min(d.cfg.RedisTimeout, maxQuestionTime) }
+func (d *doctor) limit() time.Duration { return min(d.cfg.RedisTimeout, maxRequestTime) }
 
-// configuration reports the mistakes in the configuration, with which there is nothing to examine, or its warnings.
+// configuration reports the mistakes in the configuration, which leave nothing to examine, or its warnings.
 func (d *doctor) configuration(context.Context) (lines []Line) {
 	if d.mistakes != nil {
 		for mistake := range strings.Lines(d.mistakes.Error()) {
@@ -192,7 +192,7 @@ func (d *doctor) configuration(context.Context) (lines []Line) {
 		}
 	}
 	for _, warning := range d.cfg.Warnings {
-		lines = append(lines, warn(warning, "change the setting, or leave it if it is meant so; .env.example explains each"))
+		lines = append(lines, warn(warning, "change the setting, or keep it if it is intended; .env.example explains each one"))
 	}
 	return lines
 }

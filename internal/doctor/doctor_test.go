@@ -18,15 +18,15 @@ import (
 
 const password = "p4ss/w0rd:of=the#tests"
 
-// finding is what the doctor said.
+// finding is the outcome of one run of the doctor.
 type finding struct {
 	status int
 	out    string
 	lines  []Line
 }
 
-// examine runs the command as main does, with these variables and nothing else in its environment, and checks that it
-// says no secret.
+// examine runs the command as main does, with only these variables in its environment, and checks that it prints no
+// secret.
 func examine(t *testing.T, env ...string) finding {
 	t.Helper()
 	return examineAs(t, reachOf, nil, env...)
@@ -44,7 +44,7 @@ func examineAs(t *testing.T, who func(netip.Addr) reach, flags []string, env ...
 	cmd.SetArgs(append([]string{"--json"}, flags...))
 	cmd.SetOut(&out)
 	cmd.SetErr(&errOut)
-	cmd.SilenceUsage = true // as in the whole program
+	cmd.SilenceUsage = true // as main does
 	var f finding
 	if cmd.ExecuteContext(t.Context()) != nil {
 		f.status = 1
@@ -65,13 +65,13 @@ func examineAs(t *testing.T, who func(netip.Addr) reach, flags []string, env ...
 	}
 	for _, l := range f.lines {
 		if (l.Status == Pass) != (l.Fix == "") {
-			t.Errorf("a fix belongs to WARN and FAIL: %+v", l)
+			t.Errorf("only WARN and FAIL have a fix: %+v", l)
 		}
 	}
 	return f
 }
 
-// wants checks the exit status, and that a line of that check has the status and contains the text.
+// wants checks the exit status, and that the check has a line with this status and text.
 func (f finding) wants(t *testing.T, exit int, check string, status Status, text string) {
 	t.Helper()
 	if f.status != exit {
@@ -110,7 +110,7 @@ func TestHealthyRedisPassesEverythingAndIsLeftAsItWas(t *testing.T) {
 	}
 	for check, text := range map[string]string{
 		"address": "from REDIS_URL", "reachable": server.Addr(), "tls": "not used", "login": "user default",
-		"exposed": "wants a password", "server": "Redis 7", "role": "master", "persistence": "no visit is lost",
+		"exposed": "requires a password", "server": "Redis 7", "role": "master", "persistence": "no visit is lost",
 		"memory": "no limit", "connections": "are left", "secret": "none yet", "store": "found again and removed", "clock": "apart",
 	} {
 		f.wants(t, 0, check, Pass, text)
@@ -120,7 +120,7 @@ func TestHealthyRedisPassesEverythingAndIsLeftAsItWas(t *testing.T) {
 	}
 }
 
-func TestAddressIsToldWithWhatItWonOver(t *testing.T) {
+func TestAddressIsReportedWithTheIgnoredOnes(t *testing.T) {
 	server := redistest.Start(t)
 	bound := fmt.Sprintf(`{"p-redis":[{"name":"my-redis","label":"p-redis","credentials":{"host":"127.0.0.1","port":%q}}]}`,
 		server.Addr()[strings.LastIndex(server.Addr(), ":")+1:])
@@ -134,11 +134,11 @@ func TestEveryMistakeOfTheConfigurationFails(t *testing.T) {
 	f.wants(t, 1, "configuration", Fail, "PORT: ")
 	f.wants(t, 1, "configuration", Fail, "REDIS_URL: ")
 	if len(f.lines) != 2 {
-		t.Errorf("2 mistakes are %d lines:\n%s", len(f.lines), f.out)
+		t.Errorf("%d lines for 2 mistakes:\n%s", len(f.lines), f.out)
 	}
 }
 
-func TestNoRedisIsToldWithWhatToDo(t *testing.T) {
+func TestMissingRedisIsReportedWithWhatToDo(t *testing.T) {
 	killed := redistest.Start(t)
 	killed.Kill()
 	for _, tt := range []struct {
@@ -164,7 +164,7 @@ func TestInterruptionIsNoFinding(t *testing.T) {
 	server := redistest.Start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	getenv := func(name string) string {
-		cancel() // as late as Ctrl-C may come, and as early
+		cancel() // Ctrl-C before the first check
 		return map[string]string{"REDIS_URL": server.URL()}[name]
 	}
 	var out strings.Builder
@@ -178,7 +178,7 @@ func TestInterruptionIsNoFinding(t *testing.T) {
 	}
 }
 
-func TestRedisThatHangsIsToldInTime(t *testing.T) {
+func TestHangingRedisIsReportedInTime(t *testing.T) {
 	for _, tt := range []struct {
 		check string
 		muted redistest.Match
@@ -199,29 +199,29 @@ func TestRedisThatHangsIsToldInTime(t *testing.T) {
 
 func TestPasswords(t *testing.T) {
 	protected := redistest.StartWith(t, redisserver.Options{Password: password})
-	examine(t, "REDIS_URL=redis://"+protected.Addr()).wants(t, 1, "login", Fail, "wants a password, and this app has none")
-	examine(t, "REDIS_URL=redis://:wrong@"+protected.Addr()).wants(t, 1, "login", Fail, "refuses the password")
+	examine(t, "REDIS_URL=redis://"+protected.Addr()).wants(t, 1, "login", Fail, "requires a password, but this app has none")
+	examine(t, "REDIS_URL=redis://:wrong@"+protected.Addr()).wants(t, 1, "login", Fail, "rejects the password")
 	unprotected := redistest.Start(t)
 	examine(t, "REDIS_URL=redis://:"+url.QueryEscape(password)+"@"+unprotected.Addr()).
-		wants(t, 0, "exposed", Pass, "its default user has no password, and is used from this machine only")
+		wants(t, 0, "exposed", Pass, "its default user has no password, but is used from this machine only")
 }
 
-func TestOpenRedisIsToldByWhoCanReachIt(t *testing.T) {
+func TestOpenRedisIsJudgedByWhoCanReachIt(t *testing.T) {
 	is := func(r reach) func(netip.Addr) reach { return func(netip.Addr) reach { return r } }
 	server, protected := redistest.Start(t), redistest.StartWith(t, redisserver.Options{Password: password})
-	f := examineAs(t, is(everybody), nil, "REDIS_URL="+server.URL())
+	f := examineAs(t, is(anyone), nil, "REDIS_URL="+server.URL())
 	f.wants(t, 1, "exposed", Fail, "requirepass")
-	f.wants(t, 1, "tls", Warn, "can be read on the way")
+	f.wants(t, 1, "tls", Warn, "can be read in transit")
 	examineAs(t, is(privateNetwork), nil, "REDIS_URL="+server.URL()).wants(t, 0, "exposed", Warn, "private network")
-	examineAs(t, is(everybody), nil, "REDIS_URL="+protected.URL()).wants(t, 0, "exposed", Pass, "wants a password")
+	examineAs(t, is(anyone), nil, "REDIS_URL="+protected.URL()).wants(t, 0, "exposed", Pass, "requires a password")
 }
 
-func TestReachIsToldByTheAddress(t *testing.T) {
+func TestReachDependsOnTheAddress(t *testing.T) {
 	for addr, want := range map[string]reach{
 		"127.0.0.1": thisMachine, "::1": thisMachine, "::ffff:127.0.0.1": thisMachine,
 		"10.1.2.3": privateNetwork, "172.17.0.2": privateNetwork, "192.168.1.1": privateNetwork,
 		"100.64.0.1": privateNetwork, "169.254.1.1": privateNetwork, "fd00::1": privateNetwork,
-		"8.8.8.8": everybody, "100.128.0.1": everybody, "172.32.0.1": everybody, "2001:db8::1": everybody,
+		"8.8.8.8": anyone, "100.128.0.1": anyone, "172.32.0.1": anyone, "2001:db8::1": anyone,
 	} {
 		if got := reachOf(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("reachOf(%s) = %d, want %d", addr, got, want)
@@ -245,9 +245,9 @@ func TestCertificates(t *testing.T) {
 		{"expired", ca.IssueExpired(t), []string{"REDIS_TLS_CA=CA"}, 1, Fail, " to " + time.Now().Add(-time.Hour).Format(time.DateOnly)},
 		{"other name", ca.Issue(t, "redis.invalid"), []string{"REDIS_TLS_CA=CA"}, 1, Fail, "It is for redis.invalid"},
 		{"self-signed", redistest.SelfSigned(t), nil, 1, Fail, "not trusted"},
-		{"not verified", valid, []string{"REDIS_TLS_VERIFY=false"}, 0, Warn, "it is not verified: who stands in between"},
+		{"not verified", valid, []string{"REDIS_TLS_VERIFY=false"}, 0, Warn, "it is not verified: anyone on the network path"},
 		{"not verified, though it could be", valid, []string{"REDIS_TLS_VERIFY=false", "REDIS_TLS_CA=CA"}, 0, Warn, "though it could be"},
-		{"Heroku", valid, []string{"DYNO=web.1"}, 0, Warn, "it is not verified: who stands in between"},
+		{"Heroku", valid, []string{"DYNO=web.1"}, 0, Warn, "it is not verified: anyone on the network path"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -270,13 +270,13 @@ func TestOneCertificateForAllNodesOfAClusterIsEnough(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{TLS: ca.Issue(t, "127.0.0.1")})
 	url := strings.Replace(server.URL(), "127.0.0.1", "localhost", 1) + "?addr=" + server.Addr()
 	f := examine(t, "REDIS_URL="+url, "REDIS_TLS_CA="+ca.PEM)
-	f.wants(t, 1, "login", Fail, "it is none") // the one server is no Cluster, but that is told after the certificates
+	f.wants(t, 1, "login", Fail, "it is not one") // the server is not a Cluster, but the certificates are checked first
 	if lines := f.of(Warn); len(lines) != 2 || !strings.Contains(lines[0], "certificate of CN=test CA, valid") {
 		t.Errorf("certificates of two addresses: %q", lines)
 	}
 }
 
-func TestAnOpenNodeOfAClusterIsFoundOpenUnderTheClustersCertificate(t *testing.T) {
+func TestAnOpenNodeIsDetectedBehindACertificateForTheCluster(t *testing.T) {
 	ca := redistest.NewCA(t)
 	server := redistest.StartWith(t, redisserver.Options{TLS: ca.Issue(t, "localhost"), Config: []string{"cluster-enabled yes"}})
 	url := "rediss://:" + url.QueryEscape(password) + "@" + strings.Replace(server.Addr(), "127.0.0.1", "localhost", 1)
@@ -287,7 +287,7 @@ func TestAnOpenNodeOfAClusterIsFoundOpenUnderTheClustersCertificate(t *testing.T
 		wants(t, 0, "exposed", Pass, "its default user has no password")
 }
 
-func TestTLSAndPlainAreToldApart(t *testing.T) {
+func TestTLSWhereNoneIsExpectedIsReportedAndViceVersa(t *testing.T) {
 	secured := redistest.StartWith(t, redisserver.Options{TLS: redistest.NewCA(t).Issue(t)})
 	examine(t, "REDIS_URL=redis://"+secured.Addr()).wants(t, 1, "login", Fail, "Write rediss://")
 	plain := redistest.Start(t)
@@ -304,7 +304,7 @@ func TestReplica(t *testing.T) {
 	f.wants(t, 1, "store", Fail, "replica")
 }
 
-func TestWhatRedisTellsOfItselfIsJudged(t *testing.T) {
+func TestWhatRedisReportsIsJudged(t *testing.T) {
 	proxy := redistest.NewProxy(t, redistest.StartWith(t, redisserver.Options{Config: []string{"protected-mode no"}}))
 	info, hour := redistest.Named("INFO"), time.Now().Add(time.Hour)
 	bind := func(args []string) bool { return len(args) == 3 && args[2] == "bind" }
@@ -317,12 +317,12 @@ func TestWhatRedisTellsOfItselfIsJudged(t *testing.T) {
 		text     string
 	}{
 		{bind, "%1\r\n+bind\r\n+127.0.0.1 -::1", 0, "exposed", Pass, "this machine only"},
-		{bind, "%1\r\n+bind\r\n+* -::*", 0, "exposed", Warn, "listens to other machines"},
+		{bind, "%1\r\n+bind\r\n+* -::*", 0, "exposed", Warn, "accepts connections from other machines"},
 		{info, bulk("aof_enabled:1\r\naof_last_write_status:err"), 1, "persistence", Fail, "cannot be written"},
 		{info, bulk("aof_enabled:0\r\nrdb_last_bgsave_status:err"), 0, "persistence", Warn, "the last snapshot failed"},
 		{info, "+redis_version:3.2.12", 1, "server", Fail, "Redis 3.2.12 is too old"},
 		{info, bulk("redis_version:7.2.4\r\nvalkey_version:8.1.0"), 0, "server", Pass, "Valkey 8.1.0"},
-		{redistest.Named("TIME"), fmt.Sprintf("*2\r\n+%d\r\n+0", hour.Unix()), 0, "clock", Warn, "away from ours"},
+		{redistest.Named("TIME"), fmt.Sprintf("*2\r\n+%d\r\n+0", hour.Unix()), 0, "clock", Warn, "off from this machine's"},
 	} {
 		proxy.All(tt.question, redistest.Fate{Answer: tt.answer})
 		examine(t, "REDIS_URL="+proxy.URL()).wants(t, tt.exit, tt.check, tt.status, tt.text)
@@ -387,7 +387,7 @@ func TestConnections(t *testing.T) {
 	env := "REDIS_URL=" + server.URL()
 	examine(t, env).wants(t, 0, "connections", Pass, "enough for")
 	examineAs(t, reachOf, []string{"--instances", "6"}, env).
-		wants(t, 0, "connections", Warn, "20 at most, but 6 instances with REDIS_POOL_SIZE 4 need 24")
+		wants(t, 0, "connections", Warn, "at most 20, but 6 instances with REDIS_POOL_SIZE 4 need 24")
 
 	hold := func(connections int) {
 		for range connections {
@@ -409,32 +409,32 @@ func TestConnections(t *testing.T) {
 	examine(t, env).wants(t, 1, "login", Fail, "no connection left")
 }
 
-// storeRights are the least that the store needs.
+// storeRights are the rights that the store needs, and no more.
 var storeRights = strings.ReplaceAll(redisstore.Rights, redisstore.DefaultPrefix, "visits:")
 
-func TestManagedRedisThatForbidsInfoAndConfigIsNoFailure(t *testing.T) {
+func TestManagedRedisThatForbidsInfoAndConfigIsNotAFailure(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{Config: []string{"user default off", "user app on >secret " + storeRights}})
 	f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
 	for check, status := range map[string]Status{
 		"persistence": Warn, "memory": Warn, "connections": Warn,
 	} {
-		f.wants(t, 0, check, status, "not told by this Redis")
+		f.wants(t, 0, check, status, "not reported by this Redis")
 	}
 	f.wants(t, 0, "login", Pass, "user app")
-	f.wants(t, 0, "server", Pass, "Redis 7") // HELLO tells
+	f.wants(t, 0, "server", Pass, "Redis 7") // known from HELLO
 	f.wants(t, 0, "role", Pass, "master")
 	f.wants(t, 0, "store", Pass, "counted")
 }
 
-func TestRedisThatForbidsConfigOnlyTellsTheRest(t *testing.T) {
+func TestRedisThatForbidsOnlyConfigReportsTheRest(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{Config: []string{"user default off", "user app on >secret ~* +@all -config"}})
 	f := examine(t, "REDIS_URL=redis://app:secret@"+server.Addr())
 	f.wants(t, 0, "memory", Pass, "no limit")
 	f.wants(t, 0, "connections", Pass, "are left")
-	f.wants(t, 0, "persistence", Warn, "whether there are snapshots is not told by this Redis")
+	f.wants(t, 0, "persistence", Warn, "whether there are snapshots is not reported by this Redis")
 }
 
-func TestUserWhoMayNotDoWhatTheStoreNeeds(t *testing.T) {
+func TestUserWithoutTheRightsThatTheStoreNeeds(t *testing.T) {
 	for name, rights := range map[string]string{
 		"no scripts":       "~* +@all -evalsha -eval",
 		"not in a script":  "~* +@all -hset",
@@ -453,7 +453,7 @@ func TestUserWhoMayNotDoWhatTheStoreNeeds(t *testing.T) {
 	}
 }
 
-func TestSecretsAreTold(t *testing.T) {
+func TestSecretIsReported(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := redistest.Client(t, server)
 	examine(t, "REDIS_URL="+server.URL(), "SESSION_SECRET=Zq8v2Lw7Jk4Rt9Xc1Bn6Mp3Hs5Fd0GyU").
@@ -484,14 +484,14 @@ func TestCluster(t *testing.T) {
 		f.wants(t, 0, "store", Pass, "counted")
 		examine(t, one, "REDIS_CLUSTER=true").wants(t, 0, "store", Pass, "counted")
 	})
-	t.Run("its user needs one right more", func(t *testing.T) {
+	t.Run("its user needs one more right", func(t *testing.T) {
 		rules := strings.Fields("on >secret " + storeRights + " " + redisstore.ClusterRights)
 		for _, node := range cluster.Nodes {
 			must(t, redistest.Client(t, node).ACLSetUser(t.Context(), "app", rules...).Err())
 		}
 		f := examine(t, "REDIS_URL="+strings.Replace(cluster.URL(), "redis://", "redis://app:secret@", 1))
 		f.wants(t, 0, "store", Pass, "counted")
-		f.wants(t, 0, "memory", Warn, "not told by this Redis")
+		f.wants(t, 0, "memory", Warn, "not reported by this Redis")
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 	"visit-counter/internal/redisfault"
 )
 
-// sentinels asks every Sentinel for the master. Serving believes the first that answers.
+// sentinels asks every Sentinel for the master. The app uses the first answer.
 func (d *doctor) sentinels(ctx context.Context) (lines []Line) {
 	if d.redis.Options.MasterName == "" {
 		return nil
@@ -27,7 +27,7 @@ func (d *doctor) sentinels(ctx context.Context) (lines []Line) {
 		var l Line
 		switch {
 		case errors.Is(err, redis.Nil):
-			l = fail("it watches no master of this name", "correct master_name in "+d.redis.Source)
+			l = fail("it monitors no master with this name", "correct master_name in "+d.redis.Source)
 		case err != nil:
 			l = failed(err)
 		default:
@@ -39,7 +39,7 @@ func (d *doctor) sentinels(ctx context.Context) (lines []Line) {
 		lines = append(lines, l)
 	}
 	if slices.Sort(masters); len(slices.Compact(masters)) > 1 {
-		lines = append(lines, warn("the Sentinels do not agree on the master", "wait until a failover is over, then look at their logs"))
+		lines = append(lines, warn("the Sentinels do not agree on the master", "wait until a failover is over; if they still disagree, look at their logs"))
 	}
 	return oneIsEnough(lines)
 }
@@ -60,7 +60,8 @@ func (d *doctor) askSentinel(ctx context.Context, addr string) (master string, e
 	return net.JoinHostPort(hostPort[0], hostPort[1]), nil
 }
 
-// optionsFor returns the configured options for the server at addr, and as whom to log in: "" for nobody.
+// optionsFor returns the configured options for the server at addr, with these credentials. With "" the client does not
+// log in.
 func (d *doctor) optionsFor(addr, user, password string) *redis.Options {
 	o := d.redis.Options.Simple()
 	o.Addr, o.DB, o.Username, o.Password = addr, 0, user, password
@@ -85,7 +86,7 @@ func (d *doctor) login(ctx context.Context) []Line {
 	if o := d.redis.Options; o.Password != "" {
 		return []Line{pass("accepted as user %s", cmp.Or(o.Username, "default"))}
 	}
-	return []Line{pass("it asks for no password")}
+	return []Line{pass("it requires no password")}
 }
 
 // findNodes returns the servers behind the client: each master of a Cluster, or the only one.
@@ -113,7 +114,7 @@ func (d *doctor) findNodes(ctx context.Context) ([]*node, error) {
 	return nodes, err
 }
 
-// greet returns why a server does not answer. A user who may not PING has logged in all the same.
+// greet returns why a server does not answer. A user without permission to PING has logged in, too.
 func greet(ctx context.Context, client *redis.Client) error {
 	err := client.Ping(ctx).Err()
 	if err != nil && redisfault.Explain(err).Code == "NOPERM" {
@@ -137,14 +138,14 @@ func (d *doctor) speaksTLS(ctx context.Context) bool {
 	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil // nothing is sent
 }
 
-// exposed reports whether anybody may use this server without a password, and who can reach it.
+// exposed reports whether this server can be used without a password, and who can reach it.
 func (d *doctor) exposed(ctx context.Context, n *node) Line {
 	if !d.isOpen(ctx, n) {
-		return pass("no: it wants a password")
+		return pass("no: it requires a password")
 	}
 	conn, err := d.dial(ctx, n.addr)
 	if err != nil {
-		return failed(err) // the master has changed meanwhile
+		return failed(err) // the master has changed in the meantime
 	}
 	defer func() { _ = conn.Close() }()
 	open := "it has no password"
@@ -153,16 +154,16 @@ func (d *doctor) exposed(ctx context.Context, n *node) Line {
 	}
 	fix := "set requirepass in redis.conf (or ACL SETUSER default >PASSWORD) and put the password into " + d.redis.Source
 	switch d.reachOf(conn) {
-	case everybody:
-		return fail(open+" and a public address: anybody can read, change and delete every session",
+	case anyone:
+		return fail(open+" and a public address: anyone can read, change and delete every session",
 			fix+"; let only the app's machines reach it")
 	case privateNetwork:
-		return warn(open+": whoever reaches this private network can read and delete every session", fix)
+		return warn(open+": anyone on this private network can read and delete every session", fix)
 	}
 	if n.listensToOthers() {
-		return warn(open+" and listens to other machines (bind, protected-mode no)", fix+", or bind it to 127.0.0.1")
+		return warn(open+" and accepts connections from other machines (bind, protected-mode no)", fix+", or bind it to 127.0.0.1")
 	}
-	return pass("no: %s, and is used from this machine only", open)
+	return pass("no: %s, but is used from this machine only", open)
 }
 
 // isOpen reports whether the server answers a client that has not logged in.
@@ -170,17 +171,17 @@ func (d *doctor) isOpen(ctx context.Context, n *node) bool {
 	if d.redis.Options.Password == "" {
 		return true // it has just answered
 	}
-	stranger := redis.NewClient(d.optionsFor(n.addr, "", ""))
-	defer func() { _ = stranger.Close() }()
+	anonymous := redis.NewClient(d.optionsFor(n.addr, "", ""))
+	defer func() { _ = anonymous.Close() }()
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
-	return stranger.Ping(ctx).Err() == nil
+	return anonymous.Ping(ctx).Err() == nil
 }
 
-// listensToOthers reports whether the server accepts connections from other machines, as far as it tells.
+// listensToOthers reports whether the server is known to accept connections from other machines.
 func (n *node) listensToOthers() bool {
-	bind, told := n.facts["config.bind"]
-	if !told || n.facts["config.protected-mode"] != "no" {
+	bind, known := n.facts["config.bind"]
+	if !known || n.facts["config.protected-mode"] != "no" {
 		return false
 	}
 	for addr := range strings.FieldsSeq(bind) {

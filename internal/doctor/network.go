@@ -17,7 +17,7 @@ import (
 	"visit-counter/templates"
 )
 
-// minValidity is how long a certificate must still be valid without a warning.
+// minValidity is the remaining validity of a certificate below which doctor warns.
 const minValidity = 14 * 24 * time.Hour
 
 // reach is who can reach a network address.
@@ -27,7 +27,7 @@ type reach int
 const (
 	thisMachine reach = iota
 	privateNetwork
-	everybody
+	anyone
 )
 
 // reachOf judges by the address alone: loopback, private (RFC 1918, 4193, 6598, link-local), or public.
@@ -40,7 +40,7 @@ func reachOf(addr netip.Addr) reach {
 	case addr.IsPrivate(), addr.IsLinkLocalUnicast(), shared.Contains(addr):
 		return privateNetwork
 	}
-	return everybody
+	return anyone
 }
 
 // address says where the address comes from.
@@ -60,7 +60,7 @@ func (d *doctor) address(ctx context.Context) []Line {
 	return []Line{pass("%s, from %s", d.redis.Address(), d.redis.Source)}
 }
 
-// local looks where serving looks when nothing is configured.
+// local looks for a Redis at the default address, as the app does if none is configured.
 func (d *doctor) local(ctx context.Context) []Line {
 	r := d.cfg.RedisAt(config.LocalRedis, "the default on a developer's machine")
 	conn, err := d.dial(ctx, r.Options.Addrs[0])
@@ -70,7 +70,7 @@ func (d *doctor) local(ctx context.Context) []Line {
 	}
 	_ = conn.Close()
 	d.redis = r
-	return []Line{pass("%s, %s, as none is configured", r.Address(), r.Source)}
+	return []Line{pass("%s, %s, because none is configured", r.Address(), r.Source)}
 }
 
 // dial connects within the time limit. An address that begins with a slash is a socket.
@@ -116,7 +116,7 @@ func (d *doctor) encryption(ctx context.Context) (lines []Line) {
 	for _, addr := range d.redis.Options.Addrs {
 		conn, ok := d.conns[addr]
 		if !ok {
-			continue // told already
+			continue // already reported
 		}
 		l := d.plain(conn)
 		if d.redis.TLS() {
@@ -131,11 +131,11 @@ func (d *doctor) encryption(ctx context.Context) (lines []Line) {
 func (d *doctor) plain(conn net.Conn) Line {
 	switch d.reachOf(conn) {
 	case thisMachine:
-		return pass("not used, and not needed on one machine")
+		return pass("not used, and not needed within one machine")
 	case privateNetwork:
 		return pass("not used, inside a private network")
 	}
-	return warn("not used: the password and every session can be read on the way",
+	return warn("not used: the password and every session can be read in transit",
 		"use rediss:// and the port on which this Redis speaks TLS")
 }
 
@@ -167,7 +167,7 @@ func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) Li
 	return d.trusted(state, verifyErr)
 }
 
-// untrusted explains why a certificate is refused, with what it says.
+// untrusted explains why a certificate is refused, with the details of the certificate.
 func untrusted(err error, leaf *x509.Certificate) Line {
 	l := failed(err)
 	var invalid x509.CertificateInvalidError
@@ -186,7 +186,7 @@ func untrusted(err error, leaf *x509.Certificate) Line {
 	return l
 }
 
-// trusted describes a certificate that is accepted, perhaps only because nobody checks it.
+// trusted describes a certificate that is accepted, perhaps only because verification is off.
 func (d *doctor) trusted(state tls.ConnectionState, verifyErr error) Line {
 	leaf := state.PeerCertificates[0]
 	left := time.Until(leaf.NotAfter)
@@ -195,8 +195,8 @@ func (d *doctor) trusted(state tls.ConnectionState, verifyErr error) Line {
 	case !d.redis.Verified() && verifyErr == nil:
 		return warn(message+"; it is not verified, though it could be", "set REDIS_TLS_VERIFY=true")
 	case !d.redis.Verified():
-		return warn(message+"; it is not verified: who stands in between can pose as this Redis",
-			"set REDIS_TLS_CA to the certificate of its authority (Heroku's own Redis has none that could be trusted)")
+		return warn(message+"; it is not verified: anyone on the network path can impersonate this Redis",
+			"set REDIS_TLS_CA to the certificate of its authority (for Heroku's own Redis there is none)")
 	case left < minValidity:
 		return warn(message, "renew the certificate on the server in time")
 	}

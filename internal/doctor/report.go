@@ -11,9 +11,9 @@ type Status string
 
 // The ways in which a check ends.
 const (
-	Pass Status = "PASS" // as it should be, or as far as this Redis tells
-	Warn Status = "WARN" // it works, but something will surprise somebody
-	Fail Status = "FAIL" // visits cannot be counted, or everybody can read them
+	Pass Status = "PASS" // as it should be, as far as this Redis reports it
+	Warn Status = "WARN" // it works, but something may surprise
+	Fail Status = "FAIL" // visits cannot be counted, or anyone can read them
 )
 
 // Line is one finding.
@@ -25,7 +25,7 @@ type Line struct {
 	Fix     string `json:"fix,omitempty"` // what to do; never empty unless Pass
 }
 
-// Report is all findings.
+// Report holds all findings.
 type Report struct {
 	OK     bool   `json:"ok"` // nothing failed
 	Passed int    `json:"passed"`
@@ -64,7 +64,7 @@ func (r *Report) finish(out io.Writer, asJSON bool, printed error) error {
 	return printed
 }
 
-// print prints the finding for people.
+// print prints the finding as text.
 func (l Line) print(out io.Writer, coloured bool) error {
 	status := string(l.Status)
 	if coloured {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestLinesArePrintedForPeople(t *testing.T) {
+func TestLinesArePrintedAsText(t *testing.T) {
 	lines := []Line{
 		{Check: "role", Status: Pass, Message: "master"},
 		{Check: "memory", Status: Warn, Node: "127.0.0.1:7000", Message: "nearly full", Fix: "more"},
@@ -31,7 +31,7 @@ FAIL  configuration  PORT: wrong
 	}
 }
 
-func TestReportEndsWithItsSum(t *testing.T) {
+func TestReportEndsWithTheTotals(t *testing.T) {
 	report, out := new(Report), new(strings.Builder)
 	report.add(Line{Status: Pass})
 	report.add(Line{Status: Warn, Fix: "x"})

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// untold is the answer where a server does not tell.
-	untold = "not told by this Redis"
+	// unknown stands for what a server does not report.
+	unknown = "not reported by this Redis"
 	// minRedis is the first major version whose scripts may write after they have asked for the time.
 	minRedis = 5
-	// warnPercent of the memory in use is worth a warning.
+	// warnPercent is the share of memory in use from which doctor warns.
 	warnPercent = 90
 )
 
@@ -25,12 +25,12 @@ type node struct {
 	addr   string
 	name   string // addr where there are several, else ""
 	client *redis.Client
-	facts  map[string]string // what it tells about itself: INFO's names, and "config." + CONFIG's
-	skew   time.Duration     // how far its clock is ahead of ours
-	timed  bool              // it has told the time
+	facts  map[string]string // what it reports: the names of INFO, and "config." + those of CONFIG
+	skew   time.Duration     // how far its clock is ahead of this machine's
+	timed  bool              // skew is known
 }
 
-// learn asks the server about itself, in one pipeline. What it refuses to tell is left out.
+// learn asks the server about itself, in one pipeline, and leaves out what it refuses to report.
 func (n *node) learn(ctx context.Context, d *doctor) {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
@@ -38,11 +38,11 @@ func (n *node) learn(ctx context.Context, d *doctor) {
 	began := time.Now()
 	pipe := n.client.Pipeline()
 	info := pipe.Info(ctx)
-	hello := pipe.Do(ctx, "HELLO") // what every user may ask
+	hello := pipe.Do(ctx, "HELLO") // allowed for every user
 	clock := pipe.Time(ctx)
 	var settings []*redis.MapStringStringCmd
 	for _, name := range []string{"save", "appendfsync", "maxclients", "bind", "protected-mode"} {
-		settings = append(settings, pipe.ConfigGet(ctx, name)) // of several names only since Redis 7
+		settings = append(settings, pipe.ConfigGet(ctx, name)) // Redis before 7 takes only one name
 	}
 	_, _ = pipe.Exec(ctx) // each has its own error
 
@@ -81,12 +81,12 @@ func (d *doctor) server(_ context.Context, n *node) Line {
 	major, err := strconv.Atoi(strings.SplitN(version, ".", 2)[0])
 	switch {
 	case version == "" || err != nil:
-		return pass("version %s; whether it suffices is seen at \"store\" below", untold)
+		return pass("version %s; the check \"store\" below shows whether it suffices", unknown)
 	case product == "Redis" && major < minRedis:
 		return fail(fmt.Sprintf("Redis %s is too old for the store's scripts", version),
 			fmt.Sprintf("use Redis %d or later, or Valkey", minRedis))
 	case n.facts["redis_mode"] == "cluster" && n.name == "":
-		return warn(fmt.Sprintf("%s %s is a node of a Cluster, and nothing says so: the app finds it out", product, version), "set REDIS_CLUSTER=true")
+		return warn(fmt.Sprintf("%s %s is a node of a Cluster, but not configured as one: the app detects it", product, version), "set REDIS_CLUSTER=true")
 	default:
 		return pass("%s %s, %s", product, version, cmp.Or(n.facts["redis_mode"], "standalone"))
 	}
@@ -98,7 +98,7 @@ func (d *doctor) role(_ context.Context, n *node) Line {
 	case "master":
 		return pass("master")
 	case "":
-		return pass("%s; whether it takes writes is seen at \"store\" below", untold)
+		return pass("%s; the check \"store\" below shows whether it accepts writes", unknown)
 	default:
 		message := "it is a replica, which cannot be written to"
 		if host := n.facts["master_host"]; host != "" {
@@ -108,13 +108,13 @@ func (d *doctor) role(_ context.Context, n *node) Line {
 	}
 }
 
-// What to do about a Redis that does not keep its data, and about one that cannot.
+// The advice for a Redis that does not save its data, and for one that cannot.
 const (
-	persist  = "CONFIG SET appendonly yes, and the same in redis.conf; of a managed Redis, choose a plan that persists"
+	persist  = "CONFIG SET appendonly yes, and the same in redis.conf; for a managed Redis, choose a plan with persistence"
 	diskFull = "look at its log; the disk is probably full"
 )
 
-// persistence says what a restart of Redis costs.
+// persistence says how much a restart of Redis loses.
 func (d *doctor) persistence(_ context.Context, n *node) Line {
 	switch n.facts["aof_enabled"] {
 	case "0":
@@ -125,19 +125,19 @@ func (d *doctor) persistence(_ context.Context, n *node) Line {
 		}
 		return pass("append-only file: %s", lossOf(n.facts["config.appendfsync"]))
 	default:
-		return warn(untold+"; without, every count is lost when it restarts", "ask whoever runs it; if there is none: "+persist)
+		return warn(unknown+"; without it, every count is lost when Redis restarts", "ask its provider; if there is none: "+persist)
 	}
 }
 
-// snapshots says what a restart costs without an append-only file.
+// snapshots says how much a restart loses without an append-only file.
 func (n *node) snapshots() Line {
-	save, told := n.facts["config.save"]
+	save, known := n.facts["config.save"]
 	switch {
 	case cmp.Or(n.facts["rdb_last_bgsave_status"], "ok") != "ok":
 		return warn("no append-only file, and the last snapshot failed: a restart of Redis goes back to an older one, "+
 			"and writes may be refused", diskFull+". Then: "+persist)
-	case !told:
-		return warn("no append-only file; whether there are snapshots is "+untold+". Without, every count is lost when it restarts", persist)
+	case !known:
+		return warn("no append-only file; whether there are snapshots is "+unknown+". Without them, every count is lost when Redis restarts", persist)
 	case save == "":
 		return warn("none: when Redis restarts, every count is lost and starts at 1 again", persist)
 	default:
@@ -145,8 +145,8 @@ func (n *node) snapshots() Line {
 	}
 }
 
-// lossOf says what a crash costs at most. While it syncs the file once a second, Redis holds what is to be written back,
-// for up to two seconds on a slow disk: so visits may be lost even when only Redis is killed.
+// lossOf says how much a crash can lose. With everysec, Redis delays its writes for up to two seconds while a slow disk is
+// still syncing, so visits may be lost even if only Redis is killed.
 func lossOf(appendfsync string) string {
 	switch appendfsync {
 	case "always":
@@ -154,21 +154,21 @@ func lossOf(appendfsync string) string {
 	case "everysec":
 		return "if Redis or its machine crashes, up to the last two seconds are lost (with appendfsync always, none)"
 	case "no":
-		return "if its machine crashes, what the system has not yet written is lost, perhaps half a minute"
+		return "if its machine crashes, what the system has not yet written is lost, up to about half a minute"
 	}
-	return "how often it is written to disk is " + untold
+	return "how often it is written to disk is " + unknown
 }
 
 // memory reports how much room is left, and what happens when there is none.
 func (d *doctor) memory(_ context.Context, n *node) Line {
-	used, usedTold := n.number("used_memory")
-	limit, limitTold := n.number("maxmemory")
+	used, usedKnown := n.number("used_memory")
+	limit, limitKnown := n.number("maxmemory")
 	policy := n.facts["maxmemory_policy"]
 	room := fmt.Sprintf("%s of %s used, %s", megabytes(used), megabytes(limit), policy)
 	switch {
-	case !usedTold || !limitTold:
-		return warn("limit and policy "+untold+"; whether it takes a write is seen at \"store\" below",
-			"ask whoever runs it for maxmemory-policy noeviction and enough room: about 600 bytes a session")
+	case !usedKnown || !limitKnown:
+		return warn("limit and policy "+unknown+"; the check \"store\" below shows whether it accepts writes",
+			"ask its provider for maxmemory-policy noeviction and enough memory: about 600 bytes per session")
 	case limit == 0:
 		return pass("%s used, no limit of its own", megabytes(used))
 	case policy != "noeviction":
@@ -187,20 +187,20 @@ func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/(1<<20
 
 // connections reports whether all instances can connect.
 func (d *doctor) connections(_ context.Context, n *node) Line {
-	const fix = "raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or see with CLIENT LIST who holds the others"
-	limit, told := n.number("maxclients")
-	if !told {
-		limit, told = n.number("config.maxclients")
+	const fix = "raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or find the other clients with CLIENT LIST"
+	limit, known := n.number("maxclients")
+	if !known {
+		limit, known = n.number("config.maxclients")
 	}
-	connected, connectedTold := n.number("connected_clients")
+	connected, connectedKnown := n.number("connected_clients")
 	pool := int64(d.cfg.RedisPoolSize)
 	all := pool * int64(d.instances)
-	left := limit - connected + 1 // one of them is ours
+	left := limit - connected + 1 // one of them is doctor's
 	switch {
-	case !told || !connectedTold:
-		return warn("limit "+untold, fmt.Sprintf("ask whoever runs it for %d: %d instances with REDIS_POOL_SIZE %d", all, d.instances, pool))
+	case !known || !connectedKnown:
+		return warn("limit "+unknown, fmt.Sprintf("ask its provider for %d: %d instances with REDIS_POOL_SIZE %d", all, d.instances, pool))
 	case limit < all:
-		return warn(fmt.Sprintf("%d at most, but %d instances with REDIS_POOL_SIZE %d need %d", limit, d.instances, pool, all), fix)
+		return warn(fmt.Sprintf("at most %d, but %d instances with REDIS_POOL_SIZE %d need %d", limit, d.instances, pool, all), fix)
 	case left < pool:
 		return warn(fmt.Sprintf("%d of %d are left: not enough for one more instance with REDIS_POOL_SIZE %d", left, limit, pool), fix)
 	default:

@@ -17,10 +17,10 @@ import (
 const (
 	cookie   = "doctor"
 	counter  = "visits"
-	lifetime = time.Minute // of what is written, should it not be removed
-	// attemptsPerNode limits how many sessions are made until each node of a Cluster has had one.
+	lifetime = time.Minute // of the session, in case it is not removed
+	// attemptsPerNode limits how many sessions doctor makes until each node of a Cluster has had one.
 	attemptsPerNode = 20
-	// maxSkew is how far two clocks may be apart without a warning.
+	// maxSkew is the difference between two clocks above which doctor warns.
 	maxSkew = 30 * time.Second
 )
 
@@ -45,7 +45,7 @@ func (d *doctor) secret(ctx context.Context) []Line {
 	return []Line{pass("the instances share a random one in Redis")}
 }
 
-// store does what an instance does at its start, and counts a visit and removes it in each node.
+// store runs the check that an instance runs at its start, and counts and removes a visit on each node.
 func (d *doctor) store(ctx context.Context) (lines []Line) {
 	options := []redisstore.Option{
 		redisstore.WithPrefix(d.cfg.KeyPrefix), redisstore.WithTTL(lifetime), redisstore.WithTimeout(d.limit()),
@@ -57,7 +57,7 @@ func (d *doctor) store(ctx context.Context) (lines []Line) {
 	if err := instances.Check(ctx); err != nil {
 		return []Line{failed(err)}
 	}
-	// With a key of its own: no instance takes its cookies, and it needs no shared secret, which would stay.
+	// It has its own key: no instance accepts its cookies, and it leaves no shared secret behind.
 	own, err := redisstore.New(d.client, [][]byte{[]byte(rand.Text() + rand.Text())}, options...)
 	if err != nil {
 		return []Line{failed(err)}
@@ -111,7 +111,7 @@ func visit(ctx context.Context, store *redisstore.Store) (id string, elapsed tim
 	return id, elapsed, errors.Join(err, loadErr, session.Destroy())
 }
 
-// nodeOf returns the address of the server that a session was in, "" if there is only one.
+// nodeOf returns the address of the server that held a session, "" if there is only one server.
 func (d *doctor) nodeOf(ctx context.Context, id string) string {
 	cluster, ok := d.client.(*redis.ClusterClient)
 	if !ok {
@@ -124,20 +124,20 @@ func (d *doctor) nodeOf(ctx context.Context, id string) string {
 	return master.Options().Addr
 }
 
-// answer is an answer of which only the header matters.
+// answer is an http.ResponseWriter that keeps only the header.
 type answer http.Header
 
 func (a answer) Header() http.Header       { return http.Header(a) }
 func (answer) Write(b []byte) (int, error) { return len(b), nil }
 func (answer) WriteHeader(int)             {}
 
-// clock compares the clock of Redis, by which sessions end, with ours.
+// clock compares the clock of Redis, by which sessions end, with this machine's.
 func (d *doctor) clock(_ context.Context, n *node) Line {
 	switch {
 	case !n.timed:
-		return pass("%s; the store needs it too, which is seen at \"store\" above", untold)
+		return pass("%s; the check \"store\" above shows whether the store can read it", unknown)
 	case n.skew.Abs() > maxSkew:
-		return warn(fmt.Sprintf("the clock of Redis is %s away from ours: times on the page are wrong by that much", n.skew.Abs()), "set both clocks (NTP)")
+		return warn(fmt.Sprintf("the clock of Redis is %s off from this machine's: times on the page are wrong by that much", n.skew.Abs()), "set both clocks (NTP)")
 	default:
 		return pass("the clocks are %s apart", n.skew.Abs())
 	}

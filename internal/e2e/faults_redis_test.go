@@ -50,7 +50,7 @@ var anotherPassword = outage{
 		s.dropClients(t)
 	},
 	end:    func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default resetpass >"+setupPassword) },
-	reason: "refuses the password",
+	reason: "rejects the password",
 }
 
 func outages() []outage {
@@ -102,13 +102,13 @@ func outages() []outage {
 			name:    "no right to run scripts",
 			begin:   func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default -@scripting") },
 			end:     func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default +@scripting") },
-			reason:  "may not do in Redis what the app needs",
+			reason:  "lacks permissions that the app needs",
 			deletes: true,
 		}, {
 			name:    "no right to write",
 			begin:   func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default -hset") },
 			end:     func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default +hset") },
-			reason:  "may not do in Redis what the app needs",
+			reason:  "lacks permissions that the app needs",
 			deletes: true,
 		},
 	}

@@ -1,5 +1,5 @@
-// Package redisfault says what keeps Redis from doing its work and what to do about it. It is the one place that knows
-// what an error of the Redis client means: for the page, JSON, /readyz, the log, the doctor command and retries.
+// Package redisfault explains the errors of the Redis client: what is wrong and what to do about it. It is the only place
+// that knows what they mean: for the page, JSON, /readyz, the log, the doctor command and retries.
 package redisfault
 
 import (
@@ -9,26 +9,26 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ask is what to do if only Redis knows more.
+// ask is the advice if only Redis knows more.
 const ask = "Look at the log of Redis, and run the doctor command, which checks all that this app needs."
 
-// Fault is a reason why Redis cannot be used. All its words are ours: an answer of Redis may repeat what it was sent,
-// a key or a password, and an error of a library may hold an address with its password.
+// Fault is a reason why Redis cannot be used. It never quotes Redis or a library: an answer of Redis may repeat a key or a
+// password that it was sent, and an error of a library may contain an address with its password.
 type Fault struct {
 	// Code is short and the same for all faults of a kind: the code of Redis' answer ("NOPERM") if it has one.
 	Code string
-	// Wrong and Todo are sentences for everybody.
+	// Wrong and Todo are complete sentences that any visitor may read.
 	Wrong, Todo string
-	// Closes is true if Redis says it to a new connection and then closes that.
+	// Closes is true if Redis answers a new connection with the fault and then closes the connection.
 	Closes bool
-	// Passes is true if the fault may be over in a moment without anybody's doing, so that another try is worth it.
+	// Passes is true if the fault may end by itself in a moment, so that a retry is worthwhile.
 	Passes bool
 }
 
-// Error returns what is wrong: a Fault can take the place of the error that it explains.
+// Error returns what is wrong, so that a Fault can replace the error that it explains.
 func (f Fault) Error() string { return f.Wrong }
 
-// Explain says what an error of the Redis client means, or one that wraps it, as those of the store do. It must not be nil.
+// Explain says what an error means that is, or wraps, an error of the Redis client. err must not be nil.
 func Explain(err error) Fault {
 	if known, ok := errors.AsType[Fault](err); ok {
 		return known
@@ -49,7 +49,7 @@ func Explain(err error) Fault {
 	}
 }
 
-// replyOf returns Redis' answer, without "ERR", or "" if the error is none.
+// replyOf returns the answer of Redis without "ERR", or "" if the error is not an answer.
 func replyOf(err error) string {
 	reply, ok := errors.AsType[redis.Error](err)
 	if !ok {
@@ -58,7 +58,7 @@ func replyOf(err error) string {
 	return strings.TrimPrefix(reply.Error(), "ERR ")
 }
 
-// unknownReply explains an answer that is in no row. Only its code may be shown, if it has one.
+// unknownReply explains an answer that is not in the table. Only its code may be shown, if it has one.
 func unknownReply(answer string) Fault {
 	const maxLength = 16
 	code, _, _ := strings.Cut(answer, " ")

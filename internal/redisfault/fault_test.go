@@ -26,7 +26,7 @@ type reply string
 func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
-// wrapped is an error as the store returns it: with words of its own.
+// wrapped is an error as the store returns it, with its own text.
 type wrapped struct{ error }
 
 func (wrapped) Error() string   { return "redisstore: redis is unavailable" }
@@ -77,7 +77,7 @@ func TestEachErrorIsExplained(t *testing.T) {
 		{reply("NOSCRIPT No matching script. Please use EVAL."), "NOSCRIPT", false},
 		{reply("EXECABORT Transaction discarded because of previous errors."), "EXECABORT", false},
 		{reply("ERR value is not an integer or out of range"), "ERR", false},
-		{reply("NEWCODE something that no present Redis says"), "NEWCODE", false},
+		{reply("NEWCODE something that no Redis says today"), "NEWCODE", false},
 		{reply("k3Jd9a is the start of a secret"), "ERR", false},
 		{reply("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"), "ERR", false},
 
@@ -117,7 +117,7 @@ func TestEachErrorIsExplained(t *testing.T) {
 				t.Errorf("%v is explained as %q, %t; want %q, %t", err, fault.Code, fault.Passes, test.code, test.passes)
 			}
 			if again := redisfault.Explain(wrapped{fault}); again != fault {
-				t.Errorf("%v explained is explained as %+v", err, again)
+				t.Errorf("the fault of %v is explained as %+v; want the fault itself", err, again)
 			}
 			if !sentences(fault.Wrong) || !sentences(fault.Todo) {
 				t.Errorf("%v: not sentences: %q, %q", err, fault.Wrong, fault.Todo)
@@ -130,8 +130,8 @@ func sentences(text string) bool {
 	return len(text) > 10 && text[0] >= 'A' && text[0] <= 'Z' && strings.HasSuffix(text, ".") || strings.HasSuffix(text, ").")
 }
 
-// Whatever Redis or a library says beyond a code stays inside.
-func FuzzNothingOfAnAnswerIsTold(f *testing.F) {
+// FuzzNoFaultQuotesAnAnswer checks that a fault reveals nothing of what Redis or a library says, except a code.
+func FuzzNoFaultQuotesAnAnswer(f *testing.F) {
 	const secret = "k3Jd9aQwErTyUiOp"
 	for _, seed := range []string{"%s", "ERR %s", "%s foo", "NOPERM %s", "redis: can't parse %q", "ERR unknown command '%s'", "WEIRD %s"} {
 		f.Add(seed)
@@ -141,14 +141,14 @@ func FuzzNothingOfAnAnswerIsTold(f *testing.F) {
 		for _, err := range []error{reply(text), errors.New(text), op("dial", errors.New(text))} {
 			fault := redisfault.Explain(err)
 			if strings.Contains(fmt.Sprintf("%+v", fault), secret) {
-				t.Errorf("%q is told: %+v", text, fault)
+				t.Errorf("%q is quoted: %+v", text, fault)
 			}
 		}
 	})
 }
 
-// A timeout of a real dial has not the type that one of a read has.
-func TestAConnectionThatNobodyAcceptsIsATimeout(t *testing.T) {
+// The timeout of a real dial has a different type than that of a read.
+func TestAConnectionThatIsNotAcceptedIsATimeout(t *testing.T) {
 	dialer := net.Dialer{Timeout: time.Nanosecond}
 	_, err := dialer.DialContext(t.Context(), "tcp", "127.0.0.1:1")
 	if err == nil {

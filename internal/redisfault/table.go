@@ -22,38 +22,38 @@ type is func(error) bool
 
 const (
 	wait = "Try again in a moment."
-	// waitOr begins a sentence with what to do if waiting does not help.
-	waitOr = wait + " If it stays so, "
-	// look is what to do if all that is known is that Redis is not where the app looks for it.
-	look = waitOr + "check that Redis runs where this app looks for it, " +
-		"and whether it wants TLS (rediss://) or not (redis://)."
+	// waitOr begins a sentence that says what to do if waiting does not help.
+	waitOr = wait + " If that does not help, "
+	// look is the advice if all that is known is that Redis is not at the address that the app uses.
+	look = waitOr + "check that Redis runs at the address that this app uses, " +
+		"and whether it requires TLS (rediss://) or not (redis://)."
 	restart = " and restart the app."
 )
 
-// rights are what the store needs, with the app's prefix.
+// rights are the ACL rules that the store needs, with the app's prefix.
 var rights = strings.ReplaceAll(redisstore.Rights, redisstore.DefaultPrefix, "visits:")
 
-// WantsTLS is the fault of a Redis that is addressed without TLS and wants it. Most servers just close the connection
-// then: one has to try TLS to know.
+// WantsTLS is the fault of a Redis that requires TLS but is addressed without it. Most servers just close the connection,
+// so only an attempt with TLS can tell.
 var WantsTLS = Fault{
 	Code:  "TLS wanted",
-	Wrong: "What answers at the address of Redis speaks TLS, and the address does not say so.",
+	Wrong: "The server at the address of Redis requires TLS, but the address does not use it.",
 	Todo:  "Write rediss:// instead of redis:// in the address of Redis" + restart,
 }
 
-// DamagedSecret is the fault of a Redis that holds something else under the key of the shared secret.
+// DamagedSecret is the fault of a Redis in which the key of the shared secret holds something else.
 var DamagedSecret = Fault{
 	Code:  "shared secret",
 	Wrong: "The shared secret in Redis, which signs the cookies, is damaged: it is too short, or of another type.",
-	Todo:  "Delete its key, which ends in \"secret\": the app makes a new one, and all sessions start anew. Or set SESSION_SECRET.",
+	Todo:  "Delete its key, which ends in \"secret\": the app makes a new one, and all sessions start over. Or set SESSION_SECRET.",
 }
 
-// faults are all kinds, the more specific first.
+// faults are all known faults, the more specific ones first.
 var faults = []struct {
 	is
 	Fault
 }{
-	// What Redis answers. Unknown commands come first: that answer repeats what it was sent.
+	// Answers of Redis. Unknown commands come first, because that answer repeats what the client sent.
 	{reply("unknown command", "unknown redis command", "unknown subcommand"), Fault{
 		Code:  "unknown command",
 		Wrong: "Redis does not know a command that this app needs: it is too old, or the command has been renamed.",
@@ -61,49 +61,49 @@ var faults = []struct {
 	}},
 	{reply("NOPERM", "no permission", "can't run this command", "can't access at least one of the keys"), Fault{
 		Code:  "NOPERM",
-		Wrong: "The user of this app may not do in Redis what the app needs (NOPERM).",
+		Wrong: "The Redis user of this app lacks permissions that the app needs (NOPERM).",
 		Todo:  "Give the user its rights: ACL SETUSER NAME " + rights + " (visits: is KEY_PREFIX; a Cluster needs " + redisstore.ClusterRights + " too).",
 	}},
 	{reply("NOAUTH"), Fault{
 		Code:  "NOAUTH",
-		Wrong: "Redis wants a password, and this app has none (NOAUTH).",
-		Todo:  "Put it into the address of Redis (redis://:PASSWORD@HOST:PORT)" + restart,
+		Wrong: "Redis requires a password, but this app has none (NOAUTH).",
+		Todo:  "Put the password into the address of Redis (redis://:PASSWORD@HOST:PORT)" + restart,
 	}},
 	{reply("WRONGPASS", "invalid password"), Fault{
 		Code:  "WRONGPASS",
-		Wrong: "Redis refuses the password of this app (WRONGPASS).",
-		Todo:  "Put the present password into the address of Redis" + restart,
+		Wrong: "Redis rejects the password of this app (WRONGPASS).",
+		Todo:  "Put the current password into the address of Redis" + restart,
 	}},
 	{reply("without any password configured", "but no password is set"), Fault{
 		Code:  "no password",
-		Wrong: "This app sends a password, and this Redis has none.",
+		Wrong: "This app sends a password, but this Redis has none.",
 		Todo:  "Remove the password from the address of Redis" + restart + " Better: give Redis this password (requirepass).",
 	}},
 	{reply("DENIED", "protected mode"), Fault{
 		Code:   "DENIED",
-		Wrong:  "Redis refuses other machines, because it has no password (protected mode).",
+		Wrong:  "Redis refuses connections from other machines, because it has no password (protected mode).",
 		Todo:   "Set requirepass in redis.conf, put the password into the address of Redis" + restart,
 		Closes: true,
 	}},
 	{reply("OOM"), Fault{
 		Code:  "OOM",
-		Wrong: "Redis is out of memory and takes no new data (OOM).",
+		Wrong: "Redis is out of memory and accepts no new data (OOM).",
 		Todo:  "Give it more memory (maxmemory, a larger plan), remove other data, or let sessions end earlier (SESSION_TTL).",
 	}},
 	{reply("READONLY"), Fault{
 		Code:   "READONLY",
-		Wrong:  "This Redis is a replica and takes no writes (READONLY).",
+		Wrong:  "This Redis is a replica and accepts no writes (READONLY).",
 		Todo:   waitOr + "use the master's address, or Sentinel's (master_name=...).",
 		Passes: true,
 	}},
 	{reply("MISCONF"), Fault{
 		Code:  "MISCONF",
-		Wrong: "Redis takes no writes, because it could not save its data to disk (MISCONF).",
+		Wrong: "Redis accepts no writes, because it could not save its data to disk (MISCONF).",
 		Todo:  "Look at the log of Redis: its disk is probably full.",
 	}},
 	{reply("NOREPLICAS"), Fault{
 		Code:   "NOREPLICAS",
-		Wrong:  "Redis takes no writes, because too few of its replicas are connected (NOREPLICAS).",
+		Wrong:  "Redis accepts no writes, because too few of its replicas are connected (NOREPLICAS).",
 		Todo:   waitOr + "bring the replicas back, or lower min-replicas-to-write.",
 		Passes: true,
 	}},
@@ -127,13 +127,13 @@ var faults = []struct {
 	}},
 	{reply("MOVED", "ASK"), Fault{
 		Code:  "MOVED",
-		Wrong: "This Redis is a node of a Cluster, and is used as if it were alone (MOVED).",
+		Wrong: "This Redis is a node of a Cluster, but this app uses it as a single server (MOVED).",
 		Todo:  "Set REDIS_CLUSTER=true" + restart,
 	}},
 	{reply("cluster support disabled"), Fault{
 		Code:  "no Cluster",
-		Wrong: "This Redis is used as a Cluster, and it is none.",
-		Todo:  "Remove REDIS_CLUSTER, or all addresses but one," + restart,
+		Wrong: "This app uses this Redis as a Cluster, but it is not one.",
+		Todo:  "Remove REDIS_CLUSTER, or all addresses except one," + restart,
 	}},
 	{reply("LOADING"), Fault{
 		Code:   "LOADING",
@@ -143,49 +143,49 @@ var faults = []struct {
 	}},
 	{reply("BUSY"), Fault{
 		Code:   "BUSY",
-		Wrong:  "Redis is busy with a script that takes very long (BUSY).",
+		Wrong:  "Redis is busy with a long-running script (BUSY).",
 		Todo:   waitOr + "end the script with SCRIPT KILL.",
 		Passes: true,
 	}},
 	{reply("UNKILLABLE"), Fault{
 		Code:   "UNKILLABLE",
-		Wrong:  "Redis is busy with a script that cannot be ended, because it has written (UNKILLABLE).",
-		Todo:   "Wait until it ends. SHUTDOWN NOSAVE ends Redis with it, and loses what is not on its disk.",
+		Wrong:  "Redis is busy with a script that cannot be killed, because it has written data (UNKILLABLE).",
+		Todo:   "Wait until it ends. SHUTDOWN NOSAVE stops Redis, and loses the data that is not yet on disk.",
 		Passes: true,
 	}},
 	{reply("max number of clients", "max number of connections"), Fault{
 		Code:   "max clients",
 		Wrong:  "Redis has no connection left for this app.",
-		Todo:   waitOr + "raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or end what else is connected (CLIENT LIST).",
+		Todo:   waitOr + "raise maxclients (a larger plan), lower REDIS_POOL_SIZE, or close other connections (CLIENT LIST).",
 		Closes: true,
 		Passes: true,
 	}},
 	{reply("db index is out of range", "invalid db index", "select is not allowed in cluster mode"), Fault{
 		Code:  "DB index",
-		Wrong: "This Redis has no database of that number.",
+		Wrong: "This Redis has no database with that number.",
 		Todo:  "Correct the number at the end of its address (/0)" + restart,
 	}},
 	{reply("WRONGTYPE"), Fault{
 		Code:  "WRONGTYPE",
-		Wrong: "A key of this app holds what another program has put there (WRONGTYPE).",
+		Wrong: "A key of this app holds data of another program (WRONGTYPE).",
 		Todo:  "Set KEY_PREFIX to a prefix that no other program uses" + restart,
 	}},
 	{reply("NOSCRIPT"), Fault{
 		Code:  "NOSCRIPT",
 		Wrong: "Redis forgets the scripts of this app (NOSCRIPT).",
-		Todo:  "Connect to Redis itself, not through a proxy that does not pass EVAL and EVALSHA on.",
+		Todo:  "Connect to Redis directly, or through a proxy that forwards EVAL and EVALSHA.",
 	}},
 
 	// Errors that are not answers of Redis.
 	{unparsed(`"HTTP/`), Fault{
 		Code:  "HTTP",
-		Wrong: "What answers at the address of Redis speaks HTTP.",
+		Wrong: "The server at the address of Redis speaks HTTP.",
 		Todo:  "Correct the address of Redis: this is the port of a web server.",
 	}},
 	{unparsed(`"\x15\x03`), WantsTLS},
 	{unparsed(""), Fault{
 		Code:  "no Redis",
-		Wrong: "What answers at the address of Redis is no Redis.",
+		Wrong: "The server at the address of Redis is not Redis.",
 		Todo:  "Correct the address of Redis: this is the port of another service. " + look,
 	}},
 	{expired, Fault{
@@ -196,22 +196,22 @@ var faults = []struct {
 	{as[x509.HostnameError], Fault{
 		Code:  "certificate of another host",
 		Wrong: "The certificate of Redis is for another host.",
-		Todo:  "Use the host name that the certificate is for, or renew the certificate with the name that is used.",
+		Todo:  "Use the host name that the certificate is for, or issue a certificate for the name that the app uses.",
 	}},
 	{as[*tls.CertificateVerificationError], Fault{
 		Code:  "certificate not trusted",
 		Wrong: "The certificate of Redis is not trusted.",
-		Todo:  "Set REDIS_TLS_CA to the certificate of the authority that has signed it; REDIS_TLS_VERIFY=false trusts everybody.",
+		Todo:  "Set REDIS_TLS_CA to the certificate of the authority that signed it. REDIS_TLS_VERIFY=false accepts any certificate.",
 	}},
 	{as[tls.RecordHeaderError], Fault{
 		Code:  "no TLS",
-		Wrong: "What answers at the address of Redis does not speak TLS.",
+		Wrong: "The server at the address of Redis does not speak TLS.",
 		Todo:  "Use the port on which Redis speaks TLS, or redis:// in its address. " + look,
 	}},
 	{operation("remote error", "local error"), Fault{
 		Code:  "TLS refused",
-		Wrong: "Redis and this app do not agree on TLS.",
-		Todo:  "Redis may want a certificate of its clients (tls-auth-clients), which this app has not, or speak an old version of TLS.",
+		Wrong: "Redis and this app cannot agree on TLS.",
+		Todo:  "Set tls-auth-clients no in redis.conf, because this app has no client certificate, and allow TLS 1.2 or later.",
 	}},
 	{text("redis: all sentinels"), Fault{
 		Code:   "no master",
@@ -232,7 +232,7 @@ var faults = []struct {
 	}},
 	{target(context.Canceled), Fault{
 		Code:  "canceled",
-		Wrong: "Nobody waits for Redis' answer any more.",
+		Wrong: "The request was cancelled before Redis answered.",
 		Todo:  wait,
 	}},
 	{as[*net.DNSError], Fault{
@@ -244,7 +244,7 @@ var faults = []struct {
 	{unanswered, Fault{
 		Code:   "connect timeout",
 		Wrong:  "Redis did not answer in time. Nothing accepts a connection at its address.",
-		Todo:   "A firewall, a security group or a wrong address swallows the connection. " + look,
+		Todo:   "Check the address, firewalls and security groups. " + look,
 		Passes: true,
 	}},
 	{timeout, Fault{
@@ -271,7 +271,7 @@ var faults = []struct {
 		Todo:   look,
 		Passes: true,
 	}},
-	// By their text: an error value would be one more exported name of redisstore, for this row alone.
+	// Matched by text: an error value would be another exported name of redisstore, for this row alone.
 	{text("the shared secret is shorter", "lies under the key of the shared secret"), DamagedSecret},
 	{as[net.Error], Fault{
 		Code:   "network",
