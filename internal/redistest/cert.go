@@ -19,11 +19,11 @@ import (
 // CA is a certificate authority that exists only for a test.
 type CA struct {
 	Cert *x509.Certificate
-	PEM  string // Cert as text
+	PEM  string // Cert in PEM form
 	key  *ecdsa.PrivateKey
 }
 
-// NewCA makes an authority. It is trusted by nobody, not even by other authorities of the test.
+// NewCA makes a certificate authority that no client trusts by default.
 func NewCA(t testing.TB) *CA {
 	t.Helper()
 	template := certificate("test CA", nil)
@@ -35,7 +35,7 @@ func NewCA(t testing.TB) *CA {
 	return &CA{Cert: cert, PEM: encode("CERTIFICATE", cert.Raw), key: key}
 }
 
-// Issue makes a key and a certificate for a server of these names or addresses, valid from yesterday until tomorrow.
+// Issue makes a key and a certificate for a server with these names or addresses, valid from yesterday until tomorrow.
 // Without names it is for this machine: 127.0.0.1, ::1 and localhost. The files are in a temporary directory of the
 // test.
 func (ca *CA) Issue(t testing.TB, names ...string) *redisserver.TLS {
@@ -43,7 +43,7 @@ func (ca *CA) Issue(t testing.TB, names ...string) *redisserver.TLS {
 	return ca.issue(t, certificate("test server", names))
 }
 
-// IssueExpired makes a certificate for a server of this machine that has expired an hour ago.
+// IssueExpired makes a certificate for a server on this machine that expired an hour ago.
 func (ca *CA) IssueExpired(t testing.TB) *redisserver.TLS {
 	t.Helper()
 	template := certificate("test server", nil)
@@ -57,7 +57,7 @@ func (ca *CA) issue(t testing.TB, template *x509.Certificate) *redisserver.TLS {
 	return writeFiles(t, sign(t, template, ca.Cert, key, ca.key), key, ca.Cert)
 }
 
-// SelfSigned makes a certificate for a server of this machine that is its own authority.
+// SelfSigned makes a self-signed certificate for a server on this machine.
 func SelfSigned(t testing.TB) *redisserver.TLS {
 	t.Helper()
 	template := certificate("test server", nil)
@@ -66,7 +66,7 @@ func SelfSigned(t testing.TB) *redisserver.TLS {
 	return writeFiles(t, cert, key, cert)
 }
 
-// certificate describes what is signed.
+// certificate returns the template of a server certificate.
 func certificate(subject string, names []string) *x509.Certificate {
 	c := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: subject},

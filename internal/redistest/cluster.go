@@ -18,17 +18,17 @@ import (
 const (
 	slots          = 16384
 	nodeTimeout    = "2000"                 // milliseconds until a silent node counts as failed
-	askTimeout     = 500 * time.Millisecond // for one server to say what it knows
+	askTimeout     = 500 * time.Millisecond // for one server to report its state
 	migrateTimeout = 5 * time.Second        // for one key
 )
 
-// Cluster is a real Redis Cluster. Its methods fail the test when what they wait for does not happen.
+// Cluster is a real Redis Cluster. Its methods fail the test if they wait for something that does not happen.
 type Cluster struct {
 	Nodes []*Node // the masters first, then their replicas
 	t     testing.TB
 }
 
-// Node is one server of a Cluster: Kill, Pause and Restart it as any other.
+// Node is one server of a Cluster: Kill, Pause and Restart it like any other server.
 type Node struct {
 	*redisserver.Server
 	Proxy  *Proxy // nil unless made by StartProxiedCluster
@@ -36,9 +36,8 @@ type Node struct {
 	client *redis.Client
 }
 
-// StartCluster runs a cluster with so many masters, each with so many replicas, and returns when all nodes
-// agree that it works. A master that fails is replaced after three to five seconds. Nodes keep their data
-// over Kill and Restart.
+// StartCluster runs a cluster with that many masters, each with that many replicas, and returns when all nodes agree that
+// it works. A failover takes three to five seconds. Nodes keep their data across Kill and Restart.
 func StartCluster(t testing.TB, masters, replicasEach int) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
@@ -49,8 +48,8 @@ func StartCluster(t testing.TB, masters, replicasEach int) *Cluster {
 	return c
 }
 
-// StartProxiedCluster is StartCluster without replicas and with a Proxy in front of each node: the nodes tell
-// clients to connect there. What nodes say to each other passes by it.
+// StartProxiedCluster is like StartCluster, without replicas and with a Proxy in front of each node. The nodes announce the
+// proxies' addresses to clients. Traffic between nodes bypasses the proxies.
 func StartProxiedCluster(t testing.TB, masters int) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
@@ -72,7 +71,7 @@ func startNode(t testing.TB) *Node {
 		"cluster-announce-ip 127.0.0.1",
 		"cluster-node-timeout " + nodeTimeout,
 		"repl-diskless-sync-delay 0",
-		"repl-ping-replica-period 1", // a replica counts as online from its master's first ping on
+		"repl-ping-replica-period 1", // a replica counts as online after its master's first ping
 	}})
 	n := &Node{Server: server, client: Client(t, server)}
 	id, err := n.client.ClusterMyID(t.Context()).Result()
@@ -81,12 +80,12 @@ func startNode(t testing.TB) *Node {
 	return n
 }
 
-// join makes one cluster of the nodes and waits until all of them know that it is complete.
+// join makes the nodes one cluster, and waits until all of them see it complete.
 func (c *Cluster) join(masters int) {
 	c.t.Helper()
 	ctx := c.t.Context()
 	for i, n := range c.Nodes {
-		must(c.t, n.client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err()) // no two nodes may have the same
+		must(c.t, n.client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err()) // must be unique
 	}
 	for i, n := range c.Nodes[:masters] {
 		must(c.t, n.client.ClusterAddSlotsRange(ctx, i*slots/masters, (i+1)*slots/masters-1).Err())
@@ -104,8 +103,8 @@ func (c *Cluster) join(masters int) {
 	})
 }
 
-// completeFor reports whether a node finds the cluster working, with so many masters, and all nodes ready where
-// clients are to find them.
+// completeFor reports whether a node sees the cluster working, with that many masters and with all nodes online at the
+// addresses that clients use.
 func (c *Cluster) completeFor(n *Node, masters int) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
@@ -116,7 +115,7 @@ func (c *Cluster) completeFor(n *Node, masters int) bool {
 	var addrs []string
 	for _, shard := range shards {
 		for _, node := range shard.Nodes {
-			if node.Health == "online" { // a replica without data is loading
+			if node.Health == "online" { // it is "loading" while a replica has no data
 				addrs = append(addrs, net.JoinHostPort(node.IP, strconv.FormatInt(node.Port, 10)))
 			}
 		}
@@ -127,8 +126,8 @@ func (c *Cluster) completeFor(n *Node, masters int) bool {
 	return slices.Equal(addrs, want)
 }
 
-// shards asks the node for the masters, their replicas and their slots. There are none while it finds the cluster
-// not working. A node that does not answer is an error.
+// shards asks the node for the masters, their replicas and their slots. It returns nil while the node sees the cluster as
+// down, and an error if the node does not answer.
 func (n *Node) shards(ctx context.Context) ([]redis.ClusterShard, error) {
 	if !n.Running() {
 		return nil, errors.New("it is down")
@@ -140,7 +139,7 @@ func (n *Node) shards(ctx context.Context) ([]redis.ClusterShard, error) {
 	return n.client.ClusterShards(ctx).Result()
 }
 
-// Addrs returns where clients find the nodes.
+// Addrs returns the addresses at which clients reach the nodes.
 func (c *Cluster) Addrs() []string {
 	var addrs []string
 	for _, n := range c.Nodes {
@@ -159,9 +158,9 @@ func (c *Cluster) URL() string {
 	return "redis://" + addrs[0] + "?addr=" + strings.Join(addrs[1:], "&addr=")
 }
 
-// MasterOf returns the master of a key's slot, as soon as every node that answers finds the cluster working
-// and names the same one, and that one answers. So, after its Kill or Pause, it waits for the failover and
-// returns the new master.
+// MasterOf returns the master of a key's slot as soon as every node that answers sees the cluster working and names the
+// same master, and that master answers. After a Kill or Pause of the master it therefore waits for the failover and returns
+// the new one.
 func (c *Cluster) MasterOf(key string) (master *Node) {
 	c.t.Helper()
 	Wait(c.t, "a master of "+key, func() bool {
@@ -188,7 +187,7 @@ func (c *Cluster) agreedMaster(key string) (master *Node) {
 	return master
 }
 
-// masterOf asks the node for the id of the key's master; "" if it finds the cluster not working.
+// masterOf asks the node for the id of the key's master, which is "" while the node sees the cluster as down.
 func (n *Node) masterOf(key string) (id string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Fate is what becomes of one command. The zero value passes it on, and its answer back.
+// Fate is what happens to one command. The zero value forwards the command and returns its answer.
 type Fate struct {
-	Answer string        // instead of the server's, which never sees the command; without the last line break
-	Delay  time.Duration // before the answer, once for all commands that came together
-	Lose   bool          // the server sees neither the command nor what follows on its connection
-	Mute   bool          // the server executes the command; neither it nor what follows is answered
-	Cut    bool          // the server executes the command and all that came with it; then the connection closes
+	Answer string        // replaces the server's answer, without the last line break; the server never sees the command
+	Delay  time.Duration // before the answer, once for all commands that arrived together
+	Lose   bool          // the server sees neither the command nor anything later on its connection
+	Mute   bool          // the server executes the command, but the client gets no answer to it or to anything later
+	Cut    bool          // the server executes the command and all that arrived with it; then the connection closes
 }
 
-// Match selects commands. args holds the name, as the client spelled it, and the arguments. A Proxy calls it for one
+// Match selects commands. args holds the name, in the client's spelling, and the arguments. A Proxy calls it for one
 // command at a time; it must not call the Proxy.
 type Match func(args []string) bool
 
@@ -29,10 +29,10 @@ const (
 	MasterDown  = "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 )
 
-// Any matches every command, those with which a client sets its connection up included.
+// Any matches every command, including those that set up a connection.
 func Any([]string) bool { return true }
 
-// Named matches commands by name, whatever their case.
+// Named matches commands by name, ignoring case.
 func Named(names ...string) Match {
 	return func(args []string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, args[0]) })
@@ -40,7 +40,7 @@ func Named(names ...string) Match {
 }
 
 var (
-	// Reads matches commands that look at data, but no scripts.
+	// Reads matches commands that read data, except scripts that may write.
 	Reads = Named("GET", "MGET", "EXISTS", "TYPE", "TTL", "PTTL", "HGET", "HMGET", "HGETALL", "HEXISTS", "HKEYS",
 		"HVALS", "HLEN", "EVAL_RO", "EVALSHA_RO")
 	// Writes matches commands that change data, and scripts.

@@ -1,8 +1,7 @@
 package redistest
 
-// Migration is a slot on its way from one master to another, as redis-cli --cluster reshard moves it, but
-// step by step. While it is under way, the old master answers for keys that it still holds and ASK for all
-// others; after Finish it answers MOVED.
+// Migration moves a slot from one master to another, as redis-cli --cluster reshard does, but step by step. Until Finish,
+// the old master serves the keys that it still holds and answers ASK for all others; after Finish it answers MOVED.
 type Migration struct {
 	c        *Cluster
 	from, to *Node
@@ -10,7 +9,7 @@ type Migration struct {
 	slot     int
 }
 
-// Migrate starts to move the slot of a key to another master. No key has moved yet when it returns.
+// Migrate starts to move the slot of a key to another master. No key has moved when it returns.
 func (c *Cluster) Migrate(key string, to *Node) *Migration {
 	c.t.Helper()
 	m := &Migration{c: c, from: c.MasterOf(key), to: to, key: key}
@@ -34,8 +33,7 @@ func (m *Migration) MoveKeys(n int) int {
 	return len(keys)
 }
 
-// Finish moves the keys that are left, tells the masters who owns the slot now and returns when all nodes
-// know.
+// Finish moves the remaining keys, assigns the slot to the new master, and returns when all nodes know.
 func (m *Migration) Finish() {
 	m.c.t.Helper()
 	for m.MoveKeys(100) > 0 {
@@ -45,7 +43,7 @@ func (m *Migration) Finish() {
 	Wait(m.c.t, "all nodes to know where the slot is", func() bool { return m.c.agreedMaster(m.key) == m.to })
 }
 
-// set tells a node what the slot has to do with another one.
+// set sets the slot's state on a node, with the other node that it concerns.
 func (m *Migration) set(n *Node, state string, other *Node) {
 	m.c.t.Helper()
 	must(m.c.t, n.client.Do(m.c.t.Context(), "CLUSTER", "SETSLOT", m.slot, state, other.id).Err())

@@ -15,16 +15,15 @@ import (
 
 const (
 	dialTimeout = time.Second // from the proxy to its target
-	bufferSize  = 64 << 10    // holds a whole batch of commands, so that it is known what came together
+	bufferSize  = 64 << 10    // holds a complete batch, so that the proxy knows which commands arrived together
 )
 
-// Proxy is a TCP proxy on 127.0.0.1 in front of one server, and the faults of the network between. It starts
-// healthy, and has one fault at a time until Heal ends it. While the target is down it accepts connections and
-// closes them.
+// Proxy is a TCP proxy on 127.0.0.1 in front of one server that injects network faults. It starts healthy, and has one
+// fault at a time until Heal ends it. While the target is down it accepts connections and closes them.
 //
-// On each connection it passes one command after the other, also when a client sends many at once. It speaks
-// what clients speak, RESP3 included, but neither TLS, MONITOR, subscriptions nor replication. All methods are
-// safe for concurrent use.
+// On each connection it forwards one command after the other, even if a client sends many at once. It supports the
+// protocol of clients, including RESP3, but not TLS, MONITOR, subscriptions or replication. All methods are safe for
+// concurrent use.
 type Proxy struct {
 	t       testing.TB
 	target  Target
@@ -51,8 +50,8 @@ type fault struct {
 // link is one connection through a Proxy.
 type link struct {
 	client, server net.Conn
-	replies        chan string // closed when the server is gone
-	lost, mute     bool        // nothing reaches the server, or the client, any more
+	replies        chan string // closed when the server closes the connection
+	lost, mute     bool        // nothing more reaches the server, or the client
 }
 
 // NewProxy starts a proxy in front of target. It ends with the test.
@@ -77,17 +76,17 @@ func (p *Proxy) Addr() string { return p.addr }
 // URL returns the target's URL with the proxy's address in it.
 func (p *Proxy) URL() string { return strings.Replace(p.target.URL(), p.target.Addr(), p.addr, 1) }
 
-// All gives all commands that match a fate, instead of the fault that there was before.
+// All gives all matching commands a fate. It replaces the previous fault.
 func (p *Proxy) All(match Match, fate Fate) { p.Next(-1, match, fate) }
 
-// Next gives the next n commands that match a fate, instead of the fault that there was before.
+// Next gives the next n matching commands a fate. It replaces the previous fault.
 func (p *Proxy) Next(n int, match Match, fate Fate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fault = fault{left: n, match: match, fate: fate}
 }
 
-// Refuse makes the kernel refuse new connections, as if nothing ran there. Present ones stay: see Cut.
+// Refuse makes the kernel refuse new connections, as if nothing listened there. Open connections stay: see Cut.
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,7 +96,7 @@ func (p *Proxy) Refuse() {
 	}
 }
 
-// Cut closes all present connections.
+// Cut closes all open connections.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,8 +105,8 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Heal ends the fault, and all delays at once. New connections are accepted when it returns. Those on which
-// something was lost are closed, because what follows on them would be taken for what did not arrive.
+// Heal ends the fault and all delays at once. When it returns, the proxy accepts new connections. It closes connections on
+// which something was lost, because the client would take a later answer for the one that it missed.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,8 +123,8 @@ func (p *Proxy) Heal() {
 	}
 }
 
-// Seen returns how many commands of these names clients have sent; without names, how many at all. What came
-// behind a command that was cut does not count.
+// Seen returns how many commands with these names clients have sent; without names, how many in total. It does not count
+// commands that arrived after one that was cut.
 func (p *Proxy) Seen(names ...string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,8 +137,8 @@ func (p *Proxy) Seen(names ...string) int {
 	return n
 }
 
-// Affected returns how many commands the faults have hit, so that a test that injects a fault can see that it
-// happened. A command that the server executes has been executed when it is counted.
+// Affected returns how many commands the faults have hit, so that a test can check that its fault happened. A command that
+// the server executes is counted after its execution.
 func (p *Proxy) Affected() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -219,7 +218,7 @@ func (p *Proxy) serve(l *link) {
 				rest, _ := requests.Peek(requests.Buffered())
 				request += string(rest)
 			}
-			_, _ = io.WriteString(l.server, request) // fails if the server is gone: there may be a last reply of it
+			_, _ = io.WriteString(l.server, request) // fails if the server has closed: it may have sent a last reply
 			var ok bool
 			if reply, ok = <-l.replies; !ok {
 				return
@@ -227,7 +226,7 @@ func (p *Proxy) serve(l *link) {
 		}
 		p.count(fate)
 		if fate.Cut {
-			_ = l.server.(*net.TCPConn).CloseWrite() // the server executes what it was sent, and closes
+			_ = l.server.(*net.TCPConn).CloseWrite() // the server executes what it has received, and closes
 			l.drain()
 			return
 		}
@@ -247,7 +246,7 @@ func (p *Proxy) serve(l *link) {
 	}
 }
 
-// judge decides what becomes of a command, and returns the channel that Heal closes.
+// judge decides the fate of a command, and returns the channel that Heal closes.
 func (p *Proxy) judge(l *link, args []string) (fate Fate, healed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -270,7 +269,7 @@ func (p *Proxy) count(fate Fate) {
 	p.affected++
 }
 
-// close ends everything and waits for it.
+// close closes the listener and all connections, and waits for their goroutines.
 func (p *Proxy) close() {
 	p.Refuse()
 	p.mu.Lock()
@@ -292,8 +291,8 @@ func (l *link) drain() {
 	}
 }
 
-// readReplies receives what the server answers. When the server closes the connection, serve reads no more, so that the
-// client sees it at once, but not before it has got the last reply.
+// readReplies receives the server's answers. When the server closes the connection, it makes serve stop reading, so that
+// the client sees the end at once, but only after the last reply.
 func (l *link) readReplies() {
 	defer close(l.replies)
 	defer func() { _ = l.client.SetReadDeadline(time.Unix(1, 0)) }() // fails if the client is gone
@@ -307,8 +306,8 @@ func (l *link) readReplies() {
 	}
 }
 
-// readReply reads one reply. That to INFO is a verbatim string in RESP3 ("=15\r\ntxt:..."), which proto does not
-// know.
+// readReply reads one reply. In RESP3 the reply to INFO is a verbatim string ("=15\r\ntxt:..."), which proto does not
+// support.
 func readReply(r *bufio.Reader) (string, error) {
 	first, err := r.Peek(1)
 	if err != nil || first[0] != '=' {

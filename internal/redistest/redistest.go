@@ -1,7 +1,7 @@
-// Package redistest gives tests real Redis servers, and the faults of a network between a test and them.
+// Package redistest gives tests real Redis servers, and injects network faults between a test and its server.
 //
-// A test that needs a server fails, in one clear line, where redis-server is not installed: it is never
-// skipped. Everything a function of this package starts ends with the test that it was given.
+// If redis-server is not installed, a test that needs it fails with one clear line; it is never skipped. Everything that
+// this package starts ends with the test.
 package redistest
 
 import (
@@ -22,14 +22,14 @@ const (
 	waitTimeout  = 30 * time.Second // for one condition
 )
 
-// Start runs a redis-server for the test: on a free port, empty, in a directory of its own.
+// Start runs an empty redis-server for the test, on a free port and in its own directory.
 func Start(t testing.TB) *redisserver.Server {
 	t.Helper()
 	return StartWith(t, redisserver.Options{})
 }
 
-// StartWith is Start for a server with a password, with TLS, or with a configuration of its own. A server that
-// must keep every acknowledged write over Kill and Restart is AppendOnly.
+// StartWith is like Start, with options such as a password, TLS or lines of configuration. A server that must keep every
+// acknowledged write across Kill and Restart needs AppendOnly.
 func StartWith(t testing.TB, options redisserver.Options) *redisserver.Server {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -56,7 +56,7 @@ func Restart(t testing.TB, s *redisserver.Server) {
 	}
 }
 
-// ReservePort returns a port that nobody else is given before the test ends, so that something can be started there again.
+// ReservePort returns a port that stays reserved until the test ends, so that a server can be restarted on it.
 func ReservePort(t testing.TB) redisserver.Port {
 	t.Helper()
 	port, err := redisserver.ReservePort()
@@ -71,8 +71,8 @@ type Target interface {
 	URL() string
 }
 
-// Client returns a plain client with which a test looks at its data. It never repeats a command, honours
-// deadlines and accepts every certificate.
+// Client returns a plain client for a test to inspect its data. It never retries a command, honours deadlines and accepts
+// every certificate.
 func Client(t testing.TB, target Target) *redis.Client {
 	t.Helper()
 	options, err := redis.ParseURL(target.URL())
@@ -92,13 +92,13 @@ func Client(t testing.TB, target Target) *redis.Client {
 	return client
 }
 
-// Wait returns as soon as the condition is met and fails the test if that takes more than 30 seconds. what
-// completes the sentence "waited in vain for ...".
+// Wait returns as soon as the condition is met, and fails the test if that takes more than 30 seconds. what completes the
+// sentence "timed out waiting for ...".
 func Wait(t testing.TB, what string, met func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	if poll.Until(ctx, met) != nil {
-		t.Fatalf("waited in vain for %s", what)
+		t.Fatalf("timed out waiting for %s", what)
 	}
 }

@@ -30,7 +30,7 @@ func want[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// failing is a test that notes its failure instead of failing.
+// failing is a test that records its failure instead of failing.
 type failing struct {
 	testing.TB
 	failure string
@@ -56,7 +56,7 @@ func TestMissingServerFailsTheTestInOneLine(t *testing.T) {
 		"(apt-get install redis-server, or brew install redis)")
 }
 
-// setup returns a proxy, a client through it, which speaks RESP3 and has a password, and one past it.
+// setup returns a proxy, a client that uses it with RESP3 and a password, and a client that bypasses it.
 func setup(t *testing.T) (p *redistest.Proxy, through, direct *redis.Client) {
 	t.Helper()
 	server := redistest.StartWith(t, redisserver.Options{Password: "p@ss/word"})
@@ -67,15 +67,15 @@ func setup(t *testing.T) (p *redistest.Proxy, through, direct *redis.Client) {
 // lost reports whether a connection ended before the answer came.
 func lost(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
 
-func TestWhatWasCutIsExecutedWithAllThatCameWithIt(t *testing.T) {
+func TestACutCommandIsExecutedWithAllThatArrivedWithIt(t *testing.T) {
 	p, through, direct := setup(t)
 	p.Next(1, redistest.Writes, redistest.Fate{Cut: true})
-	must(t, through.Exists(t.Context(), "n").Err()) // a read is spared
+	must(t, through.Exists(t.Context(), "n").Err()) // not a write, so not cut
 	if err := through.Incr(t.Context(), "n").Err(); !lost(err) {
 		t.Errorf("INCR = %v, want a lost connection", err)
 	}
 	want(t, "n", direct.Get(t.Context(), "n").Val(), "1")
-	want(t, "n through the proxy", through.Get(t.Context(), "n").Val(), "1")
+	want(t, "n via the proxy", through.Get(t.Context(), "n").Val(), "1")
 
 	p.Next(1, redistest.Named("incr"), redistest.Fate{Cut: true})
 	_, err := through.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
@@ -85,13 +85,13 @@ func TestWhatWasCutIsExecutedWithAllThatCameWithIt(t *testing.T) {
 		return nil
 	})
 	if !lost(err) {
-		t.Errorf("a pipeline = %v, want a lost connection", err)
+		t.Errorf("pipeline of INCR = %v, want a lost connection", err)
 	}
 	want(t, "n after the pipeline", direct.Get(t.Context(), "n").Val(), "1001")
 	want(t, "commands affected", p.Affected(), 2)
 }
 
-func TestAnswersOfTheProxyKeepTheirPlaceInAPipeline(t *testing.T) {
+func TestAnswersOfTheProxyKeepTheirOrderInAPipeline(t *testing.T) {
 	p, through, direct := setup(t)
 	must(t, direct.Set(t.Context(), "big", strings.Repeat("x\r\n", 50_000), 0).Err())
 	p.Next(2, redistest.Named("incr"), redistest.Fate{Answer: redistest.ReadOnly})
@@ -99,14 +99,14 @@ func TestAnswersOfTheProxyKeepTheirPlaceInAPipeline(t *testing.T) {
 		pipe.Incr(t.Context(), "n")
 		pipe.Get(t.Context(), "big")
 		pipe.Incr(t.Context(), "n")
-		pipe.Info(t.Context(), "server") // of a type that only RESP3 has
+		pipe.Info(t.Context(), "server") // its answer has a type that only RESP3 has
 		pipe.Incr(t.Context(), "n")
 		return nil
 	})
 	for i, refused := range []bool{true, false, true, false, false} {
 		err := cmds[i].Err()
 		if got := err != nil && strings.HasPrefix(err.Error(), "READONLY"); got != refused || err != nil != refused {
-			t.Errorf("command %d: %v, want refused = %t", i, err, refused)
+			t.Errorf("command %d: %v; want refused: %t", i, err, refused)
 		}
 	}
 	want(t, "length of the long answer", len(cmds[1].(*redis.StringCmd).Val()), 150_000)
@@ -134,14 +134,14 @@ func TestLostAndMutedCommandsDifferInWhatIsExecuted(t *testing.T) {
 			want(t, "n", direct.Get(t.Context(), "n").Val(), test.value)
 			p.Heal()
 			if err := <-failed; !lost(err) {
-				t.Errorf("INCR = %v, want that Heal closes its connection", err)
+				t.Errorf("INCR = %v, want a connection closed by Heal", err)
 			}
 			must(t, through.Ping(t.Context()).Err())
 		})
 	}
 }
 
-func TestDelaysConcernABatchOnceAndEndWithHeal(t *testing.T) {
+func TestABatchIsDelayedOnceAndHealEndsTheDelay(t *testing.T) {
 	p, through, _ := setup(t)
 	must(t, through.Ping(t.Context()).Err())
 	const delay = 50 * time.Millisecond
@@ -155,7 +155,7 @@ func TestDelaysConcernABatchOnceAndEndWithHeal(t *testing.T) {
 	})
 	must(t, err)
 	if took := time.Since(began); took < delay || took > 50*delay {
-		t.Errorf("100 commands at once took %v, want %v", took, delay)
+		t.Errorf("100 commands at once took %v, want from %v to %v", took, delay, 50*delay)
 	}
 	p.All(redistest.Any, redistest.Fate{Delay: time.Hour})
 	answered := make(chan error)

@@ -12,13 +12,13 @@ import (
 	"visit-counter/internal/redisserver"
 )
 
-// SentinelName is the name by which Sentinel knows the master.
+// SentinelName is the name of the master in the Sentinels.
 const SentinelName = "visits"
 
 const sentinels = 3
 
-// Sentinel is a master and a replica that three real Sentinels watch, two of which must agree on a failure.
-// Its methods fail the test when what they wait for does not happen.
+// Sentinel is a master and a replica with three real Sentinels, two of which must agree on a failure. Its methods fail the
+// test if they wait for something that does not happen.
 type Sentinel struct {
 	Sentinels []*redisserver.Server
 	servers   []*redisserver.Server // at first the master, then the replica
@@ -26,8 +26,8 @@ type Sentinel struct {
 	t         testing.TB
 }
 
-// StartSentinel returns when the replica is in sync and the Sentinels know it and each other. A master that
-// fails is replaced after two to five seconds. The servers keep their data over Kill and Restart.
+// StartSentinel returns when the replica is in sync and the Sentinels know it and each other. A failover takes two to five
+// seconds. The servers keep their data across Kill and Restart.
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
 	s := &Sentinel{t: t, clients: map[*redisserver.Server]*redis.Client{}}
@@ -71,8 +71,8 @@ func (s *Sentinel) URL() string {
 	return "redis://" + addrs[0] + "?master_name=" + SentinelName + "&addr=" + strings.Join(addrs[1:], "&addr=")
 }
 
-// Master returns the server that all Sentinels that answer call the master, as soon as it answers as one. So,
-// after its Kill or Pause, it waits for the failover and returns the promoted server.
+// Master returns the server that all answering Sentinels name as the master, as soon as it says so itself. After a Kill or
+// Pause of the master it therefore waits for the failover and returns the promoted server.
 func (s *Sentinel) Master() (master *redisserver.Server) {
 	s.t.Helper()
 	Wait(s.t, "a master", func() bool {
@@ -82,7 +82,7 @@ func (s *Sentinel) Master() (master *redisserver.Server) {
 	return master
 }
 
-// agreedMaster returns the server that all Sentinels that answer call the master, if it finds so, too.
+// agreedMaster returns the server that all answering Sentinels name as the master, if it agrees; otherwise nil.
 func (s *Sentinel) agreedMaster() *redisserver.Server {
 	named := map[string]bool{}
 	for _, sentinel := range s.Sentinels {
@@ -98,7 +98,7 @@ func (s *Sentinel) agreedMaster() *redisserver.Server {
 	return nil
 }
 
-// masterAddr asks a Sentinel; it returns "" if there is no answer.
+// masterAddr asks a Sentinel for the master's address. It returns "" if there is no answer.
 func (s *Sentinel) masterAddr(sentinel *redisserver.Server) string {
 	if !sentinel.Running() {
 		return ""
@@ -112,7 +112,7 @@ func (s *Sentinel) masterAddr(sentinel *redisserver.Server) string {
 	return net.JoinHostPort(answer[0], answer[1])
 }
 
-// info returns a section of what a server says of itself; "" if there is no answer.
+// info returns a section of a server's INFO, "" if there is no answer.
 func (s *Sentinel) info(server *redisserver.Server, section string) string {
 	if !server.Running() {
 		return ""
