@@ -1,12 +1,12 @@
-# Everything one does with this project. `make help` lists it.
+# The tasks of this project. `make help` lists them.
 
-# The tools are pinned, and run from Go's build cache.
+# The tools are pinned; `go run` builds them in Go's cache.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 VULN_CHECK  := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 TEMPL        = github.com/a-h/templ/cmd/templ@$(shell go list -m -f '{{.Version}}' github.com/a-h/templ)
 
-# The Go modules of the tree.
+# The Go modules in this repository.
 MODULES := $(sort $(dir $(wildcard go.mod */go.mod */*/go.mod)))
 
 FUZZ_INPUTS ?= 250000
@@ -14,7 +14,7 @@ FUZZ_INPUTS ?= 250000
 .DEFAULT_GOAL := help
 
 .PHONY: run
-run: build ## serve on http://localhost:8080 (PORT=...), with the Redis of this machine if there is one
+run: build ## serve on http://localhost:8080 (PORT=...), with the Redis on this machine if there is one
 	@bin/visit-counter run
 
 .PHONY: demo
@@ -36,14 +36,14 @@ setup: ## install what the tests need: a Redis, a Sentinel, a browser, a C compi
 	@scripts/setup
 
 .PHONY: generate
-generate: ## write the Go code of the pages, templates/*.templ, anew
+generate: ## regenerate the Go code of the pages, templates/*.templ
 	@go run $(TEMPL) fmt -log-level warn templates
 	@go run $(TEMPL) generate -log-level warn -path templates
 
 .PHONY: lint
-lint: ## gofmt, go fix, go vet, staticcheck and errcheck in every module, and whether `make generate` is due
+lint: ## gofmt, go fix, go vet, staticcheck and errcheck in every module, and check that `make generate` is not due
 	@go run $(TEMPL) generate -check -log-level warn -path templates
-	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt these:" $$unformatted >&2; exit 1; }
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted, run gofmt -w:" $$unformatted >&2; exit 1; }
 	@for module in $(MODULES); do ( \
 		cd $$module && go vet ./... && \
 		outdated=$$(go fix -diff ./... 2>&1); test -z "$$outdated" || { echo "$$outdated" >&2; exit 1; } && \
@@ -60,7 +60,7 @@ vuln: ## look for known vulnerabilities (needs the Go vulnerability database, on
 	@go run $(VULN_CHECK) ./...
 
 .PHONY: bench
-bench: ## this store beside others, under load: the table of bench/README.md
+bench: ## compare this store with others under load: the table of bench/README.md
 	@cd bench && go run .
 
 .PHONY: bench-go
@@ -68,15 +68,15 @@ bench-go: ## the Go benchmarks, with allocations
 	@go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: pictures
-pictures: ## take the pictures of the README again
+pictures: ## retake the pictures of the README
 	@go test ./internal/e2e -run '^TestPictures$$' -count=1 -update
 
 .PHONY: build
-build: ## write bin/visit-counter, without what only a debugger needs and gin's MessagePack
+build: ## build bin/visit-counter, without debug information and gin's MessagePack
 	@go build -trimpath -tags nomsgpack -ldflags '-s -w' -o bin/visit-counter .
 
 .PHONY: clean
-clean: ## remove what was built; the counts in .redis stay
+clean: ## remove the build output; the counts in .redis stay
 	@rm -rf bin
 
 .PHONY: help
