@@ -16,13 +16,13 @@ import (
 	"visit-counter/internal/redisserver"
 )
 
-// plan says how much is measured.
+// plan says how much to measure.
 type plan struct {
 	rounds int
 	length time.Duration // of one measurement
-	visits int           // of which none may be lost
-	resets int           // of which none may be undone
-	stored int           // sessions that lie in Redis beside those visited
+	visits int           // none of them may be lost
+	resets int           // none of them may be undone
+	stored int           // sessions in Redis in addition to the visited ones
 	old    string        // another build of the app, measured too
 }
 
@@ -38,19 +38,19 @@ const (
 	redigoRow = "gin-contrib redis (redigo)"
 )
 
-// row is a line of the report: a program, asked for one kind of answer.
+// row is a line of the report: a program with one kind of answer.
 type row struct {
 	name     string
 	accept   string
 	store    string // "" if it counts in its own memory
 	process  *process
-	server   *redisserver.Server // which its program uses
+	server   *redisserver.Server // that the program uses
 	cookies  []string
 	rounds   map[int][]round // by connections
 	commands int             // to Redis, per visit
 	lost     int64
 	back     int64 // sessions that came back after a reset
-	resident int   // bytes, after everything
+	resident int   // bytes, at the end
 }
 
 // round is one measurement of a row.
@@ -59,14 +59,14 @@ type round struct {
 	app, redis time.Duration // processor time per request
 }
 
-// bench is the programs under test and what they share.
+// bench holds the programs under test and what they share.
 type bench struct {
 	plan    plan
 	dir     string // temporary
 	server  *redisserver.Server
 	rdb     *redis.Client
 	rows    []*row
-	binary  int64 // bytes of our app
+	binary  int64 // size of the app, in bytes
 	closers []func() error
 }
 
@@ -94,7 +94,7 @@ func newBench(ctx context.Context, p plan) (_ *bench, err error) {
 	return b, b.start(ctx)
 }
 
-// close ends everything that was started, last first.
+// close stops everything that was started, in reverse order.
 func (b *bench) close() (err error) {
 	for _, closer := range slices.Backward(b.closers) {
 		err = errors.Join(err, closer())
@@ -141,7 +141,7 @@ func (b *bench) start(ctx context.Context) error {
 	return b.addApp(ctx, "visit-counter", app)
 }
 
-// addApp starts a build of our app with each size of the pool.
+// addApp starts a build of the app with each pool size.
 func (b *bench) addApp(ctx context.Context, name, bin string) error {
 	for _, pool := range []string{"4", "20"} {
 		err := b.add(ctx, b.server, bin, nil, appEnv(b.server, pool),
@@ -154,7 +154,7 @@ func (b *bench) addApp(ctx context.Context, name, bin string) error {
 	return nil
 }
 
-// appEnv is the environment of our app: all is as it is by default, but for the pool.
+// appEnv is the environment of the app: the defaults, except for the pool size.
 func appEnv(server *redisserver.Server, pool string) []string {
 	return []string{"REDIS_URL=" + server.URL(), "REDIS_POOL_SIZE=" + pool}
 }
@@ -176,11 +176,11 @@ func (b *bench) add(ctx context.Context, server *redisserver.Server, bin string,
 	return nil
 }
 
-// buildApp builds the app with make, as everybody does, and returns the path of a copy in dir.
+// buildApp builds the app with make, as developers do, and returns the path of a copy in dir.
 func buildApp(ctx context.Context, dir string) (string, error) {
 	source, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "visit-counter").Output()
 	if err != nil {
-		return "", fmt.Errorf("run it in the folder bench: %w", err)
+		return "", fmt.Errorf("run it in the directory bench: %w", err)
 	}
 	folder := strings.TrimSpace(string(source))
 	if out, err := exec.CommandContext(ctx, "make", "-C", folder, "build").CombinedOutput(); err != nil {
@@ -194,7 +194,7 @@ func buildApp(ctx context.Context, dir string) (string, error) {
 	return bin, os.WriteFile(bin, built, 0o700)
 }
 
-// measure loads all rows in turn, and then looks at what does not depend on time.
+// measure puts all rows under load in turn, and then measures what does not depend on time.
 func (b *bench) measure(ctx context.Context) error {
 	for range b.plan.rounds {
 		for _, conns := range []int{manyConns, oneConn} {
@@ -211,7 +211,7 @@ func (b *bench) measure(ctx context.Context) error {
 	return nil
 }
 
-// failed returns how many requests of all rounds were not answered as they should.
+// failed returns how many requests failed in all rounds.
 func (r *row) failed() (n int) {
 	for _, rounds := range r.rounds {
 		for _, m := range rounds {
@@ -233,7 +233,7 @@ func (b *bench) round(ctx context.Context, conns int) error {
 	return nil
 }
 
-// once loads a row for a while.
+// once puts a row under load once.
 func (b *bench) once(ctx context.Context, r *row, conns int) (round, error) {
 	pids := [2]int{r.process.cmd.Process.Pid, r.server.PID()}
 	var before, after [2]time.Duration
@@ -256,7 +256,7 @@ func (b *bench) once(ctx context.Context, r *row, conns int) (round, error) {
 	return round{load: l, app: (after[0] - before[0]) / n, redis: (after[1] - before[1]) / n}, nil
 }
 
-// examine looks at what does not depend on time.
+// examine measures what does not depend on time.
 func (b *bench) examine(ctx context.Context, r *row) (err error) {
 	if r.resident, err = residentBytes(r.process.cmd.Process.Pid); err != nil || r.store == "" {
 		return err

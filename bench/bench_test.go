@@ -18,10 +18,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// quick is a plan for figures that nobody should read.
+// quick is a plan that is too short for meaningful figures.
 func quick() plan { return plan{rounds: 1, length: 100 * time.Millisecond, visits: 500, resets: 20} }
 
-func TestWhatDoesNotDependOnTimeHoldsUnderLoad(t *testing.T) {
+func TestCountsHoldUnderLoad(t *testing.T) {
 	var out bytes.Buffer
 	b, err := newBench(t.Context(), quick())
 	if err != nil {
@@ -43,7 +43,7 @@ func TestWhatDoesNotDependOnTimeHoldsUnderLoad(t *testing.T) {
 			}
 		}
 		if !strings.Contains(out.String(), "| "+r.name+" |") {
-			t.Errorf("%s is missing in the report", r.name)
+			t.Errorf("%s is missing from the report", r.name)
 		}
 		if r.store == "redisstore" && (r.commands != 1 || r.lost != 0 || r.back != 0) {
 			t.Errorf("%s: %d commands per visit, %d visits lost, %d sessions back after a reset; want 1, 0, 0",
@@ -56,9 +56,9 @@ func TestWhatDoesNotDependOnTimeHoldsUnderLoad(t *testing.T) {
 	checkSessionsAreSmall(t, b.rdb)
 }
 
-func TestSessionsThatLieInRedisAreCompared(t *testing.T) {
+func TestTheReportComparesStoredSessions(t *testing.T) {
 	p := quick()
-	p.stored = 5001 // more than are stored at once
+	p.stored = 5001 // more than one batch
 	var out bytes.Buffer
 	b, err := newBench(t.Context(), p)
 	if err != nil {
@@ -74,25 +74,25 @@ func TestSessionsThatLieInRedisAreCompared(t *testing.T) {
 	}
 	for _, name := range []string{"256 sessions", "5001 sessions more"} {
 		if !strings.Contains(out.String(), "| "+name+" |") {
-			t.Errorf("%s is missing in the report:\n%s", name, out.String())
+			t.Errorf("%s is missing from the report:\n%s", name, out.String())
 		}
 	}
 }
 
-// checkSessionsAreSmall checks all sessions of our app, those that 64 requests visited at once too.
+// checkSessionsAreSmall checks all sessions of the app, including those that 64 requests visited at once.
 func checkSessionsAreSmall(t *testing.T, rdb *redis.Client) {
 	t.Helper()
 	keys, err := rdb.Keys(t.Context(), "visits:session:*").Result()
 	if err != nil || len(keys) < sessionsPerRow {
-		t.Fatalf("there are %d sessions (%v)", len(keys), err)
+		t.Fatalf("found %d sessions (%v), want at least %d", len(keys), err, sessionsPerRow)
 	}
 	for _, key := range keys {
 		size, err := rdb.MemoryUsage(t.Context(), key).Result()
 		if err != nil || size >= 400 {
-			t.Errorf("a session of one process takes %d bytes, want less than 400 (%v)", size, err)
+			t.Errorf("a session of one process takes %d bytes (%v), want less than 400", size, err)
 		}
 		if encoding, err := rdb.ObjectEncoding(t.Context(), key).Result(); err != nil || encoding != "listpack" {
-			t.Errorf("a session is a %s, want a listpack (%v)", encoding, err)
+			t.Errorf("a session is a %s (%v), want a listpack", encoding, err)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// target is what a load visits.
+// target is what a load generator visits.
 type target struct {
 	url     string
 	accept  string
@@ -24,12 +24,12 @@ type target struct {
 // load is what a load generator measured.
 type load struct {
 	requests int
-	failed   int // of them: not answered with 200, or not within two seconds
+	failed   int // requests that were not answered with 200
 	took     time.Duration
 	p50, p99 time.Duration
 }
 
-// generate keeps conns connections busy with visits for a time: a goroutine per connection that writes prepared requests.
+// generate keeps conns connections busy with visits for the duration d. Each has a goroutine that writes prepared requests.
 func generate(ctx context.Context, t target, conns int, d time.Duration) (load, error) {
 	where, err := url.Parse(t.url)
 	if err != nil {
@@ -54,7 +54,7 @@ func generate(ctx context.Context, t target, conns int, d time.Duration) (load, 
 	return load{len(all), int(failed.Load()), time.Since(start), all[len(all)/2], all[len(all)*99/100]}, nil
 }
 
-// visitor sends the requests in turn over one connection, and returns how long each took. It counts those that failed.
+// visitor sends the requests in turn over one connection, and returns how long each took. It counts the failed ones.
 func visitor(ctx context.Context, host string, requests [][]byte, from int, end time.Time, failed *atomic.Int64) ([]time.Duration, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", host)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Bench measures the app beside other ways to count visits in Gin: the same load for all, in short rounds in turn, so
-// that what else the machine does meets all of them. It prints a report in Markdown. See README.md.
+// Bench compares the app with other ways to count visits in Gin: the same load for all, in short interleaved rounds, so
+// that other work on the machine affects all of them alike. It prints a report in Markdown. See README.md.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// serveCommand makes this binary one of the programs under test instead.
+// serveCommand makes this binary run as one of the programs under test.
 const serveCommand = "serve"
 
 func main() {
@@ -23,10 +23,10 @@ func main() {
 	var p plan
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds of each row")
 	flag.DurationVar(&p.length, "length", 4*time.Second, "length of one measurement")
-	flag.IntVar(&p.visits, "visits", 2000, "concurrent visits of which none may be lost")
-	flag.IntVar(&p.resets, "resets", 200, "resets of which none may be undone")
-	flag.IntVar(&p.stored, "stored", 0, "instead, compare our cost in an empty Redis with that beside so many sessions")
-	flag.StringVar(&p.old, "old", "", "another build of the app, to be measured too")
+	flag.IntVar(&p.visits, "visits", 2000, "concurrent visits, none of which may be lost")
+	flag.IntVar(&p.resets, "resets", 200, "resets, none of which may be undone")
+	flag.IntVar(&p.stored, "stored", 0, "instead, compare the app's cost with an empty Redis and with that many sessions in it")
+	flag.StringVar(&p.old, "old", "", "another build of the app to measure as well")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// commandsPerVisit returns how many commands one visit of a returning visitor sends to Redis: the median of visits, so
-// that what a program says to Redis between visits does not count. It looks with MONITOR, which tells, as INFO
-// commandstats does not, the commands that a client has sent from those that a script has run.
+// commandsPerVisit returns how many commands one visit of a returning visitor sends to Redis. It is the median of several
+// visits, so that other commands of a program do not count. Unlike INFO commandstats, MONITOR distinguishes the commands of
+// a client from those of a script.
 func commandsPerVisit(ctx context.Context, rdb *redis.Client, url string) (int, error) {
 	const visits = 21
 	client := newClient(1)
@@ -51,7 +51,7 @@ func commandsPerVisit(ctx context.Context, rdb *redis.Client, url string) (int, 
 	return counts[visits/2], nil
 }
 
-// countUntil sends a mark to Redis and returns how many commands of clients MONITOR has shown before it.
+// countUntil sends a mark to Redis and returns how many client commands MONITOR has shown before it.
 func countUntil(ctx context.Context, rdb *redis.Client, seen *bufio.Reader, mark string) (n int, err error) {
 	if err := rdb.Echo(ctx, mark).Err(); err != nil {
 		return 0, err

@@ -21,8 +21,7 @@ type process struct {
 	first time.Duration // from its start to its first 200
 }
 
-// launch starts a program on a free port, its output thrown away as a platform's log collector would take it, and
-// waits for its first 200 answer to GET /.
+// launch starts a program on a free port, discards its standard output, and waits for its first 200 answer to GET /.
 func launch(ctx context.Context, dir, bin string, args, env []string) (*process, error) {
 	port, err := freePort(ctx)
 	if err != nil {
@@ -31,15 +30,15 @@ func launch(ctx context.Context, dir, bin string, args, env []string) (*process,
 	p := &process{cmd: exec.CommandContext(ctx, bin, args...), url: "http://127.0.0.1:" + port + "/"}
 	p.cmd.Dir = dir
 	p.cmd.Env = append([]string{"PORT=" + port, "PATH=" + os.Getenv("PATH")}, env...)
-	var complaints bytes.Buffer
-	p.cmd.Stderr = &complaints
+	var stderr bytes.Buffer
+	p.cmd.Stderr = &stderr
 	start := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
 	if err := awaitOK(ctx, p.url); err != nil {
 		p.end()
-		return nil, fmt.Errorf("%s %s: %w\n%s", bin, strings.Join(args, " "), err, complaints.String())
+		return nil, fmt.Errorf("%s %s: %w\n%s", bin, strings.Join(args, " "), err, stderr.String())
 	}
 	p.first = time.Since(start)
 	return p, nil
@@ -48,7 +47,7 @@ func launch(ctx context.Context, dir, bin string, args, env []string) (*process,
 // end kills the program and waits until it is gone.
 func (p *process) end() {
 	_ = p.cmd.Process.Kill() // it may be gone already
-	_ = p.cmd.Wait()         // "killed" is no news
+	_ = p.cmd.Wait()         // its error says that it was killed
 }
 
 func freePort(ctx context.Context) (string, error) {
@@ -61,7 +60,7 @@ func freePort(ctx context.Context) (string, error) {
 	return port, err
 }
 
-// awaitOK asks until the answer is 200, for ten seconds at most.
+// awaitOK requests the page until the answer is 200, for at most ten seconds.
 func awaitOK(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -79,13 +78,13 @@ func awaitOK(ctx context.Context, url string) error {
 	}
 }
 
-// cpuTime returns how much processor time a process has used, in the kernel and outside, with all its threads.
+// cpuTime returns the processor time that all threads of a process have used, in user mode and in the kernel.
 func cpuTime(pid int) (time.Duration, error) {
 	stat, err := procStat(pid)
 	return time.Duration(stat.CPUTime() * float64(time.Second)), err
 }
 
-// residentBytes returns how much memory a process has resident.
+// residentBytes returns the resident memory of a process.
 func residentBytes(pid int) (int, error) {
 	stat, err := procStat(pid)
 	return stat.ResidentMemory(), err

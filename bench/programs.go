@@ -25,8 +25,8 @@ import (
 //go:embed page.html
 var pageSource string
 
-// serve is one of the programs that ours is compared with: GET / counts a visit and shows the small page,
-// POST /reset ends the session. All show the same page with the same bare Gin; they differ in the session.
+// serve runs one of the programs that the app is compared with: GET / counts a visit and shows the small page, POST /reset
+// ends the session. All show the same page with the same bare Gin; they differ only in the session.
 func serve(name string) error {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
@@ -47,7 +47,7 @@ func serve(name string) error {
 	case "scs":
 		handler = withSCS(engine, redis.NewClient(&redis.Options{Addr: addr}))
 	default:
-		return fmt.Errorf("there is no program %q", name)
+		return fmt.Errorf("unknown program %q", name)
 	}
 	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	return server.ListenAndServe()
@@ -58,13 +58,13 @@ func show(c *gin.Context, store string, visits int64) {
 	c.HTML(http.StatusOK, "page", gin.H{"Visits": visits, "Program": "gin", "Store": store})
 }
 
-// bare has no store: what HTTP and the page cost.
+// bare has no store. It shows what HTTP and the page cost.
 func bare(engine *gin.Engine) {
 	var visits atomic.Int64
 	engine.GET("/", func(c *gin.Context) { show(c, "this process", visits.Add(1)) })
 }
 
-// limit is the least that a count in Redis can cost: an id that anybody could forge, and one HINCRBY.
+// limit is the minimum cost of a count in Redis: an id that anyone could forge, and one HINCRBY.
 func limit(engine *gin.Engine, rdb *redis.Client) {
 	const cookie, prefix = "id", "limit:"
 	engine.GET("/", func(c *gin.Context) {
@@ -88,14 +88,14 @@ func limit(engine *gin.Engine, rdb *redis.Client) {
 	})
 }
 
-// luaVisit is the least that a store with one round trip has to do: count in a session that exists, and renew it.
+// luaVisit is the minimum that a store with one round trip has to do: count in an existing session, and renew it.
 var luaVisit = redis.NewScript(`
 	if ARGV[1] == 'old' and redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 	local visits = redis.call('HINCRBY', KEYS[1], 'visits', 1)
 	redis.call('PEXPIRE', KEYS[1], 86400000)
 	return visits`)
 
-// targetLua is what a store with one round trip costs at least: a signed cookie, and one short script a visit.
+// targetLua is the minimum cost of a store with one round trip: a signed cookie, and one short script per visit.
 func targetLua(engine *gin.Engine, rdb *redis.Client) {
 	const cookie, prefix = "id", "lua:"
 	secret := []byte(rand.Text())

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// report prints what was measured as Markdown.
+// report prints the results as Markdown.
 func report(w io.Writer, b *bench) {
-	_, _ = fmt.Fprintf(w, "%s, %s, %d CPUs; %d rounds of %v, in turn; %d sessions a row.\n\n",
+	_, _ = fmt.Fprintf(w, "%s, %s, %d CPUs; %d interleaved rounds of %v; %d sessions per row.\n\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), b.plan.rounds, b.plan.length,
 		sessionsPerRow)
 	for _, conns := range []int{manyConns, oneConn} {
@@ -21,9 +21,9 @@ func report(w io.Writer, b *bench) {
 		b.speeds(w, conns)
 		_, _ = fmt.Fprintln(w)
 	}
-	_, _ = fmt.Fprint(w, "### Whatever the speed\n\n")
+	_, _ = fmt.Fprint(w, "### Independent of speed\n\n")
 	b.counts(w)
-	_, _ = fmt.Fprintf(w, "\nThe binary of visit-counter has %.1f MB.\n", float64(b.binary)/1e6)
+	_, _ = fmt.Fprintf(w, "\nThe visit-counter binary has %.1f MB.\n", float64(b.binary)/1e6)
 }
 
 func (b *bench) speeds(w io.Writer, conns int) {
@@ -33,7 +33,7 @@ func (b *bench) speeds(w io.Writer, conns int) {
 	limit, redigo := b.find(limitRow).rounds[conns], b.find(redigoRow).rounds[conns]
 	for _, r := range b.rows {
 		own := r.rounds[conns]
-		line(w, r.name, whole(median(own, rate)), whole(median(own, p50)), whole(median(own, p99)), tenths(median(own, appCPU)),
+		line(w, r.name, rounded(median(own, rate)), rounded(median(own, p50)), rounded(median(own, p99)), tenths(median(own, appCPU)),
 			tenths(median(own, redisCPU)), ratio(own, limit, appCPU), ratio(own, limit, rate), ratio(own, limit, p50),
 			ratio(own, limit, redisCPU), ratio(own, redigo, appCPU), ratio(own, redigo, rate), ratio(own, redigo, p50))
 	}
@@ -48,7 +48,7 @@ func (b *bench) counts(w io.Writer) {
 		if r.store == "" {
 			commands, lost, back = "0", "–", "–"
 		}
-		line(w, r.name, strconv.Itoa(r.failed()), commands, lost, back, tenths(float64(r.resident)/1e6), whole(r.process.first.Seconds()*1000))
+		line(w, r.name, strconv.Itoa(r.failed()), commands, lost, back, tenths(float64(r.resident)/1e6), rounded(r.process.first.Seconds()*1000))
 	}
 }
 
@@ -61,7 +61,7 @@ func line(w io.Writer, cells ...string) {
 	_, _ = fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
 }
 
-// What a round says, as numbers.
+// The values of a round, as numbers.
 func rate(r round) float64     { return float64(r.requests) / r.took.Seconds() }
 func p50(r round) float64      { return float64(r.p50.Microseconds()) }
 func p99(r round) float64      { return float64(r.p99.Microseconds()) }
@@ -76,7 +76,7 @@ func median(rounds []round, value func(round) float64) float64 {
 	return middle(values)
 }
 
-// ratio is the median of the ratios of each round: what disturbs a round disturbs both.
+// ratio is the median of the ratios in each round. A disturbance in a round affects both values.
 func ratio(rounds, base []round, value func(round) float64) string {
 	values := make([]float64, len(rounds))
 	for i, r := range rounds {
@@ -91,5 +91,5 @@ func middle(values []float64) float64 {
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-func whole(v float64) string  { return strconv.FormatFloat(math.Round(v), 'f', 0, 64) }
-func tenths(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
+func rounded(v float64) string { return strconv.FormatFloat(math.Round(v), 'f', 0, 64) }
+func tenths(v float64) string  { return strconv.FormatFloat(v, 'f', 1, 64) }

@@ -12,8 +12,8 @@ import (
 	"visit-counter/internal/redisserver"
 )
 
-// compareStored measures our app twice, in turn: with an otherwise empty Redis, and with one that holds the plan's
-// number of sessions more.
+// compareStored measures the app in interleaved rounds with two servers: an otherwise empty Redis, and one that holds the
+// plan's number of additional sessions.
 func (b *bench) compareStored(ctx context.Context, out io.Writer) error {
 	app, err := buildApp(ctx, b.dir)
 	if err != nil {
@@ -48,12 +48,12 @@ func (b *bench) reportStored(out io.Writer) {
 	line(out, "---", "--:", "--:", "--:", "--:", "--:")
 	for _, r := range b.rows {
 		own := r.rounds[manyConns]
-		line(out, r.name, whole(median(own, rate)), whole(median(own, p50)), whole(median(own, p99)),
+		line(out, r.name, rounded(median(own, rate)), rounded(median(own, p50)), rounded(median(own, p99)),
 			tenths(median(own, appCPU)), tenths(median(own, redisCPU)))
 	}
 }
 
-// fill puts n copies of a session that is there into the Redis at addr.
+// fill puts n copies of an existing session into the Redis at addr.
 func fill(ctx context.Context, addr string, n int) error {
 	const batch = 5000
 	rdb := redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: -1})

@@ -12,13 +12,13 @@ import (
 	"sync/atomic"
 )
 
-// answer is what a program said to one visit.
+// answer is a program's answer to one visit.
 type answer struct {
 	visits int64
 	cookie string // "name=value", "" if none was set
 }
 
-// get makes one visit. HTML is asked for, of ours as of the others.
+// get makes one visit. It asks for HTML, which all programs serve.
 func get(ctx context.Context, client *http.Client, url, cookie string) (answer, error) {
 	return send(ctx, client, http.MethodGet, url, cookie)
 }
@@ -56,7 +56,7 @@ func shown(page []byte) int64 {
 	if found == nil {
 		return 0
 	}
-	n, _ := strconv.ParseInt(string(found[1]), 10, 64) // digits, and never that many
+	n, _ := strconv.ParseInt(string(found[1]), 10, 64) // only digits, and too few to overflow
 	return n
 }
 
@@ -68,7 +68,7 @@ func newClient(n int) *http.Client {
 	}
 }
 
-// newSessions makes n sessions and returns their cookies. Each has been visited twice, so that it is a returning one.
+// newSessions makes n sessions and returns their cookies. It visits each twice, so that the visitor counts as returning.
 func newSessions(ctx context.Context, url string, n int) ([]string, error) {
 	client := newClient(1)
 	defer client.CloseIdleConnections()
@@ -111,8 +111,8 @@ func lostOf(ctx context.Context, url string, n int) (int64, error) {
 	return first.visits + int64(n) + 1 - last.visits, err
 }
 
-// resurrectedOf ends n sessions while visits to them are under way, and returns how many were there again afterwards:
-// a session that is gone starts at 1.
+// resurrectedOf ends n sessions during visits to them, and returns how many came back afterwards: a session that is gone
+// starts at 1.
 func resurrectedOf(ctx context.Context, url string, n int) (back int64, err error) {
 	const visitors = 8
 	client := newClient(visitors + 1)
