@@ -67,13 +67,13 @@ func TestNothingIsLeftOfAParentThatIsKilled(t *testing.T) {
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	said := bufio.NewReader(out)
-	if line, err := said.ReadString('\n'); err != nil {
-		t.Errorf("the parent said %q (%v)", line, err)
+	lines := bufio.NewReader(out)
+	if line, err := lines.ReadString('\n'); err != nil {
+		t.Errorf("the parent printed %q (%v)", line, err)
 	}
 	must(t, cmd.Process.Kill())
 	must(t, out.(*os.File).SetReadDeadline(time.Now().Add(30*time.Second)))
-	if _, err := io.ReadAll(said); err != nil { // the output ends when no process has it open any more
+	if _, err := io.ReadAll(lines); err != nil { // the output ends when no process has it open any more
 		t.Errorf("the child still runs: %v", err)
 	}
 	_ = cmd.Wait() // reports that the parent was killed

@@ -52,7 +52,7 @@ func environment(variables ...string) func(string) string {
 }
 
 // command runs a command as the program would, and returns its exit status and output.
-func command(t *testing.T, cmd *cobra.Command, args ...string) (status int, said string) {
+func command(t *testing.T, cmd *cobra.Command, args ...string) (status int, output string) {
 	t.Helper()
 	var out proctest.Output
 	cmd.SetArgs(append([]string{}, args...))
@@ -88,9 +88,9 @@ func TestMistakesInTheFlagsAreNamed(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			status, said := command(t, tt.command(environment()), strings.Fields(tt.args)...)
-			if status != 2 || !strings.Contains(said, tt.wanted) {
-				t.Errorf("status %d, %q; want 2 and %q", status, said, tt.wanted)
+			status, output := command(t, tt.command(environment()), strings.Fields(tt.args)...)
+			if status != 2 || !strings.Contains(output, tt.wanted) {
+				t.Errorf("status %d, %q; want 2 and %q", status, output, tt.wanted)
 			}
 		})
 	}
@@ -107,8 +107,8 @@ func TestThePortComesFromTheEnvironmentToo(t *testing.T) {
 			t.Errorf("%q: port = %d, %v, want %d", test.args, port, err, test.want)
 		}
 	}
-	if status, said := command(t, Demo(environment("PORT", "http"))); status != 2 || !strings.Contains(said, "PORT is not a number") {
-		t.Errorf("status %d, %q; want 2 and an error that names PORT", status, said)
+	if status, output := command(t, Demo(environment("PORT", "http"))); status != 2 || !strings.Contains(output, "PORT is not a number") {
+		t.Errorf("status %d, %q; want 2 and an error that names PORT", status, output)
 	}
 }
 
@@ -117,9 +117,9 @@ func TestAPortInUseIsAnErrorWithAWayOut(t *testing.T) {
 	must(t, err)
 	defer func() { _ = l.Close() }()
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	status, said := command(t, Demo(environment()), "--port", port)
-	if status != 1 || !strings.Contains(said, "port "+port) || !strings.Contains(said, "--port N chooses another one") {
-		t.Errorf("status %d, %q; want 1, the port and the way out", status, said)
+	status, output := command(t, Demo(environment()), "--port", port)
+	if status != 1 || !strings.Contains(output, "port "+port) || !strings.Contains(output, "--port N chooses another one") {
+		t.Errorf("status %d, %q; want 1, the port and the way out", status, output)
 	}
 }
 
@@ -219,7 +219,7 @@ func launch(t *testing.T, temp string, args ...string) *process {
 	t.Cleanup(func() {
 		p.end(syscall.SIGKILL)
 		if t.Failed() {
-			t.Logf("%s said:\n%s", args[0], p.out.String())
+			t.Logf("the output of %s:\n%s", args[0], p.out.String())
 		}
 	})
 	return p

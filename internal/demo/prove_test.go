@@ -50,8 +50,8 @@ func TestACheckThatCannotRunDoesNotPass(t *testing.T) {
 			t.Errorf("%s passed without a redis-server", c.name)
 		}
 	}
-	if said := out.String(); strings.Count(said, notRun) != 2 || strings.Count(said, "apt-get install redis-server") != 2 {
-		t.Errorf("want NOT RUN and how to install redis-server, twice:\n%s", said)
+	if output := out.String(); strings.Count(output, notRun) != 2 || strings.Count(output, "apt-get install redis-server") != 2 {
+		t.Errorf("want NOT RUN and how to install redis-server, twice:\n%s", output)
 	}
 }
 
@@ -121,7 +121,7 @@ func (a *imitation) visit(w http.ResponseWriter, id string) {
 }
 
 // proveImitation runs prove against an imitation.
-func proveImitation(t *testing.T, a *imitation, args ...string) (status int, said string) {
+func proveImitation(t *testing.T, a *imitation, args ...string) (status int, output string) {
 	a.sessions = make(map[string]int)
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
@@ -130,9 +130,9 @@ func proveImitation(t *testing.T, a *imitation, args ...string) (status int, sai
 
 func TestAnAppIsProvenFromOutsideWithinLimits(t *testing.T) {
 	var app imitation
-	status, said := proveImitation(t, &app)
-	if status != 0 || strings.Count(said, passed) != 6 || !strings.Contains(said, "All 6 checks passed") {
-		t.Errorf("status %d, want 0 and six passed checks:\n%s", status, said)
+	status, output := proveImitation(t, &app)
+	if status != 0 || strings.Count(output, passed) != 6 || !strings.Contains(output, "All 6 checks passed") {
+		t.Errorf("status %d, want 0 and six passed checks:\n%s", status, output)
 	}
 	if n := app.requests.Load(); n > maxRequests {
 		t.Errorf("%d requests, want at most %d", n, maxRequests)
@@ -143,19 +143,19 @@ func TestAnAppIsProvenFromOutsideWithinLimits(t *testing.T) {
 }
 
 func TestAStoreThatReadsAddsAndWritesIsFoundOut(t *testing.T) {
-	status, said := proveImitation(t, &imitation{lossy: true})
-	if status != 1 || !strings.Contains(said, "FAIL     visits at once are exact") || !strings.Contains(said, "100 visits were sent and 100 acknowledged, but ") {
-		t.Errorf("status %d, want 1 and the check that fails:\n%s", status, said)
+	status, output := proveImitation(t, &imitation{lossy: true})
+	if status != 1 || !strings.Contains(output, "FAIL     visits at once are exact") || !strings.Contains(output, "100 visits were sent and 100 acknowledged, but ") {
+		t.Errorf("status %d, want 1 and the check that fails:\n%s", status, output)
 	}
-	if !strings.Contains(said, "1 of 6 checks failed or could not be run") {
-		t.Errorf("want the number of failed checks:\n%s", said)
+	if !strings.Contains(output, "1 of 6 checks failed or could not be run") {
+		t.Errorf("want the number of failed checks:\n%s", output)
 	}
 }
 
 func TestVisitsThatABusyAppRefusesAreSentAgain(t *testing.T) {
-	status, said := proveImitation(t, &imitation{busy: 10})
-	if status != 0 || !strings.Contains(said, "110 sent, 100 counted; 10 without a count") {
-		t.Errorf("status %d, want 0, with 100 of 110 visits counted:\n%s", status, said)
+	status, output := proveImitation(t, &imitation{busy: 10})
+	if status != 0 || !strings.Contains(output, "110 sent, 100 counted; 10 without a count") {
+		t.Errorf("status %d, want 0, with 100 of 110 visits counted:\n%s", status, output)
 	}
 }
 
@@ -172,9 +172,9 @@ func TestAProgramThatDiesAtOnceOnSIGTERMFailsARollingRestart(t *testing.T) {
 }
 
 func TestTheRequiredInstancesMustAnswer(t *testing.T) {
-	status, said := proveImitation(t, new(imitation), "--instances", "2")
-	if status != 1 || !strings.Contains(said, "1 of 2 instances served") {
-		t.Errorf("status %d, want 1 and how many served:\n%s", status, said)
+	status, output := proveImitation(t, new(imitation), "--instances", "2")
+	if status != 1 || !strings.Contains(output, "1 of 2 instances served") {
+		t.Errorf("status %d, want 1 and how many served:\n%s", status, output)
 	}
 }
 
@@ -193,9 +193,9 @@ func TestTheLimitOfRequestsIsNeverExceeded(t *testing.T) {
 }
 
 func TestThePasswordOfTheAddressIsNotShown(t *testing.T) {
-	status, said := command(t, Prove(environment()), "--url", "http://user:password@127.0.0.1:1")
-	if status != 1 || !strings.Contains(said, "user:xxxxx@") || strings.Contains(said, "password") {
-		t.Errorf("status %d, want 1 and the address without its password:\n%s", status, said)
+	status, output := command(t, Prove(environment()), "--url", "http://user:password@127.0.0.1:1")
+	if status != 1 || !strings.Contains(output, "user:xxxxx@") || strings.Contains(output, "password") {
+		t.Errorf("status %d, want 1 and the address without its password:\n%s", status, output)
 	}
 }
 
@@ -203,11 +203,11 @@ func TestJSONReportsEachCheck(t *testing.T) {
 	app := imitation{sessions: make(map[string]int), lossy: true}
 	server := httptest.NewServer(&app)
 	defer server.Close()
-	status, said := command(t, Prove(environment()), "--json", "--url", strings.Replace(server.URL, "//", "//user:password@", 1))
+	status, output := command(t, Prove(environment()), "--json", "--url", strings.Replace(server.URL, "//", "//user:password@", 1))
 	if status == 0 {
 		t.Error("an app that loses visits passes")
 	}
-	text, _, _ := strings.Cut(said, "\n}") // the error follows it
+	text, _, _ := strings.Cut(output, "\n}") // the error follows it
 	var report struct {
 		Passed bool
 		Checks []result
@@ -221,10 +221,10 @@ func TestJSONReportsEachCheck(t *testing.T) {
 		}
 	}
 	if report.Passed || outcome[passed] == 0 || outcome[failed] == 0 || report.Checks[0].Figures == "" {
-		t.Errorf("want a failed report, with failed and passed checks and figures:\n%s", said)
+		t.Errorf("want a failed report, with failed and passed checks and figures:\n%s", output)
 	}
-	if strings.Contains(said, "password") {
-		t.Errorf("the password of the address is in the report:\n%s", said)
+	if strings.Contains(output, "password") {
+		t.Errorf("the password of the address is in the report:\n%s", output)
 	}
 }
 

@@ -74,7 +74,7 @@ func rewrite(r *httputil.ProxyRequest) {
 	r.Out.Header.Set("X-Request-Id", strings.ToLower(rand.Text()))
 }
 
-// dial connects to the instance whose turn it is, or else to the next one that accepts connections.
+// dial connects to the instance whose turn it is, or to the next one that accepts the connection.
 func (b *balancer) dial(ctx context.Context, network, purpose string) (conn net.Conn, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, holdTimeout, errNoInstance)
 	defer cancel()

@@ -12,7 +12,7 @@ type Options struct {
 	// AppendOnly makes the server keep writes in a file: a write that was answered survives Kill and Restart, though perhaps
 	// not a crash of this machine. Without it the server is empty after each start, because it never writes snapshots.
 	AppendOnly bool
-	// Password is that of the default user. It goes into a file of mode 0600, never on a command line.
+	// Password is the password of the default user. It goes into a file of mode 0600, never on a command line.
 	Password string
 	// TLS, if not nil, makes the server speak only TLS.
 	TLS *TLS
