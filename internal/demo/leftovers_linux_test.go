@@ -64,6 +64,7 @@ func TestASecondCtrlCDoesNotWait(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	_, err = conn.Write([]byte("POST /reset HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"))
 	must(t, err)
+	await(t, &demo.out, "route=/reset") // the balancer has accepted the request, and waits for its body
 	must(t, demo.Process.Signal(syscall.SIGINT))
 	await(t, &demo.out, "stopping")
 	if demo.end(syscall.SIGINT) != -1 {
