@@ -18,8 +18,14 @@ import (
 // Main runs the command line of this process and returns its exit status. SIGINT and SIGTERM end the command cleanly;
 // a second one ends the process at once. Test binaries that act as the program call Main, too.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals) // before cancel: with signal.NotifyContext, a second signal can come too early and get lost
+		cancel()
+	}()
 	return Run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 }
 
