@@ -30,7 +30,7 @@ func (b *tab) beginBurst(t testing.TB) {
 	b.do(t, chromedp.Focus(button(burstButton)), chromedp.KeyEvent(kb.Enter))
 }
 
-// endBurst waits until all are answered. The focus must have stayed where it was.
+// endBurst waits until all are answered. The focus must not have moved.
 func (b *tab) endBurst(t testing.TB) {
 	t.Helper()
 	b.await(t, over)
@@ -38,7 +38,7 @@ func (b *tab) endBurst(t testing.TB) {
 		t.Errorf("after 25 visits at once the focus is on %q", got)
 	}
 	if got := ask[string](t, b, `document.getElementById("burst").role`); got != "status" {
-		t.Errorf("the result stands in a region with the role %q, which nobody reads out", got)
+		t.Errorf("the result is in a region with the role %q, which screen readers do not announce", got)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestTwentyFiveVisitsAtOnceCountTwentyFive(t *testing.T) {
 		served[row.Instance] += row.Visits
 	}
 	if served["web.1"] < 10 || served["web.2"] < 10 {
-		t.Errorf("the instances served %v: they did not take turns", served)
+		t.Errorf("the instances served %v; want them to take turns", served)
 	}
 	b.wantText(t, "#burst", "At once 25", "Before 2", "After 27", "Lost 0", "The count rose by exactly 25.", "Answered by web.1 (", "web.2 (")
 	b.burst(t)
@@ -101,7 +101,7 @@ func TestTwentyFiveAtOnceSayWhenRedisIsGone(t *testing.T) {
 	proxy.Refuse()
 	proxy.Cut()
 	b.burst(t)
-	b.count(t, 1+counted) // nothing better is known
+	b.count(t, 1+counted) // the last known count
 	b.wantText(t, "#burst", "25 of 25 visits failed.", "Redis cannot be reached.", "Your count is safe.")
 
 	proxy.Heal()

@@ -17,16 +17,16 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// faultsOfLayout returns, as a list of sentences, what is wrong with how the page lies on the screen.
+// faultsOfLayout returns what is wrong with the layout of the page, as a list of sentences.
 //
 //go:embed testdata/layout.js
 var faultsOfLayout string
 
-// addHistory gives the visitor's session a past in Redis: these processes, with about this many visits in each. Of many, the
-// oldest have no row any more, as the app would have done.
+// addHistory adds earlier processes to the visitor's session in Redis, with about this many visits each. If there are many,
+// it leaves out the rows of the oldest, as the app does.
 func (b *tab) addHistory(t testing.TB, server *redisserver.Server, visits int, instances ...string) {
 	t.Helper()
-	const maxRows = 32 // one of them is that of the process that runs
+	const maxRows = 32 // including that of the running process
 	fields := make(map[string]any)
 	began := time.Now().Add(-time.Duration(len(instances)+1) * time.Hour).UTC()
 	total, processes := 0, 0
@@ -44,7 +44,7 @@ func (b *tab) addHistory(t testing.TB, server *redisserver.Server, visits int, i
 	rdb := redistest.Client(t, server)
 	keys := rdb.Keys(t.Context(), "visits:session:*").Val()
 	if len(keys) != 1 {
-		t.Fatalf("%d sessions are in Redis, want 1", len(keys))
+		t.Fatalf("there are %d sessions in Redis, want 1", len(keys))
 	}
 	if err := rdb.HSet(t.Context(), keys[0], fields).Err(); err != nil {
 		t.Fatal(err)
@@ -54,12 +54,12 @@ func (b *tab) addHistory(t testing.TB, server *redisserver.Server, visits int, i
 	}
 }
 
-// longLife is the past of a visitor of four instances, three of which were restarted.
+// longLife is the history of a visitor of four instances, three of which were restarted.
 func longLife() []string {
 	return []string{"web.1", "web.2", "web.3", "web.4", "web.1", "web.3", "web.2"}
 }
 
-// screens are the pages that can be on a screen, each with what opens it.
+// screens are the pages that a visitor can see, each with the steps that open it.
 func screens() map[string]func(testing.TB) *tab {
 	return map[string]func(testing.TB) *tab{
 		"first visit":   func(t testing.TB) *tab { return opened(t, "/", "REDIS_URL="+redistest.Start(t).URL()) },
@@ -95,7 +95,7 @@ func opened(t testing.TB, path string, env ...string) *tab {
 	return b
 }
 
-// withHistory opens the page of a visitor with a past.
+// withHistory opens the page of a visitor with a history.
 func withHistory(t testing.TB, instance string, visits int, past ...string) *tab {
 	t.Helper()
 	server := redistest.Start(t)
@@ -108,7 +108,7 @@ func withHistory(t testing.TB, instance string, visits int, past ...string) *tab
 	return b
 }
 
-// media makes the page believe in what it asks the browser about the screen.
+// media emulates media types and features.
 func (b *tab) media(t testing.TB, medium string, features ...string) {
 	t.Helper()
 	params := emulation.SetEmulatedMediaParams{Media: medium}
@@ -118,7 +118,7 @@ func (b *tab) media(t testing.TB, medium string, features ...string) {
 	call(t, b, emulation.SetEmulatedMedia, params)
 }
 
-// fontSize sets the size of text that the reader prefers, in pixels.
+// fontSize sets the reader's preferred text size, in pixels.
 func (b *tab) fontSize(t testing.TB, pixels int64) {
 	t.Helper()
 	call(t, b, page.SetFontSizes, page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: pixels, Fixed: pixels * 13 / 16}})
@@ -138,7 +138,7 @@ func TestEveryPageFitsEveryScreen(t *testing.T) {
 				b.do(t, chromedp.EmulateViewport(screen.width, screen.height))
 				b.fontSize(t, screen.text)
 				for _, scheme := range []string{"light", "dark"} {
-					b.media(t, "", "prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce") // no colour on its way
+					b.media(t, "", "prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce") // no colour in transition
 					for _, fault := range ask[[]string](t, b, faultsOfLayout) {
 						t.Errorf("%d × %d, %s, text of %d px: %s", screen.width, screen.height, scheme, screen.text, fault)
 					}
@@ -151,7 +151,7 @@ func TestEveryPageFitsEveryScreen(t *testing.T) {
 func TestThePictureStandsAboveItsWords(t *testing.T) {
 	t.Parallel()
 	b := withHistory(t, "web.2", 170, longLife()...)
-	// How far each of the five boxes begins from what is said of it, and how far the last ends from the end of the card's
+	// The distance of each of the five boxes from its text, and of the end of the last box from the end of the card's
 	// content, in pixels.
 	const apart = `(() => {
 		const side = (e, side) => e.getBoundingClientRect()[side];
@@ -201,7 +201,7 @@ func brightness(t testing.TB, colour string) float64 {
 	t.Helper()
 	var r, g, b float64
 	if _, err := fmt.Sscanf(colour, "rgb(%f, %f, %f)", &r, &g, &b); err != nil {
-		t.Fatalf("%q is no colour: %v", colour, err)
+		t.Fatalf("%q is not a colour: %v", colour, err)
 	}
 	return math.Round((r+g+b)/3/255*100) / 100
 }
@@ -238,7 +238,7 @@ func TestForcedColoursKeepTheMarks(t *testing.T) {
 	for _, scheme := range []string{"light", "dark"} {
 		b.media(t, "", "forced-colors", "active", "prefers-color-scheme", scheme)
 		if !ask[bool](t, b, "matchMedia('(forced-colors: active)').matches") {
-			t.Fatal("this browser forces no colours")
+			t.Fatal("this browser does not support forced colours")
 		}
 		if got := style(t, b, ".current", "outline-style"); got != "solid" {
 			t.Errorf("%s: the row of this process has the outline %q", scheme, got)
@@ -262,7 +262,7 @@ func TestNothingMovesForThoseWhoWantItStill(t *testing.T) {
 	moving := `[...document.querySelectorAll("*")].some((e) =>
 		getComputedStyle(e).transitionDuration !== "0s" || getComputedStyle(e).animationName !== "none")`
 	if !ask[bool](t, b, moving) {
-		t.Error("nothing moves for anybody")
+		t.Error("nothing moves without the preference either")
 	}
 	b.media(t, "", "prefers-reduced-motion", "reduce")
 	if ask[bool](t, b, moving) {
@@ -291,7 +291,7 @@ func TestPrintsOnThreePages(t *testing.T) {
 				sheets++
 			}
 			if sheets == 0 || sheets > pages {
-				t.Errorf("it takes %d or more pages of A4, want at most %d", sheets, pages)
+				t.Errorf("it prints on %d or more pages of A4, want at most %d", sheets, pages)
 			}
 		})
 	}

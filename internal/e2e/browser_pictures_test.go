@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write the pictures of the README anew")
 
 const pictureWidth = 1280
 
-// TestPictures looks at the pictures of the README, which it takes anew with -update.
+// TestPictures checks the pictures of the README. With -update it retakes them.
 func TestPictures(t *testing.T) {
 	t.Parallel()
 	if *update {

@@ -41,7 +41,7 @@ func TestTheStopPageComesBackByItself(t *testing.T) {
 	b.tolerate("/readyz") // while the app is away
 	b.open(t, i.url)
 	if status := b.press(t, "Stop this instance"); status != http.StatusAccepted {
-		t.Fatalf("the stop is answered with %d, want 202", status)
+		t.Fatalf("the answer to the stop is %d, want 202", status)
 	}
 	b.wantText(t, "h1", "Stopping web.1")
 	b.wantText(t, "main", "Your count is safe.", "This page goes back to the counter by itself")

@@ -23,11 +23,11 @@ func TestEachLoadOfThePageIsAVisit(t *testing.T) {
 		t.Fatalf("status %d", status)
 	}
 	if first := b.count(t, 1); !strings.Contains(first.Said, "This is your first visit") {
-		t.Errorf("the first visit is told %q", first.Said)
+		t.Errorf("the first page says %q", first.Said)
 	}
 	b.reload(t)
 	if second := b.count(t, 2); strings.Contains(second.Said, "first visit") {
-		t.Errorf("the second visit is told %q", second.Said)
+		t.Errorf("the second page says %q", second.Said)
 	}
 	b.press(t, "Visit again")
 	b.count(t, 3)
@@ -40,14 +40,14 @@ func TestEachLoadOfThePageIsAVisit(t *testing.T) {
 	}
 }
 
-// The command is there to be looked at, but not at once.
+// The page hides the command until the visitor clicks.
 func wantHiddenCommand(t *testing.T, b *tab) {
 	t.Helper()
 	shown := func() bool {
 		return ask[bool](t, b, "document.querySelector('#way details code').checkVisibility()")
 	}
 	if shown() {
-		t.Error("the command is shown before anybody asks for it")
+		t.Error("the command is shown before the click")
 	}
 	b.do(t, chromedp.Click(chromedp.Search("//summary[normalize-space()='Show the command']")))
 	if !shown() {
@@ -93,7 +93,7 @@ func TestBackNeverShowsAnOldCount(t *testing.T) {
 	b.awaitCount(t, 3)
 	b.do(t, chromedp.NavigateForward(), chromedp.NavigateBack())
 	b.awaitCount(t, 4)
-	// A browser that keeps the page in its back/forward cache says so to the page, which then loads itself again.
+	// A page that the browser restores from its back/forward cache notices that, and reloads itself.
 	b.load(t, chromedp.Evaluate[chromedp.Void]("void dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"))
 	b.count(t, 5)
 }
@@ -162,7 +162,7 @@ func TestThePageWorksWithoutJavaScript(t *testing.T) {
 	b.press(t, "Start over")
 	b.count(t, 1)
 	if status := b.press(t, "Stop this instance"); status != http.StatusAccepted {
-		t.Errorf("the stop is answered with %d, want 202", status)
+		t.Errorf("the answer to the stop is %d, want 202", status)
 	}
 	if status := i.await(t); status != 0 {
 		t.Errorf("the process ended with status %d", status)

@@ -11,11 +11,10 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// damage puts something in the place of a session, or into it, that the app has not written.
+// damage replaces a session, or a part of it, with something that the app has not written.
 type damage func(ctx context.Context, rdb *redis.Client, key string) error
 
-// set gives a field another value. A name that ends with ":" stands for the row of the process that the visits were counted
-// by.
+// set changes the value of a field. A name that ends with ":" stands for the row of the process that counted the visits.
 func set(field, value string) damage {
 	return func(ctx context.Context, rdb *redis.Client, key string) error {
 		if strings.HasSuffix(field, ":") {
@@ -29,7 +28,8 @@ func set(field, value string) damage {
 	}
 }
 
-// What the store takes for damage is proven in redisstore. These are of the app's own fields, and three as examples for all.
+// The tests of the store prove what it considers damage. These cases damage the app's own fields, with three examples of the
+// others.
 func damages() map[string]damage {
 	return map[string]damage{
 		"somebody's hash": func(ctx context.Context, rdb *redis.Client, key string) error {
@@ -83,14 +83,14 @@ func TestDamagedSessionIsSetAsideAndTheVisitorGetsANewOne(t *testing.T) {
 			logged := i.output.count("damaged session set aside")
 			count(t, v, 1, 2, i)
 			if sessionID(v) == sessionID(old) {
-				t.Error("the new session has no new id")
+				t.Error("the new session has the old id")
 			}
 			redistest.Wait(t, "a log line", func() bool { return i.output.count("damaged session set aside") > logged })
 			if n := i.output.count("damaged session set aside") - logged; n != 1 {
 				t.Errorf("%d log lines", n)
 			}
 			if rdb.Exists(t.Context(), key).Val() != 1 {
-				t.Error("what lay there is gone")
+				t.Error("the damaged session is gone")
 			}
 			if answer := request(t, old, http.MethodPost, "/reset"); answer.Status != http.StatusSeeOther || rdb.Exists(t.Context(), key).Val() != 0 {
 				t.Errorf("reset of a damaged session: %d", answer.Status)

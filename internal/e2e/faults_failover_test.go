@@ -54,8 +54,8 @@ func TestCountGoesOnOverAFailoverOfACluster(t *testing.T) {
 	}
 }
 
-// failover visits until the new master that await waits for has taken over: what was acknowledged before is counted,
-// and the app needs no restart and not much longer than Redis. The log tells it.
+// failover makes visits until the new master that await waits for has taken over. Acknowledged visits stay counted, the app
+// needs no restart and recovers soon after Redis, and it logs the outage.
 func (ta *tally) failover(name string, i *instance, await func()) {
 	ta.t.Helper()
 	before := i.output.count("redis back")
@@ -74,17 +74,17 @@ func (ta *tally) failover(name string, i *instance, await func()) {
 	})
 }
 
-// awaitReplica waits until a replica has what its master has. Redis answers before that, so that what it acknowledged in
-// the moment before it fails may be gone after a failover, whoever asks.
+// awaitReplica waits until a replica has the master's data. Redis acknowledges writes before that, so any client may lose
+// the last ones in a failover.
 func awaitReplica(t testing.TB, master *redis.Client) {
 	t.Helper()
 	redistest.Wait(t, "a replica to have the data", func() bool {
-		master.Ping(t.Context()) // WAIT waits for what there was at the connection's last command
+		master.Ping(t.Context()) // WAIT covers the writes up to the connection's last command
 		return master.Wait(t.Context(), 1, time.Second).Val() >= 1
 	})
 }
 
-// other returns the node that is not the one given, of a Cluster of two.
+// other returns the other node of a Cluster of two.
 func other(c *redistest.Cluster, node *redistest.Node) *redistest.Node {
 	if c.Nodes[0] == node {
 		return c.Nodes[1]
@@ -92,7 +92,7 @@ func other(c *redistest.Cluster, node *redistest.Node) *redistest.Node {
 	return c.Nodes[0]
 }
 
-// The app is told of one node as if that were alone, and finds out.
+// The app is configured with one node as a single server, and detects the Cluster.
 func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartProxiedCluster(t, 2)
@@ -108,7 +108,7 @@ func TestMovingASlotOfAClusterIsNotNoticed(t *testing.T) {
 		m.MoveKeys(100)
 		tally.await(20) // the old master answers ASK
 		if to.Proxy.Seen("asking") == 0 {
-			t.Error("the visits were not asked of the node that the slot moves to")
+			t.Error("no visit reached the node that the slot moves to")
 		}
 		m.Finish()
 		tally.await(20) // the old master answers MOVED

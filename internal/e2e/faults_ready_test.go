@@ -18,7 +18,7 @@ import (
 
 const signingSecret = "SESSION_SECRET=a-secret-that-signs-the-cookies-of-this-test"
 
-// told is what a client that prefers JSON is told of a fault.
+// told is the answer to a client that prefers JSON during a fault.
 type told struct{ Error, Hint string }
 
 func toldBy(t *testing.T, answer visitor.Answer) (f told) {
@@ -29,8 +29,8 @@ func toldBy(t *testing.T, answer visitor.Answer) (f told) {
 	return f
 }
 
-// Whoever asks whether the app is ready is told what a visitor would be told, and the log tells it, too. The faults are those
-// that [outages] has not; that a check fails as a visit does is proven for more of them in internal/storetest.
+// /readyz, the log and a visitor's page all report the same fault. These are the faults that [outages] lacks;
+// internal/storetest proves for more of them that a check fails as a visit does.
 func TestAVisitReadyzAndTheLogAgree(t *testing.T) {
 	t.Parallel()
 	const password = "p4ss-of-the-user"
@@ -38,7 +38,7 @@ func TestAVisitReadyzAndTheLogAgree(t *testing.T) {
 	writes := redistest.Named("EVALSHA", "EVAL", "SET", "DEL")
 	for name, test := range map[string]struct {
 		config []string        // of the server
-		rules  string          // of the app's user, beside all that it needs
+		rules  string          // of the app's user, on top of those that it needs
 		match  redistest.Match // what the proxy answers
 		answer string
 		env    string
@@ -77,13 +77,13 @@ func TestAVisitReadyzAndTheLogAgree(t *testing.T) {
 	}
 }
 
-// agree checks that a visit and /readyz say the same of Redis, or both that all is well.
+// agree checks that a visit and /readyz report the same fault, or both report none.
 func agree(t *testing.T, i *instance, says string) {
 	t.Helper()
 	visited := request(t, newVisitor(t, i.url), http.MethodGet, "/", "Accept", "application/json")
 	ready := i.get(t, "/readyz", "Accept", "application/json")
-	if head := i.request(t, http.MethodHead, "/readyz"); head.Status != ready.Status { // as many monitors ask
-		t.Errorf("/readyz is %d, but %d for HEAD", ready.Status, head.Status)
+	if head := i.request(t, http.MethodHead, "/readyz"); head.Status != ready.Status { // which many monitors send
+		t.Errorf("/readyz answers %d, but %d to HEAD", ready.Status, head.Status)
 	}
 	if says == "" {
 		if visited.Status != http.StatusOK || ready.Status != http.StatusOK {
@@ -106,7 +106,7 @@ func do(t *testing.T, client *redis.Client, args ...any) {
 	}
 }
 
-// What Redis answers may repeat all that it was sent, and more.
+// An answer of Redis may repeat everything that it was sent, and more.
 func TestNothingThatRedisSaysIsTold(t *testing.T) {
 	t.Parallel()
 	const password, known = "p4ss-that-redis-repeats", "a-secret-that-signs-and-that-redis-repeats"

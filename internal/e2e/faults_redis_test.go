@@ -13,18 +13,18 @@ import (
 	"visit-counter/internal/visitor"
 )
 
-// outage is a way in which Redis can be away.
+// outage is a way in which Redis can be unavailable.
 type outage struct {
 	name    string
 	begin   func(*testing.T, *setup)
 	end     func(*testing.T, *setup)
 	reason  string // on the page
-	silent  bool   // Redis does not say what is wrong: it does not answer at all
-	deletes bool   // Redis still takes a DEL, so that a reset works
+	silent  bool   // Redis does not answer at all
+	deletes bool   // Redis still accepts a DEL, so that a reset works
 }
 
-// timeout is the app's REDIS_TIMEOUT. It is the default one for a Redis that is silent, which every visit waits for. For one
-// that says what is wrong it is longer, so that a busy machine does not make that a Redis which says nothing.
+// timeout is the app's REDIS_TIMEOUT: the default for a silent Redis, for which every visit waits that long. It is longer
+// for a Redis that answers with an error, so that a busy machine does not turn the error into a timeout.
 func (o outage) timeout() time.Duration {
 	if o.silent {
 		return defaultTimeout
@@ -133,7 +133,7 @@ func TestVisitsAreRefusedAndNoneIsLostWhileRedisIsAway(t *testing.T) {
 	}
 }
 
-// refusesAll proves what is promised while Redis is away.
+// refusesAll proves the promises for the time while Redis is away.
 func (s *setup) refusesAll(t *testing.T, o outage) {
 	t.Helper()
 	refused := make(chan struct{})
@@ -161,8 +161,8 @@ func (s *setup) refusesAll(t *testing.T, o outage) {
 	}
 }
 
-// fastestHealth asks again and again, until something is done, whether the process lives, and returns the shortest wait:
-// what waits for Redis has none that is short, and what waits for the test's other requests has.
+// fastestHealth requests /healthz repeatedly until done, and returns the shortest time. If /healthz waited for Redis, every
+// request would be slow; if it only waits for the test's other requests, some are fast.
 func (i *instance) fastestHealth(t *testing.T, done <-chan struct{}) time.Duration {
 	t.Helper()
 	fastest := time.Hour
@@ -180,7 +180,7 @@ func (i *instance) fastestHealth(t *testing.T, done <-chan struct{}) time.Durati
 	}
 }
 
-// toldOnce proves that the log tells the fault once, and its end. It has told of so many before.
+// toldOnce proves that the app logs the fault once, and its end. before is the number of earlier faults in the log.
 func (s *setup) toldOnce(t *testing.T, before int) {
 	t.Helper()
 	if lost := s.app.awaitRedis(t); lost != before+1 {
@@ -235,10 +235,10 @@ func TestStartsWithoutRedisAndCountsWhenItComes(t *testing.T) {
 	}
 }
 
-// Short troubles are waited out: whoever visits meanwhile notices nothing.
+// The app waits until a short fault is over: visitors do not notice it.
 func TestShortTroubleIsNotNoticed(t *testing.T) {
 	t.Parallel()
-	s := newSetup(t, 7*time.Second) // longer than all of it
+	s := newSetup(t, 7*time.Second) // longer than all of the faults
 	visits := redistest.Named("evalsha", "eval")
 	for _, test := range []struct {
 		name  string
@@ -273,7 +273,7 @@ func TestCountIsExactWhileConnectionsAreCut(t *testing.T) {
 	s := newSetup(t, defaultTimeout)
 	cuts := 0
 	s.tally.during(func() {
-		redistest.Wait(t, "visits that are counted though every tenth cuts all connections", func() bool {
+		redistest.Wait(t, "visits to count although every tenth cuts all connections", func() bool {
 			if s.proxy.Seen("EVALSHA") >= 10*cuts {
 				s.proxy.Cut()
 				cuts++
@@ -282,7 +282,7 @@ func TestCountIsExactWhileConnectionsAreCut(t *testing.T) {
 		})
 	})
 	if opened := s.proxy.Seen("HELLO"); opened < cuts {
-		t.Errorf("only %d connections were opened, so that hardly one was cut", opened)
+		t.Errorf("only %d connections were opened: hardly any was cut", opened)
 	}
 	back := s.tally.recover()
 	s.tally.check("connections cut by every tenth visit", back)
@@ -303,7 +303,7 @@ func TestCountIsExactWhileRedisIsSlow(t *testing.T) {
 	s.tally.check("answers 200 ms late", back)
 }
 
-// A server that loads much answers late, and then with LOADING.
+// A server that loads much data answers late, and then with LOADING.
 func TestCountIsExactOverALongLoad(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Config: []string{"key-load-delay 100"}})

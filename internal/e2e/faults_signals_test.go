@@ -16,7 +16,7 @@ import (
 	"visit-counter/internal/visitor"
 )
 
-// maxDrain is what a platform leaves us from SIGTERM to the end: Cloud Foundry kills after 10 seconds.
+// maxDrain is the time that a platform grants from SIGTERM to the end: Cloud Foundry kills after 10 seconds.
 const maxDrain = 8 * time.Second
 
 func TestSIGTERMAnswersEveryRequestUnderWay(t *testing.T) {
@@ -131,7 +131,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 func TestIdleInstanceStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	i := start(t, "SESSION_STORE=memory")
-	http.DefaultClient.CloseIdleConnections() // that of awaitHealth
+	http.DefaultClient.CloseIdleConnections() // awaitHealth has left one open
 	if after := i.stop(t); after > time.Second {
 		t.Errorf("ended after %v", after)
 	}

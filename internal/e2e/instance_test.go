@@ -1,7 +1,7 @@
-// Package e2e has the end-to-end tests: they run the program in processes of its own, beside real servers and browsers.
+// Package e2e has the end-to-end tests: they run the program in separate processes, with real servers and browsers.
 //
-// visits_*, faults_*, browser_* and platform_* hold the tests, by theme. The other files hold what these share: the program
-// as a process, its visitors, the router in front of it, a tally of visits, a tab of Chromium.
+// The tests are in visits_*, faults_*, browser_* and platform_*. The other files hold what they share: the program as a
+// process, its visitors, the router in front of it, a tally of visits, a tab of Chromium.
 package e2e
 
 import (
@@ -24,29 +24,29 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// roleVariable makes the test binary another program: most often the visit counter itself. So the tests run the real
-// thing in real processes, with the race detector in it.
+// roleVariable makes the test binary run as another program, usually the visit counter. So the tests run the real program
+// in real processes, with the race detector.
 const roleVariable = "VISIT_COUNTER_TEST_ROLE"
 
 var roles = map[string]func() int{"program": commands.Main, "leak": leak, "race": race}
 
-// raceFound is the status with which the race detector ends a process.
+// raceFound is the exit status of a process in which the race detector has found a race.
 const raceFound = 66
 
 const stopTimeout = 20 * time.Second
 
-// longTimeout lets an instance wait longer for Redis than by default, where a visit that is refused on a busy machine would
-// prove nothing.
+// longTimeout lets an instance wait longer for Redis than by default, for tests in which a visit that a busy machine makes
+// it refuse would prove nothing.
 const longTimeout = "REDIS_TIMEOUT=7s"
 
 func TestMain(m *testing.M) {
 	if run, ok := roles[os.Getenv(roleVariable)]; ok {
 		os.Exit(run())
 	}
-	if signal.Ignored(os.Interrupt) { // as in the background of a script: the instances would inherit it
+	if signal.Ignored(os.Interrupt) { // if a script runs the tests in the background; the instances would inherit it
 		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	}
-	temp, err := child.TempDir() // goes with this process, even if that is killed
+	temp, err := child.TempDir() // removed with this process, even if it is killed
 	if err == nil {
 		err = os.Setenv("TMPDIR", temp)
 	}
@@ -77,7 +77,7 @@ func (o *output) count(message string) int {
 	return strings.Count(o.String(), `"msg":"`+message+`"`)
 }
 
-// withoutRequests returns what was printed besides the line for each request.
+// withoutRequests returns the output without the lines about requests.
 func (o *output) withoutRequests() string {
 	var lines strings.Builder
 	for line := range strings.Lines(o.String()) {
@@ -88,8 +88,8 @@ func (o *output) withoutRequests() string {
 	return lines.String()
 }
 
-// command returns a command that ends with this process. It has these variables and nothing else in its environment,
-// and an empty folder.
+// command returns a command that ends with this process. It has only these variables in its environment, and an empty
+// working directory.
 func command(t testing.TB, env []string, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd, err := child.Command(context.Background(), stopTimeout, name, args...)
@@ -107,7 +107,7 @@ func program(t testing.TB, env ...string) *exec.Cmd {
 	return command(t, append(slices.Clone(env), roleVariable+"=program"), os.Args[0])
 }
 
-// launch starts a command. When the test ends, it ends the process and looks at what that has printed.
+// launch starts a command. When the test ends, it ends the process and checks its output.
 func launch(t testing.TB, cmd *exec.Cmd) *instance {
 	t.Helper()
 	i := &instance{cmd: cmd, exited: make(chan struct{})}
@@ -134,7 +134,7 @@ func launch(t testing.TB, cmd *exec.Cmd) *instance {
 	return i
 }
 
-// faults returns what no process may ever do: print a secret, or have a data race.
+// faults returns what no process may ever do, if this one did it: print a secret, or have a data race.
 func (i *instance) faults(t testing.TB) (found []string) {
 	text := i.output.String()
 	for _, line := range secretsOf(t).leaks(text) {
@@ -185,11 +185,11 @@ func (i *instance) awaitHealth(t testing.TB) {
 	})
 }
 
-// awaitRedis waits until the last that the instance has logged of Redis is that it is there, and returns how often it was
-// lost before: on a busy machine it may be, at any time.
+// awaitRedis waits until the instance's last log line about Redis says that it is connected, and returns how often Redis was
+// lost before: on a busy machine that can happen at any time.
 func (i *instance) awaitRedis(t testing.TB) (lost int) {
 	t.Helper()
-	redistest.Wait(t, "the log to say that Redis is there", func() bool {
+	redistest.Wait(t, "the log to say that Redis is connected", func() bool {
 		lost = i.output.count("redis lost")
 		return i.output.count("redis connected")+i.output.count("redis back") > 0 && i.output.count("redis back") == lost
 	})
@@ -215,7 +215,7 @@ func (i *instance) signal(t testing.TB, s syscall.Signal) {
 	}
 }
 
-// end sends a signal and returns the status with which the process ended, and after how long.
+// end sends a signal, and returns the exit status of the process and how long it took to end.
 func (i *instance) end(t testing.TB, s syscall.Signal) (status int, after time.Duration) {
 	t.Helper()
 	began := time.Now()
@@ -223,7 +223,7 @@ func (i *instance) end(t testing.TB, s syscall.Signal) (status int, after time.D
 	return i.await(t), time.Since(began)
 }
 
-// stop sends an instance SIGTERM, as platforms do, and fails the test unless it ends well and in time.
+// stop sends an instance SIGTERM, as platforms do, and fails the test unless it ends with status 0 in time.
 func (i *instance) stop(t testing.TB) (after time.Duration) {
 	t.Helper()
 	status, after := i.end(t, syscall.SIGTERM)
@@ -233,7 +233,7 @@ func (i *instance) stop(t testing.TB) (after time.Duration) {
 	return after
 }
 
-// await returns the status with which the process ends by itself.
+// await waits until the process ends by itself, and returns its exit status.
 func (i *instance) await(t testing.TB) int {
 	t.Helper()
 	select {
@@ -245,7 +245,7 @@ func (i *instance) await(t testing.TB) int {
 	}
 }
 
-// wantNoStart waits until the instance ends by itself, which it must without having served, and after saying all this.
+// wantNoStart fails the test unless the instance ends by itself without having served, and prints all these parts.
 func (i *instance) wantNoStart(t testing.TB, why ...string) {
 	t.Helper()
 	if status := i.await(t); status != 1 || i.output.count("serving") > 0 {
@@ -258,8 +258,8 @@ func (i *instance) wantNoStart(t testing.TB, why ...string) {
 	}
 }
 
-// memory returns how many bytes of memory the instance has in use. (A child's resource usage, which Go could tell after its
-// end, begins with the memory of the process that has started it.)
+// memory returns how many bytes of memory the instance uses. (A child's resource usage, which Go reports after its end,
+// starts with the memory of its parent process.)
 func (i *instance) memory(t testing.TB) int {
 	t.Helper()
 	text, err := exec.Command("ps", "-o", "rss=", "-p", strconv.Itoa(i.cmd.Process.Pid)).Output()
@@ -273,7 +273,7 @@ func (i *instance) memory(t testing.TB) int {
 	return kilobytes << 10
 }
 
-// freePort returns a port that nobody else is given before the test ends: so an instance can be started there again.
+// freePort returns a port that stays reserved until the test ends, so that an instance can be restarted on it.
 func freePort(t testing.TB) string {
 	t.Helper()
 	return strconv.Itoa(redistest.ReservePort(t).Number)

@@ -12,8 +12,8 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// TestNothingIsLeftOfATestThatIsKilled kills a test with an instance, a Redis and a browser. All it has started has its
-// TMPDIR, or works in it, by which they are found.
+// TestNothingIsLeftOfATestThatIsKilled kills a test with an instance, a Redis and a browser. It finds their processes by the
+// test's TMPDIR, which is in their environment or is where they work.
 func TestNothingIsLeftOfATestThatIsKilled(t *testing.T) {
 	t.Parallel()
 	temp := t.TempDir()
@@ -38,6 +38,6 @@ func TestNothingIsLeftOfATestThatIsKilled(t *testing.T) {
 	if err := tests.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = tests.Wait() // says that it was killed
+	_ = tests.Wait() // its error says that it was killed
 	proctest.NothingIsLeft(t, temp)
 }

@@ -19,8 +19,8 @@ import (
 	"visit-counter/templates"
 )
 
-// manifest is manifest.yml with the keys that the Cloud Controller knows and we use. It ignores all others without a
-// word; here they fail the test.
+// manifest is manifest.yml with the keys of the Cloud Controller that the app uses. The Cloud Controller silently ignores
+// unknown keys; here they fail the test.
 type manifest struct {
 	Applications []struct {
 		Name                string            `yaml:"name"`
@@ -34,7 +34,7 @@ type manifest struct {
 	} `yaml:"applications"`
 }
 
-// appJSON is app.json with the keys of Heroku's schema that we use.
+// appJSON is app.json with the keys of Heroku's schema that the app uses.
 type appJSON struct {
 	Name        string   `json:"name"`
 	Description string   `json:"description"`
@@ -49,10 +49,10 @@ type appJSON struct {
 	} `json:"formation"`
 }
 
-// tree is the repository's root, as seen from this folder.
+// tree is the repository's root, relative to this directory.
 const tree = "../.."
 
-// readFile reads a file of the repository, or one that an absolute path names.
+// readFile reads a file by its path in the repository, or by an absolute path.
 func readFile(t testing.TB, name string) string {
 	t.Helper()
 	if !filepath.IsAbs(name) {
@@ -112,7 +112,7 @@ func startCommand(t testing.TB) string {
 
 func TestEveryPlatformBuildsWithTheSameGo(t *testing.T) {
 	t.Parallel()
-	line := only(t, "go.mod", `^go (1\.\d+)\.0$`) // the line's first release: a platform may not have a later one
+	line := only(t, "go.mod", `^go (1\.\d+)\.0$`) // the first release: a platform may not have a later one
 	for _, place := range []struct{ name, got string }{
 		{"Heroku, by go.mod", only(t, "go.mod", `^// \+heroku goVersion (\S+)$`)},
 		{"Cloud Foundry, by manifest.yml", readManifest(t).Applications[0].Env["GOVERSION"]},
@@ -136,7 +136,7 @@ func TestThePlatformsStartTheBinaryThatIsBuilt(t *testing.T) {
 	if got := only(t, "Makefile", `go build .*-o (\S+) \.$`); got != "bin/"+name {
 		t.Errorf("`make build` writes %s, where `heroku local` finds no %s", got, name)
 	}
-	// Without this line Heroku builds every main package that it finds, such as a developer's tool.
+	// Without this line Heroku builds every main package that it finds, including developer tools.
 	if got := only(t, "go.mod", `^// \+heroku install (.+)$`); got != "." {
 		t.Errorf("Heroku builds %q, want only the package of the root", got)
 	}
@@ -154,7 +154,7 @@ func TestManifestAsksForWhatTheAppNeeds(t *testing.T) {
 	if strings.Contains(readFile(t, "manifest.yml"), "((") {
 		t.Error("manifest.yml has a ((variable)): a plain `cf push` stops there")
 	}
-	// The health check asks without the router's headers, wants 200, and must not depend on a Redis.
+	// The health check does not send the router's headers, expects 200, and must not depend on Redis.
 	i := start(t, "VCAP_APPLICATION={}")
 	if answer := i.get(t, app.HealthCheckEndpoint); answer.Status != http.StatusOK {
 		t.Errorf("GET %s is answered with %d", app.HealthCheckEndpoint, answer.Status)
@@ -168,7 +168,7 @@ func TestHerokuButtonBringsARedis(t *testing.T) {
 		t.Errorf("add-ons %q, formation %v", app.Addons, app.Formation)
 	}
 	if want := "heroku addons:create " + app.Addons[0]; !slices.Contains(templates.NoRedis(config.Heroku, "").Commands, want) {
-		t.Errorf("the page of an app without Redis does not tell to run %q", want)
+		t.Errorf("the page of an app without Redis does not show the command %q", want)
 	}
 }
 

@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	redisPassword = "+/=!&#%:@-p4ssw0rd" // brokers make such ones, and do not always escape them
+	redisPassword = "+/=!&#%:@-p4ssw0rd" // brokers generate such passwords, and do not always escape them
 	appName       = "my-own-counter"     // under which the app was pushed
 	startTime     = time.Second
 	maxResident   = 40 << 20 // bytes: 64M leaves room
 )
 
-// platform is what a platform tells an instance, and what the app says there.
+// platform is what a platform sets for an instance, and what the app reports there.
 type platform struct {
 	name         string
 	router       routerOptions
@@ -37,7 +37,7 @@ type platform struct {
 	source       string                   // that variable, as the log and the page name it
 	unverified   int                      // how often the log warns of that Redis' certificate
 	unbound      string                   // the variable of an app without a Redis
-	commands     []string                 // with which such an app gets one
+	commands     []string                 // that bind one to such an app
 }
 
 var heroku = platform{
@@ -142,7 +142,7 @@ func TestVisitsGoRoundTheInstancesOfAPlatform(t *testing.T) {
 	})
 }
 
-// inspectLog looks through all that an instance has logged, up to the request with this id.
+// inspectLog checks everything that an instance has logged, up to the request with this id.
 func (p platform) inspectLog(t *testing.T, i *instance, id string) {
 	t.Helper()
 	var warnings int
@@ -195,13 +195,13 @@ func TestHTTPGoesToHTTPSBehindAPlatformsRouter(t *testing.T) {
 		if got := visit(t, v).Visits; got != 2 {
 			t.Errorf("the visit after that is number %d: the cookie was not sent back over https", got)
 		}
-		// Where the router believes a client that says http is https, the cookie is Secure all the same.
+		// Even if the router believes a client that claims https for http, the cookie is Secure.
 		answer = request(t, r.newVisitor(t).At(plain), http.MethodGet, "/", "X-Forwarded-Proto", "https")
 		believed := answer.Status == http.StatusOK && strings.Contains(answer.Header.Get("Set-Cookie"), "; Secure")
 		if believed != p.router.passesProto || !believed && answer.Status != http.StatusPermanentRedirect {
 			t.Errorf("with a forged X-Forwarded-Proto: status %d", answer.Status)
 		}
-		// The platform asks the instance itself, without the router's headers.
+		// The platform sends health checks directly to the instance, without the router's headers.
 		for _, path := range []string{"/healthz", "/readyz", "/"} {
 			if got := i.get(t, path); got.Status != http.StatusOK {
 				t.Errorf("GET %s without a router: %d", path, got.Status)
@@ -210,7 +210,7 @@ func TestHTTPGoesToHTTPSBehindAPlatformsRouter(t *testing.T) {
 	})
 }
 
-// TestAVisitorCanChooseAnInstanceOnCloudFoundry is what the documents show with curl, and with COOKIE_NAME=JSESSIONID.
+// TestAVisitorCanChooseAnInstanceOnCloudFoundry proves what the documents show with curl, and with COOKIE_NAME=JSESSIONID.
 func TestAVisitorCanChooseAnInstanceOnCloudFoundry(t *testing.T) {
 	t.Parallel()
 	p := cloudFoundry
@@ -227,7 +227,7 @@ func TestAVisitorCanChooseAnInstanceOnCloudFoundry(t *testing.T) {
 	}
 	instances[2].end(t, syscall.SIGKILL)
 	if page := visit(t, v); page.Visits != 7 || page.Instance == "2" {
-		t.Errorf("its instance gone, visit 7 says %d and comes from instance %s", page.Visits, page.Instance)
+		t.Errorf("after its instance has stopped, visit 7 says %d and comes from instance %s", page.Visits, page.Instance)
 	}
 }
 
@@ -261,8 +261,8 @@ func TestWithoutARedisTheAppSaysHowToGetOne(t *testing.T) {
 	})
 }
 
-// TestAnInstanceListensWithinASecond looks at the fastest of a few starts: a busy machine slows down any of them. It runs
-// alone.
+// TestAnInstanceListensWithinASecond takes the fastest of a few starts, because a busy machine may slow down any of them. It
+// does not run in parallel.
 func TestAnInstanceListensWithinASecond(t *testing.T) {
 	fastest := time.Hour
 	for range 3 {
@@ -276,7 +276,7 @@ func TestAnInstanceListensWithinASecond(t *testing.T) {
 }
 
 // TestTheBinaryThatThePlatformsBuild builds the program with the buildpacks' commands, and runs it as the platforms do.
-// (Cloud Foundry's also asks Go's linker for a binary that may lie anywhere in memory, which has no code of ours in it.)
+// (Cloud Foundry's also links a position-independent executable, which makes no difference to the app's code.)
 func TestTheBinaryThatThePlatformsBuild(t *testing.T) {
 	t.Parallel()
 	for _, build := range []struct {
@@ -284,14 +284,14 @@ func TestTheBinaryThatThePlatformsBuild(t *testing.T) {
 		platform
 		prove func(*testing.T, *instance)
 	}{
-		{"heroku", heroku, fitsIntoMemory}, // which sets no limit of memory
+		{"heroku", heroku, fitsIntoMemory}, // which sets no memory limit
 		{"cloudfoundry", cloudFoundry, func(*testing.T, *instance) {}},
 	} {
 		t.Run(build.name, func(t *testing.T) {
 			bin := t.TempDir()
 			install := exec.Command("go", "install", "-tags", build.tag, ".")
 			install.Dir = tree
-			install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-buildvcs=false") // no repository is there
+			install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-buildvcs=false") // there may be no repository
 			if output, err := install.CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v\n%s", install, err, output)
 			}
@@ -301,7 +301,7 @@ func TestTheBinaryThatThePlatformsBuild(t *testing.T) {
 			}
 			i := build.startBuilt(t, bin, build.redis(t))
 			if name := visit(t, newVisitor(t, i.url), "X-Forwarded-Proto", "https").Instance; name != build.instanceName(0) {
-				t.Errorf("the instance is called %s: it has read .env", name)
+				t.Errorf("the instance is named %s: it has read .env", name)
 			}
 			build.prove(t, i)
 			i.stop(t)
@@ -309,8 +309,8 @@ func TestTheBinaryThatThePlatformsBuild(t *testing.T) {
 	}
 }
 
-// startBuilt starts an instance by the Procfile, in a shell that has bin on its PATH and that the process takes the place
-// of. Beside it lies a .env, which it must not read.
+// startBuilt starts an instance as the Procfile says, through a shell with bin on its PATH that the process replaces. The
+// working directory has a .env, which the instance must not read.
 func (p platform) startBuilt(t testing.TB, bin, redis string) *instance {
 	t.Helper()
 	port := freePort(t)
@@ -326,7 +326,7 @@ func (p platform) startBuilt(t testing.TB, bin, redis string) *instance {
 	return i
 }
 
-// fitsIntoMemory visits an instance as hard as it can be visited, with browsers that want the page.
+// fitsIntoMemory puts an instance under maximum load, with browsers that request the page.
 func fitsIntoMemory(t *testing.T, i *instance) {
 	const visits, browsers = 4_000, 64
 	var load sync.WaitGroup
@@ -344,7 +344,7 @@ func fitsIntoMemory(t *testing.T, i *instance) {
 	}
 	load.Wait()
 	resident := i.memory(t)
-	if runtime.GOOS == "linux" { // which also tells what it was at most
+	if runtime.GOOS == "linux" { // which also reports the peak
 		peak := only(t, fmt.Sprintf("/proc/%d/status", i.cmd.Process.Pid), `^VmHWM:\s+(\d+) kB$`)
 		kilobytes, err := strconv.Atoi(peak)
 		if err != nil {

@@ -23,20 +23,20 @@ import (
 	"visit-counter/internal/visitor"
 )
 
-// site is where visitors find the app behind a platform's router: a name that the certificate of httptest is made for.
+// site is the host name of the app behind a platform's router: one for which httptest has a certificate.
 const site = "https://example.com"
 
-// Cloud Foundry's router keeps a visitor who has the first cookie with the instance that the second one names.
+// Cloud Foundry's router sends a visitor who has the first cookie to the instance that the second one names.
 const (
 	stickyCookie = "JSESSIONID"
 	vcapID       = "__VCAP_ID__"
 )
 
-// routerIdleTime is how long the router keeps a connection that it does not use. An instance closes such a connection a second
-// after SIGTERM. On a busy machine a router that still had it could send on it just then.
+// routerIdleTime is how long the router keeps idle connections. An instance closes them a second after SIGTERM: on a busy
+// machine, a router that kept them longer could send a request at that moment.
 const routerIdleTime = time.Second / 2
 
-// router passes requests on to instances in turn: it passes over an instance that it cannot connect to, and never sends a
+// router forwards requests to the instances in turn. It skips an instance that it cannot connect to, and never sends a
 // request twice. A request that no instance answers fails the test.
 type router struct {
 	http.Handler
@@ -46,10 +46,10 @@ type router struct {
 	transport *http.Transport
 	hosts     []string
 	next      atomic.Int64
-	lastID    atomic.Value // of the last request, as the platform's log would have it
+	lastID    atomic.Value // of the last request, as in the platform's log
 }
 
-// routerOptions are what one platform's router does and another's does not.
+// routerOptions are the differences between the platforms' routers.
 type routerOptions struct {
 	newConnections bool   // one for each request
 	requestID      string // header with the name of the request
@@ -81,7 +81,7 @@ func newRouter(t testing.TB, options routerOptions, instances ...*instance) *rou
 	return r
 }
 
-// rewrite adds what the platforms' routers add. All append to X-Forwarded-For.
+// rewrite adds the headers that the platforms' routers add. All of them append to X-Forwarded-For.
 func (r *router) rewrite(request *httputil.ProxyRequest) {
 	out := request.Out.Header
 	out["X-Forwarded-For"] = request.In.Header["X-Forwarded-For"]
@@ -96,15 +96,15 @@ func (r *router) rewrite(request *httputil.ProxyRequest) {
 	request.Out.Host = request.In.Host
 }
 
-// RoundTrip sends a request to the instance that it asks for, or else to the one whose turn it is, or else to the next one
-// that listens.
+// RoundTrip sends a request to the instance that it asks for, or to the one whose turn it is, or to the next one that
+// listens.
 func (r *router) RoundTrip(request *http.Request) (*http.Response, error) {
 	first, chosen := r.chosen(request)
 	if !chosen {
 		first = int(r.next.Add(1) - 1)
 	}
-	// An http.Transport repeats what it can by itself, unless the request has a body that it cannot read again. Nobody
-	// here sends one.
+	// An http.Transport retries by itself, unless the request has a body that it cannot read again. No test
+	// sends such a body.
 	request.Body = struct{ io.ReadCloser }{http.NoBody}
 	var (
 		answer *http.Response
@@ -125,7 +125,7 @@ func (r *router) RoundTrip(request *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// chosen returns the index of the instance to which Cloud Foundry's router has to send a request.
+// chosen returns the index of the instance to which Cloud Foundry's router must send a request.
 func (r *router) chosen(request *http.Request) (index int, ok bool) {
 	_, text, _ := strings.Cut(request.Header.Get("X-Cf-App-Instance"), ":")
 	if _, err := request.Cookie(stickyCookie); err == nil && text == "" {

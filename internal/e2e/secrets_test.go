@@ -12,10 +12,10 @@ import (
 // maxShown is how many characters of a session id or of a signature may be shown.
 const maxShown = 8
 
-// secrets are texts that nobody may read in what the instances of a test print and answer.
+// secrets are texts that must not appear in the output and the answers of a test's instances.
 type secrets struct {
 	mu    sync.Mutex
-	texts map[string]string // secret to what it is
+	texts map[string]string // from secret to description
 	ids   map[string]string // the same for the parts of cookies
 }
 
@@ -29,7 +29,7 @@ func secretsOf(t testing.TB) *secrets {
 	return s.(*secrets)
 }
 
-// keepSecret notes a text that nobody may read, as it is or as it stands in a URL.
+// keepSecret registers a secret, as it is and as it is escaped in a URL.
 func keepSecret(t testing.TB, what, secret string) {
 	s := secretsOf(t)
 	s.mu.Lock()
@@ -39,8 +39,8 @@ func keepSecret(t testing.TB, what, secret string) {
 	}
 }
 
-// search fails the test if an answer has a secret in it, or one of these cookies. They become secrets: of the two parts of
-// a session's cookie nobody may see more than maxShown characters.
+// search fails the test if an answer contains a secret or one of these cookies. The cookies become secrets: of each of the
+// two parts of a session's cookie, at most maxShown characters may be shown.
 func search(t testing.TB, answer string, cookies ...*http.Cookie) {
 	t.Helper()
 	s := secretsOf(t)

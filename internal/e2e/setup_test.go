@@ -11,11 +11,11 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// setup is one instance with a Redis that can be broken in every way, and a visitor.
+// setup is one instance with a Redis into which a test can inject any fault, and a visitor.
 type setup struct {
 	server *redisserver.Server
 	proxy  *redistest.Proxy // between the instance and the server
-	admin  *redis.Client    // past the proxy
+	admin  *redis.Client    // bypasses the proxy
 	app    *instance
 	tally  *tally
 }
@@ -31,7 +31,7 @@ func newSetup(t testing.TB, timeout time.Duration) *setup {
 	return s
 }
 
-// newSetupWithoutApp starts a Redis that keeps its data over a kill.
+// newSetupWithoutApp starts a Redis that keeps its data across a kill.
 func newSetupWithoutApp(t testing.TB) *setup {
 	t.Helper()
 	keepSecret(t, "a password", setupPassword)
@@ -49,7 +49,7 @@ func (s *setup) startApp(t testing.TB, timeout time.Duration) {
 	s.tally.timeout = timeout
 }
 
-// do runs commands on the server, each given as words with blanks between.
+// do runs commands on the server, each a string of words separated by spaces.
 func (s *setup) do(t *testing.T, commands ...string) {
 	t.Helper()
 	for _, command := range commands {

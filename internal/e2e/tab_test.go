@@ -21,7 +21,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// tabTime is the longest that a test may use a tab.
+// tabTime limits how long a test may use a tab.
 const tabTime = 90 * time.Second
 
 // chromium is the one browser process that the tests share. It starts with the first tab; TestMain closes it.
@@ -53,12 +53,12 @@ func (p *browserProcess) start() {
 // close ends the process and removes its folder.
 func (p *browserProcess) close() {
 	if p.ctx != nil {
-		_ = chromedp.Cancel(p.ctx) // it may have died in a test, which said so
+		_ = chromedp.Cancel(p.ctx) // it may have died in a test, which has reported that
 	}
 }
 
-// tab is one page of Chromium in front of a visitor. What the browser complains of meanwhile fails the test: errors and
-// warnings on its console, violations of the Content-Security-Policy, dialogs.
+// tab is a tab of Chromium. Complaints of the browser fail the test: errors and warnings on its console, violations of the
+// Content-Security-Policy, dialogs.
 type tab struct {
 	ctx context.Context
 
@@ -67,7 +67,7 @@ type tab struct {
 	tolerated  []string
 }
 
-// newTab opens a tab of a new visitor, who shares no cookie, cache or history with any other.
+// newTab opens a tab for a new visitor, who shares no cookie, cache or history with others.
 func newTab(t testing.TB) *tab {
 	t.Helper()
 	chromium.starting.Do(chromium.start)
@@ -77,7 +77,7 @@ func newTab(t testing.TB) *tab {
 	return openTab(t, chromium.ctx, chromedp.WithNewBrowserContext())
 }
 
-// another opens one more tab of the same visitor.
+// another opens another tab for the same visitor.
 func (b *tab) another(t testing.TB) *tab {
 	t.Helper()
 	return openTab(t, b.ctx)
@@ -106,7 +106,7 @@ func openTab(t testing.TB, parent context.Context, options ...chromedp.ContextOp
 	return b
 }
 
-// listen notes what the browser complains of.
+// listen records the browser's complaints.
 func (b *tab) listen(event any) {
 	var complaint string
 	switch e := event.(type) {
@@ -128,7 +128,7 @@ func (b *tab) listen(event any) {
 	}
 }
 
-// tolerate names complaints that belong to the test: those with one of these parts in them.
+// tolerate lists complaints that the test expects: those that contain one of these parts.
 func (b *tab) tolerate(parts ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -142,7 +142,7 @@ func (b *tab) do(t testing.TB, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// load does what makes the browser load a page, and returns the status of the answer.
+// load performs an action that makes the browser load a page, and returns the status of the answer.
 func (b *tab) load(t testing.TB, steps ...chromedp.Action[chromedp.Void]) int {
 	t.Helper()
 	answer, err := chromedp.RunResponse(b.ctx, steps...)
@@ -186,7 +186,7 @@ func ask[T any](t testing.TB, b *tab, expression string) T {
 	return value
 }
 
-// await waits until an expression is true, also in a page that has yet to be loaded.
+// await waits until an expression is true, even in a page that is not loaded yet.
 func (b *tab) await(t testing.TB, expression string) {
 	t.Helper()
 	redistest.Wait(t, expression+" in the browser", func() bool {
@@ -194,7 +194,7 @@ func (b *tab) await(t testing.TB, expression string) {
 		if b.ctx.Err() != nil {
 			t.Fatalf("the tab has ended: %v", b.ctx.Err())
 		}
-		return err == nil && met // between two pages there is nothing that could be asked
+		return err == nil && met // between two pages, Evaluate fails
 	})
 }
 
@@ -208,7 +208,7 @@ func call[P, R any](t testing.TB, b *tab, command cdp.Command[P, R], params P) R
 	return result
 }
 
-// pageState is what a visitor reads on the page of a counted visit.
+// pageState is what the page of a counted visit shows.
 type pageState struct {
 	Visits   int    `json:"visits"`
 	Title    string `json:"title"`
@@ -306,7 +306,7 @@ func (b *tab) count(t testing.TB, want int) pageState {
 	return s
 }
 
-// awaitCount waits until the whole page of that visit has been loaded, and reads it.
+// awaitCount waits until the page of that visit has loaded completely, and reads it.
 func (b *tab) awaitCount(t testing.TB, want int) pageState {
 	t.Helper()
 	b.await(t, fmt.Sprintf(`document.readyState === "complete" && document.getElementById("visits")?.textContent === "%d"`, want))

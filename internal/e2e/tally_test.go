@@ -15,20 +15,20 @@ import (
 const (
 	// defaultTimeout is the app's REDIS_TIMEOUT unless it is set.
 	defaultTimeout = time.Second
-	// maxOverhead is how much longer than REDIS_TIMEOUT an answer may take while Redis is away, besides what a busy machine
+	// maxOverhead is how much longer than REDIS_TIMEOUT an answer may take while Redis is away, not counting what a busy machine
 	// adds.
 	maxOverhead = 500 * time.Millisecond
-	// maxBusyWait is how long an answer may take that waits for nothing but a busy machine.
+	// maxBusyWait limits the time of an answer that waits only for a busy machine.
 	maxBusyWait = 10 * time.Second
-	// maxHealthWait is how long /healthz may take at its fastest: less than anything that waits for a Redis that is away.
+	// maxHealthWait limits the time of the fastest /healthz. It is shorter than any wait for a Redis that is away.
 	maxHealthWait = 800 * time.Millisecond
-	// maxBack is how much longer than the fault the app may need until it counts again.
+	// maxBack limits how long after a fault the app may take to count again.
 	maxBack = 2 * time.Second
-	// atOnce is how many requests wait together.
+	// atOnce is the number of concurrent requests.
 	atOnce = 120
 )
 
-// tally follows one visitor through a fault: what became of each visit, and whether /readyz says the same.
+// tally follows one visitor through a fault: the outcome of each visit, and whether /readyz agrees.
 type tally struct {
 	visitor.Tally
 	t       testing.TB
@@ -36,7 +36,7 @@ type tally struct {
 	counted sync.Once
 	id      string        // of the session, after the first visit that was counted
 	timeout time.Duration // the app's REDIS_TIMEOUT
-	slowest atomic.Int64  // nanoseconds that an answer took which waits for nothing, at most
+	slowest atomic.Int64  // max nanoseconds of an answer that waits for nothing
 }
 
 func newTally(t testing.TB, address string) *tally {
@@ -48,7 +48,7 @@ func newTally(t testing.TB, address string) *tally {
 	return ta
 }
 
-// measure asks for what waits for nothing, as long as the test runs.
+// measure times a request that waits for nothing, repeatedly until the test ends.
 func (ta *tally) measure() {
 	for ta.t.Context().Err() == nil {
 		if answer, err := ta.visitor.Request(ta.t.Context(), http.MethodGet, "/healthz"); err == nil {
@@ -61,7 +61,7 @@ func (ta *tally) measure() {
 	}
 }
 
-// busy returns what a busy machine may have added to a wait for Redis: on the way to the app, and on that to Redis.
+// busy returns the delay that a busy machine may have added to a wait for Redis: on the way to the app and on to Redis.
 func (ta *tally) busy() time.Duration { return 2 * time.Duration(ta.slowest.Load()) }
 
 // maxWait is how long an answer may take while Redis is away.
@@ -85,8 +85,8 @@ func (ta *tally) storm(n int) int {
 	return ta.Sum().Acknowledged - before
 }
 
-// agree fails the test unless /readyz says what a visit says: that visits are counted, or that they are not. It looks again
-// if they differ, because the state may change just then.
+// agree fails the test unless /readyz and a visit agree on whether visits are counted. It retries if they differ, because the
+// state may change in between.
 func (ta *tally) agree() {
 	ta.t.Helper()
 	var before, after bool
@@ -102,7 +102,7 @@ func (ta *tally) agree() {
 	ta.t.Errorf("visits before and after are counted: %t, %t; but /readyz: %d %s", before, after, ready.Status, ready.Body)
 }
 
-// during visits without a pause, several times at once, for as long as f runs.
+// during makes concurrent visits without a pause while f runs.
 func (ta *tally) during(f func()) {
 	ta.t.Helper()
 	stop := ta.Load(ta.t.Context(), ta.visitor, 6, 0)
@@ -110,17 +110,17 @@ func (ta *tally) during(f func()) {
 	f()
 }
 
-// await waits until n more visits were acknowledged by somebody who visits meanwhile.
+// await waits until n more of the visits that run meanwhile are acknowledged.
 func (ta *tally) await(n int) {
 	ta.t.Helper()
 	ctx, cancel := context.WithTimeout(ta.t.Context(), 30*time.Second)
 	defer cancel()
 	if err := ta.Await(ctx, n); err != nil {
-		ta.t.Fatalf("waited in vain for %d more visits: %v", n, err)
+		ta.t.Fatalf("timed out waiting for %d more visits: %v", n, err)
 	}
 }
 
-// recover visits until it works, and returns after how long that was. The session must be the one before.
+// recover makes visits until one is counted, and returns how long that took. The session must be the same as before.
 func (ta *tally) recover() time.Duration {
 	ta.t.Helper()
 	began := time.Now()
@@ -132,14 +132,14 @@ func (ta *tally) recover() time.Duration {
 	return back
 }
 
-// check makes the last visits and compares what was sent, acknowledged and counted, after a fault that the app has got
-// over in that time.
+// check makes the last visits, and compares the sent, acknowledged and counted ones after a fault. back is the time that the
+// app took to recover.
 func (ta *tally) check(fault string, back time.Duration) {
 	ta.t.Helper()
 	ta.finish(fault, back, ta.maxWait(), ta.Check)
 }
 
-// checkExact is check for a fault that nobody may notice: every visit must have been acknowledged, which the app does
+// checkExact is check for a fault that visitors must not notice: every visit must have been acknowledged, which the app does
 // within REDIS_TIMEOUT or not at all.
 func (ta *tally) checkExact(fault string) {
 	ta.t.Helper()
@@ -165,13 +165,13 @@ func (ta *tally) finish(fault string, back, limit time.Duration, check func(coun
 		ta.t.Errorf("%s: an earlier visit was number %d, the last one is %d", fault, sum.Highest, counted)
 	}
 	if back > maxBack+ta.busy() {
-		ta.t.Errorf("%s: the app counted %v later than it could", fault, back)
+		ta.t.Errorf("%s: the app counted again only %v after the fault", fault, back)
 	}
 	ta.t.Logf("figures | %-36s | sent %5d | acknowledged %5d | counted %5d | longest wait %6s, busy %6s | back after %6s",
 		fault, sum.Sent, sum.Acknowledged, counted, sum.Longest.Round(time.Millisecond), ta.busy().Round(time.Millisecond), back.Round(time.Millisecond))
 }
 
-// wantRefusal fails the test unless the answer is what a visitor is promised while Redis cannot be asked.
+// wantRefusal fails the test unless the answer is the one that is promised for the time while Redis is unavailable.
 func wantRefusal(t testing.TB, answer visitor.Answer) {
 	t.Helper()
 	if err := answer.CheckRefusal(); err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// sources returns the text of every Go file of the tree, by its name.
+// sources returns the text of every Go file of the repository, by name.
 func sources(t testing.TB) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
@@ -44,7 +44,7 @@ func TestTestsWaitForConditionsAndNeverSkip(t *testing.T) {
 	}
 }
 
-// TestTheRootIsAPageOfContents: a stranger who opens the repository sees what it has.
+// TestTheRootIsAPageOfContents keeps the root short, so that a newcomer sees at once what the repository has.
 func TestTheRootIsAPageOfContents(t *testing.T) {
 	t.Parallel()
 	entries, err := os.ReadDir(tree)

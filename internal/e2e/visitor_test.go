@@ -11,7 +11,7 @@ import (
 	"visit-counter/internal/visitor"
 )
 
-// newVisitor returns a visitor who keeps their connections. What they are answered is searched for secrets.
+// newVisitor returns a visitor who keeps their connections. All answers to them are searched for secrets.
 func newVisitor(t testing.TB, address string) *visitor.Visitor {
 	t.Helper()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -41,7 +41,7 @@ func (s searched) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// visit visits once, which must count.
+// visit makes a visit, which must be counted.
 func visit(t testing.TB, v *visitor.Visitor, headers ...string) visitor.Page {
 	t.Helper()
 	answer, err := v.Visit(t.Context(), headers...)
@@ -51,7 +51,7 @@ func visit(t testing.TB, v *visitor.Visitor, headers ...string) visitor.Page {
 	return answer.Page
 }
 
-// count visits the instances in turn: the visits must be those with the numbers from first to last.
+// count visits the instances in turn: the visits must have the numbers from first to last.
 func count(t testing.TB, v *visitor.Visitor, first, last int, instances ...*instance) {
 	t.Helper()
 	for want := first; want <= last; want++ {
@@ -71,7 +71,7 @@ func request(t testing.TB, v *visitor.Visitor, method, path string, headers ...s
 	return answer
 }
 
-// request sends a request of somebody without cookies.
+// request sends a request without cookies.
 func (i *instance) request(t testing.TB, method, path string, headers ...string) visitor.Answer {
 	t.Helper()
 	return request(t, newVisitor(t, i.url), method, path, headers...)
@@ -98,5 +98,5 @@ func sessionID(v *visitor.Visitor) string {
 	return id
 }
 
-// sessionKey returns the key under which the visitor's session lies in Redis.
+// sessionKey returns the key of the visitor's session in Redis.
 func sessionKey(v *visitor.Visitor) string { return "visits:session:" + sessionID(v) }

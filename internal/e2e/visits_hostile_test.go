@@ -14,7 +14,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// unharmed checks that the instance is the same process as ever, and has grown by no more bytes than that.
+// unharmed checks that the instance is still the same process, and has not grown by more than that many bytes.
 func (i *instance) unharmed(t testing.TB, before, maxGrowth int) {
 	t.Helper()
 	if answer := i.get(t, "/healthz"); answer.Status != http.StatusOK {
@@ -145,21 +145,21 @@ func TestHugeBodiesAreAnsweredUnread(t *testing.T) {
 	i.unharmed(t, before, 32<<20)
 }
 
-// A chaos makes requests that nobody sends by mistake, the same ones for the same seed.
+// A chaos makes malicious requests, the same ones for the same seed.
 type chaos struct{ *rand.Rand }
 
 func (c chaos) of(choices ...string) string { return choices[c.IntN(len(choices))] }
 
-// bytes returns up to n of them; those that net/http refuses by itself are in one of ten.
+// bytes returns up to n random bytes. One time in ten they include those that net/http itself refuses.
 func (c chaos) bytes(n int) string {
 	b := make([]byte, c.IntN(n))
-	least := ' '
+	lowest := ' '
 	if c.IntN(10) == 0 {
-		least = 0
+		lowest = 0
 	}
 	for i := range b {
-		b[i] = byte(least + c.Int32N(256-least))
-		if b[i] == 0x7f && least > 0 {
+		b[i] = byte(lowest + c.Int32N(256-lowest))
+		if b[i] == 0x7f && lowest > 0 {
 			b[i] = '~'
 		}
 	}
@@ -256,7 +256,7 @@ func TestRandomRequestsNeverBreakAnInstance(t *testing.T) {
 	i.stop(t) // and has printed everything
 	for line := range strings.Lines(i.output.String()) {
 		if !json.Valid([]byte(line)) || len(line) > 2000 {
-			t.Fatalf("a log line is no line: %.300q", line)
+			t.Fatalf("not a log line: %.300q", line)
 		}
 	}
 }

@@ -15,14 +15,14 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// abandon sends a visit and goes away before its answer comes.
+// abandon sends a visit and disconnects before the answer.
 func (i *instance) abandon(t testing.TB) {
 	w := i.dial(t)
 	w.send("GET / HTTP/1.1", "Host: x", "", "")
 	_ = w.Close()
 }
 
-// load lets so many browsers visit at once, again and again; each third of the visits is abandoned. Visits may fail.
+// load lets that many browsers visit concurrently and repeatedly. They abandon every third visit. Visits may fail.
 func (i *instance) load(t testing.TB, browsers, visitsEach int) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -49,7 +49,7 @@ func TestConnectionsToRedisNeverExceedThePool(t *testing.T) {
 	}{{"REDIS_POOL_SIZE=", 4}, {"REDIS_POOL_SIZE=2", 2}} {
 		t.Run(pool.env, func(t *testing.T) {
 			t.Parallel()
-			server := redistest.StartWith(t, redisserver.Options{Config: []string{"user app on nopass allkeys allcommands"}}) // not those of the test
+			server := redistest.StartWith(t, redisserver.Options{Config: []string{"user app on nopass allkeys allcommands"}}) // distinguishes the app's connections from the test's
 			rdb := redistest.Client(t, server)
 			connections := func() int {
 				list, err := rdb.ClientList(t.Context()).Result()
@@ -95,9 +95,9 @@ func TestConnectionsToRedisNeverExceedThePool(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftAfterTheLoad runs in this process, to count its goroutines: so it runs alone.
+// TestNothingIsLeftAfterTheLoad runs the app in this process to count its goroutines, and therefore not in parallel.
 func TestNothingIsLeftAfterTheLoad(t *testing.T) {
-	t.Chdir(t.TempDir()) // where no .env is
+	t.Chdir(t.TempDir()) // which has no .env
 	server := redistest.Start(t)
 	env := map[string]string{"REDIS_URL": server.URL(), "PORT": freePort(t), "INSTANCE": "web.1"}
 	http.DefaultClient.CloseIdleConnections()

@@ -13,8 +13,8 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// TestNoSecretIsToldWhateverGoesWrong makes everything go wrong that has a secret at hand, with all that can be logged. As
-// in every test, the answers and what was printed are searched: TestALeakIsFound proves that.
+// TestNoSecretIsToldWhateverGoesWrong makes everything fail that handles a secret, with the most verbose log. As in every
+// test, the answers and the output are searched for secrets: TestALeakIsFound proves that.
 func TestNoSecretIsToldWhateverGoesWrong(t *testing.T) {
 	t.Parallel()
 	const password, wrong, secret = `p4ss+/=!&#%:@ wörd"\`, "wr0ng:p4ss@word", "a-secret-that-signs-the-cookies-of-this-test"
@@ -69,7 +69,7 @@ func TestNoSecretIsToldWhateverGoesWrong(t *testing.T) {
 
 const leakVariable = "LEAK"
 
-// leak is a program that tells a secret.
+// leak is a program that prints a secret.
 func leak() int {
 	fmt.Printf("a line\nbefore %s after\nabcdefgh… and signatur… are fine\n", os.Getenv(leakVariable))
 	return 0
@@ -102,7 +102,7 @@ func race() int {
 	return n / 3
 }
 
-// recorder is a test whose failures are what another test wants.
+// recorder is a test that records failures, for tests that expect them.
 type recorder struct {
 	testing.TB
 	errors   []string
@@ -122,7 +122,7 @@ func (r *recorder) end() {
 	}
 }
 
-// want fails the test unless the only error tells the line of this text.
+// want fails the test unless the only error contains the line with this text.
 func (r *recorder) want(t *testing.T, text string) {
 	t.Helper()
 	if len(r.errors) != 1 || !strings.Contains(r.errors[0], "before "+text+" after") || strings.Contains(r.errors[0], "a line") {

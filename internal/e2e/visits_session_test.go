@@ -25,7 +25,7 @@ func TestCookieIsAsPromised(t *testing.T) {
 			t.Parallel()
 			answer := start(t, "REDIS_URL="+server.URL(), test.env).get(t, "/")
 			cookie := answer.Header.Get("Set-Cookie")
-			shown, _, _ := strings.Cut(cookie, "=") // without its value
+			shown, _, _ := strings.Cut(cookie, "=") // the value is a secret
 			for _, attribute := range []string{test.want, "; Path=/", "; HttpOnly", "; SameSite=Lax", "; Max-Age="} {
 				if !strings.Contains(cookie, attribute) {
 					t.Errorf("the cookie %s lacks %q", shown, attribute)
@@ -89,7 +89,7 @@ func TestNoIDIsTakenFromOutside(t *testing.T) {
 	visit(t, v)
 	retired := sessionCookie(v)
 	id, signature, _ := strings.Cut(retired, ".")
-	for _, test := range []struct { // what else a signature does not hold for is proven in internal/storetest
+	for _, test := range []struct { // internal/storetest proves more about signatures
 		name  string
 		i     *instance
 		value string

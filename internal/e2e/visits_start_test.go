@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What each mistake is answered with is proven in internal/config.
+// internal/config proves the message for each mistake.
 func TestMistakesStopTheStart(t *testing.T) {
 	t.Parallel()
 	const password = "s3cr3t-pass-word"

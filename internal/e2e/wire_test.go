@@ -30,7 +30,7 @@ func (i *instance) dial(t testing.TB) *wire {
 	return &wire{conn, t, bufio.NewReader(conn)}
 }
 
-// send sends text, whose lines end as in HTTP.
+// send sends lines, separated as in HTTP.
 func (w *wire) send(lines ...string) {
 	w.t.Helper()
 	if _, err := io.WriteString(w, strings.Join(lines, "\r\n")); err != nil {
@@ -54,7 +54,7 @@ func (w *wire) read(method string) (visitor.Answer, error) {
 		return visitor.Answer{}, err
 	}
 	if answer.Close {
-		answer.Header.Set("Connection", "close") // ReadResponse takes it out
+		answer.Header.Set("Connection", "close") // ReadResponse removes it
 	}
 	body, err := io.ReadAll(answer.Body)
 	_ = answer.Body.Close()
@@ -62,7 +62,7 @@ func (w *wire) read(method string) (visitor.Answer, error) {
 	return visitor.Answer{Status: answer.StatusCode, Header: answer.Header, Body: string(body)}, err
 }
 
-// closed reports whether the instance ends the connection without saying anything more.
+// closed reports whether the instance closes the connection without sending anything more.
 func (w *wire) closed() bool {
 	_, err := w.reader.ReadByte()
 	return err != nil
