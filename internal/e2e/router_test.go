@@ -103,8 +103,8 @@ func (r *router) RoundTrip(request *http.Request) (*http.Response, error) {
 	if !chosen {
 		first = int(r.next.Add(1) - 1)
 	}
-	// An http.Transport retries by itself, unless the request has a body that it cannot read again. No test
-	// sends such a body.
+	// An http.Transport retries by itself, unless the request has a body that it cannot read again. This
+	// one is empty, because no test sends a body.
 	request.Body = struct{ io.ReadCloser }{http.NoBody}
 	var (
 		answer *http.Response
