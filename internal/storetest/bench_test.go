@@ -9,8 +9,8 @@ import (
 	"visit-counter/redisstore"
 )
 
-// BenchmarkIncrement is one round trip to a real Redis with all that belongs to it: the cookie read and set, the
-// session filled.
+// BenchmarkIncrement measures one round trip to a real Redis with everything around it: reading and setting the cookie, and
+// filling the session.
 func BenchmarkIncrement(b *testing.B) {
 	store := newStore(b, client(b, redistest.Start(b)))
 	first := httptest.NewRecorder()

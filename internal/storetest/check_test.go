@@ -30,15 +30,15 @@ func TestACheckLeavesNothingBehind(t *testing.T) {
 func TestACheckAndAVisitAgree(t *testing.T) {
 	for name, test := range map[string]struct {
 		config []string // of the server
-		rules  string   // of the user, beside all that the store needs
-		fault  string   // what is set at runtime
+		rules  string   // of the user, on top of those that the store needs
+		fault  string   // a setting that is changed at runtime
 		answer string   // to writes
-		code   string   // "": all is well
+		code   string   // "" if there is no fault
 	}{
 		"all is well":                 {},
-		"EVALSHA is not there":        {config: []string{`rename-command EVALSHA ""`}, code: "unknown command"},
-		"HSET is not there":           {config: []string{`rename-command HSET ""`}, code: "unknown command"},
-		"SET is not there":            {config: []string{`rename-command SET ""`}, code: "unknown command"},
+		"no EVALSHA command":          {config: []string{`rename-command EVALSHA ""`}, code: "unknown command"},
+		"no HSET command":             {config: []string{`rename-command HSET ""`}, code: "unknown command"},
+		"no SET command":              {config: []string{`rename-command SET ""`}, code: "unknown command"},
 		"no scripting":                {rules: "-@scripting", code: "NOPERM"},
 		"no HSET":                     {rules: "-hset", code: "NOPERM"},
 		"no keys":                     {rules: "resetkeys ~other:*", code: "NOPERM"},
@@ -98,7 +98,7 @@ func TestACheckAsksTheWholeCluster(t *testing.T) {
 			wantError(t, s.Check(t.Context()), redisstore.ErrUnavailable)
 		}
 	})
-	t.Run("as if one node were alone", func(t *testing.T) {
+	t.Run("as a single server", func(t *testing.T) {
 		s := newStore(t, client(t, c.Nodes[0], func(o *redis.Options) { o.MaxRetries = -1 }))
 		for range 20 {
 			err := s.Check(t.Context())

@@ -24,7 +24,7 @@ func TestCookieAttributes(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		opts    []redisstore.Option
-		options *sessions.Options // nil: the store's own
+		options *sessions.Options // nil for the store's
 		want    string            // after the value
 		ttl     time.Duration     // of the session in Redis
 	}{
@@ -63,7 +63,7 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-// The id ends in a hash tag of its own, so that a script may move the session to another one in a Cluster and a Ring.
+// The id ends in its own hash tag, so that a script can move the session to a new id in a Cluster and a Ring.
 func TestTheCookieCarries160RandomBitsAndTheirSignature(t *testing.T) {
 	s := newStore(t, client(t, redistest.Start(t)))
 	seen := make(map[string]bool)
@@ -79,7 +79,7 @@ func TestTheCookieCarries160RandomBitsAndTheirSignature(t *testing.T) {
 			want(t, "bytes", len(raw), bytes)
 		}
 		if seen[id] {
-			t.Fatal("an id came twice")
+			t.Fatal("two sessions have the same id")
 		}
 		seen[id] = true
 	}
@@ -113,7 +113,7 @@ func TestTheCookieIsSetAtEveryUse(t *testing.T) {
 	noCookie(t, b.request(s, func(c *gin.Context) { must(t, sessions.Default(c).Save()) })) // nothing changed
 }
 
-// flip changes one character of a text.
+// flip changes one character of a string.
 func flip(text string, i int) string {
 	other := byte('A')
 	if text[i] == other {
@@ -197,7 +197,7 @@ func TestTheFirstValidlySignedOfSeveralCookiesWins(t *testing.T) {
 	want(t, "visits, planted before", visits(planted, shaped, b.cookie), any(1))
 	want(t, "visits, planted behind", visits(b.cookie, planted), any(1))
 	var many []*http.Cookie
-	for range 150 { // as many as a browser keeps for a site
+	for range 150 { // the most that a browser keeps for a site
 		many = append(many, shaped)
 	}
 	want(t, "visits, many planted before", visits(append(many, b.cookie)...), any(1))
@@ -214,7 +214,7 @@ func TestRotationOfKeys(t *testing.T) {
 	old := b.cookie.Value
 	want(t, "number after the rotation", b.visit(rotated), 2)
 	if b.cookie.Value == old {
-		t.Error("the cookie was not signed anew")
+		t.Error("the cookie was not signed again")
 	}
 	want(t, "number after the retirement", b.visit(retired), 3)
 	want(t, "number of a visitor who was away", left.visit(retired), 1)
@@ -228,7 +228,7 @@ func TestKeysAreCopied(t *testing.T) {
 	b.visit(s)
 	clear(ring[0]) // as a careful program does
 	runtime.GC()
-	runtime.GC() // empties what is pooled
+	runtime.GC() // empties the pools
 	want(t, "number", b.visit(s), 2)
 	want(t, "number over a store with the same key", b.visit(newStore(t, rdb)), 3)
 }
@@ -296,7 +296,7 @@ func TestStoresAgreeOnceMoreAfterRedisLostEverything(t *testing.T) {
 	}
 
 	must(t, rdb.FlushDB(t.Context()).Err())
-	young := newStoreWith(t, client(t, server), nil) // starts before the others notice, and makes a new secret
+	young := newStoreWith(t, client(t, server), nil) // starts before the others notice the loss, and makes a new secret
 	b = &browser{t: t}
 	b.visit(young)
 	for number := int64(2); number <= 5; number += 2 {
@@ -305,7 +305,7 @@ func TestStoresAgreeOnceMoreAfterRedisLostEverything(t *testing.T) {
 	}
 }
 
-// All requests that meet a secret they do not know wait for the one that asks for it.
+// If the secret has changed, one request reads it, and the others wait for that one.
 func TestConcurrentVisitsMeetANewSecretTogether(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := redistest.Client(t, server)
@@ -423,7 +423,7 @@ func TestASharedSecretThatWasEvictedIsPutBack(t *testing.T) {
 	want(t, "number over a new store", b.visit(newStoreWith(t, client(t, server), nil)), visits+1)
 }
 
-// A Redis that evicts what was not used for long, a busy visitor, and other people's sessions.
+// Redis evicts the keys that were not used for the longest time. One visitor is busy, and there are many other sessions.
 func TestASharedSecretInUseIsNotEvicted(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := redistest.Client(t, server)
@@ -449,10 +449,10 @@ func TestASharedSecretInUseIsNotEvicted(t *testing.T) {
 		_, err := pipe.Exec(t.Context())
 		must(t, err)
 	}
-	visitOthers(15_000) // the memory is full now, and the secret is what was used longest ago
+	visitOthers(15_000) // the memory is full now, and the secret is the least recently used key
 	began, before := time.Now(), evicted()
-	redistest.Wait(t, "others to push out what nobody uses, for longer than the store looks away", func() bool {
-		visitOthers(4) // of 15,000: far too few to push out what is in use
+	redistest.Wait(t, "Redis to evict unused keys, for longer than the store goes without reading the secret", func() bool {
+		visitOthers(4) // of 15,000: far too few to evict keys that are in use
 		visits = b.visit(old)
 		return evicted()-before > 1500 && time.Since(began) > 4*time.Second
 	})

@@ -13,8 +13,8 @@ import (
 	"visit-counter/redisstore"
 )
 
-// A middleware after Sessions that gives the request a context of its own, as every time limit does, leaves
-// gin-contrib/sessions with the old *http.Request.
+// If a middleware after Sessions gives the request a new context, as every timeout does, gin-contrib/sessions still has the
+// old *http.Request.
 func TestARequestMayBeReplacedAfterTheSessionsMiddleware(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := newStore(t, rdb)
@@ -188,11 +188,11 @@ func TestWorksWithoutGin(t *testing.T) {
 func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
 	s := newStore(t, nobody(t))
 	if _, err := s.Session(newAnswer(), newRequest(t.Context()), "no name").Increment("visits", 1); err == nil {
-		t.Error("no error from Increment for a cookie name with a blank")
+		t.Error("no error from Increment for a cookie name with a space")
 	}
 	serve(newRequest(t.Context()), sessions.Sessions("no name", s), func(c *gin.Context) {
 		if _, err := redisstore.Default(c).Increment("visits", 1); err == nil {
-			t.Error("no error from Increment behind a middleware with a blank in its name")
+			t.Error("no error from Increment behind a middleware with a space in its cookie name")
 		}
 		if redisstore.Default(c).Destroy() == nil || redisstore.Default(c).Regenerate() == nil || redisstore.Default(c).Abandon() == nil {
 			t.Error("no error from Destroy, Regenerate or Abandon")
@@ -217,7 +217,7 @@ func TestARouteWithoutItsSessionIsAnError(t *testing.T) {
 	}
 }
 
-// refusesAll wants an ErrInvalid of everything that can be done to a request's default session.
+// refusesAll fails the test unless every operation on a request's default session returns ErrInvalid.
 func refusesAll(t *testing.T, c *gin.Context) {
 	t.Helper()
 	for _, session := range []*redisstore.Session{redisstore.Default(c), redisstore.Named(c, "c")} {

@@ -31,7 +31,7 @@ func TestAReturningVisitIsExactlyOneCommand(t *testing.T) {
 	for range visits {
 		b.visit(s)
 	}
-	// What the script does inside is counted under its own names.
+	// Redis counts the commands inside the script separately.
 	inside := map[string]int{"hgetall": visits, "time": visits, "hset": visits, "hdel": visits, "pexpire": visits}
 	info, err := watcher.InfoMap(t.Context(), "commandstats").Result()
 	must(t, err)
@@ -66,7 +66,7 @@ func TestASaveIsExactlyOneCommandAfterTheLoad(t *testing.T) {
 	want(t, "commands of a request that ignores its session", proxy.Seen()-before, 1)
 }
 
-// numbers collects what concurrent visits were told.
+// numbers collects the numbers of concurrent visits.
 type numbers struct {
 	mu   sync.Mutex
 	seen map[int64]int
@@ -153,7 +153,7 @@ func TestAnIncrementWaitsInLineNoLongerThanItsContext(t *testing.T) {
 		t.Fatalf("more than %d increments of one session are under way", atOnce)
 	}
 
-	wg.Go(visit) // in line behind the one that has left it
+	wg.Go(visit) // waits behind the one that has left the queue
 	for range atOnce {
 		held.release <- struct{}{}
 	}
@@ -165,13 +165,13 @@ func TestAnIncrementWaitsInLineNoLongerThanItsContext(t *testing.T) {
 
 const (
 	lostRounds = 7
-	// lostEach is how many replies are lost in a round: fewer than the attempts that a client makes, because all of
-	// them may be to the same increment.
+	// lostEach is how many replies are lost in a round. It is less than the attempts of a client, because all of them may
+	// be replies to the same increment.
 	lostEach = 3
 )
 
-// lostReplies sends visits through proxies while replies to executed increments are lost, and wants every one of
-// them to succeed, counted once.
+// lostReplies sends visits through proxies while replies to executed increments are lost. Every visit must succeed and count
+// once.
 func lostReplies(t *testing.T, rdb redis.UniversalClient, lose func(n int), watcher *redis.Client) {
 	t.Helper()
 	const inFlight = 64
@@ -195,7 +195,7 @@ func lostReplies(t *testing.T, rdb redis.UniversalClient, lose func(n int), watc
 	fields, err := watcher.HLen(t.Context(), b.key()).Result()
 	must(t, err)
 	if fields > 2+4 { // @created, visits, and the last increment of each lane
-		t.Errorf("%d fields after it all", fields)
+		t.Errorf("the session has %d fields at the end, want at most 6", fields)
 	}
 	encoding, err := watcher.ObjectEncoding(t.Context(), b.key()).Result()
 	must(t, err)
@@ -207,7 +207,7 @@ func isScript(args []string) bool { return redistest.Named("EVALSHA", "EVAL")(ar
 func TestAVisitWhoseReplyWasLostCountsOnce(t *testing.T) {
 	quick := func(o *redis.Options) {
 		o.PoolSize = 64
-		o.ReadTimeout = 300 * time.Millisecond // how soon a reply that vanished is missed
+		o.ReadTimeout = 300 * time.Millisecond // until the client gives up on a lost reply
 	}
 	t.Run("connection closed", func(t *testing.T) {
 		server := redistest.Start(t)
@@ -228,7 +228,7 @@ func TestAVisitWhoseReplyWasLostCountsOnce(t *testing.T) {
 	})
 }
 
-// cluster starts a Cluster of one node, which tells its clients to come through the proxy, and a client.
+// cluster starts a Cluster of one node, which announces the proxy's address to clients, and a client.
 func cluster(t testing.TB) (redistest.Target, *redistest.Proxy, *redis.ClusterClient) {
 	t.Helper()
 	node := redistest.StartProxiedCluster(t, 1).Nodes[0]
@@ -284,7 +284,7 @@ func TestARepeatedVisitSeesTheSessionAsItIsAndItsOwnNumber(t *testing.T) {
 	want(t, "count", b.visit(s), 4)
 }
 
-// recorder is a go-redis hook that keeps the commands of one name, to be sent again by hand.
+// recorder is a go-redis hook that keeps the commands with one name, so that a test can send them again.
 type recorder struct {
 	name string
 	mu   sync.Mutex
@@ -308,7 +308,7 @@ func (h *recorder) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// repeat sends the command number i again and returns the answer's status.
+// repeat sends command number i again and returns the answer's status.
 func (h *recorder) repeat(t testing.TB, rdb *redis.Client, i int) string {
 	t.Helper()
 	text, err := rdb.Do(context.Background(), h.sent[i]...).StringSlice()
@@ -342,7 +342,7 @@ func TestALateRepetitionNeverCountsAgain(t *testing.T) {
 	})
 }
 
-// A store that is gone leaves its field behind in every session; the other stores clean up.
+// A store that has ended leaves its field in every session; the other stores remove it.
 func TestRememberedNumbersDoNotPileUp(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := client(t, server)
@@ -350,7 +350,7 @@ func TestRememberedNumbersDoNotPileUp(t *testing.T) {
 	b := &browser{t: t}
 	b.visit(s)
 
-	// As if 20,000 visits over other stores had ended without a word two minutes ago.
+	// As if 20,000 visits through other stores had been abandoned two minutes ago.
 	now, err := rdb.Time(t.Context()).Result()
 	must(t, err)
 	const left = 20_000

@@ -21,7 +21,7 @@ import (
 	"visit-counter/redisstore"
 )
 
-// failing returns a client that repeats nothing, so that a fault which lasts is an error at once.
+// failing returns a client that does not retry, so that a lasting fault is an error at once.
 func failing(t *testing.T, target redistest.Target) *redis.Client {
 	t.Helper()
 	return client(t, target, func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 })
@@ -111,7 +111,7 @@ func TestAFailedWriteChangesNothing(t *testing.T) {
 	}
 }
 
-// The real thing, where a half-written session could show.
+// With a real Redis, which could reveal a half-written session.
 func TestARedisThatIsFullWritesNothing(t *testing.T) {
 	server := redistest.StartWith(t, redisserver.Options{Config: []string{"maxmemory-policy noeviction"}})
 	rdb := client(t, server)
@@ -149,7 +149,7 @@ func TestDestroyThatFailsLeavesTheCookie(t *testing.T) {
 	w := b.request(s, func(c *gin.Context) {
 		wantError(t, redisstore.Default(c).Destroy(), redisstore.ErrUnavailable)
 		proxy.Heal()
-		// It was not loaded, so it can only be destroyed or counted: what the request sees is not what there is.
+		// It was not loaded, so it can only be destroyed or counted: the request does not see what is in Redis.
 		wantError(t, save(c, "name", "Bob"), redisstore.ErrUnavailable)
 	})
 	noCookie(t, w)
@@ -165,7 +165,7 @@ func TestDestroyThatFailsLeavesTheCookie(t *testing.T) {
 func TestDeadlinesAreHonoured(t *testing.T) {
 	const limit = 200 * time.Millisecond
 	for name, test := range map[string]struct {
-		timeout, deadline, cancelled time.Duration // 0: none
+		timeout, deadline, cancelled time.Duration // 0 for none
 	}{
 		"the request's deadline":                  {deadline: limit},
 		"the store's timeout":                     {timeout: limit},
@@ -204,12 +204,12 @@ func TestDeadlinesAreHonoured(t *testing.T) {
 	}
 }
 
-// wantCancelled fails the test unless err says that the visitor has left, and nothing of Redis.
+// wantCancelled fails the test unless err says only that the visitor has left, and does not blame Redis.
 func wantCancelled(t *testing.T, err error) {
 	t.Helper()
 	wantError(t, err, context.Canceled)
 	if errors.Is(err, redisstore.ErrUnavailable) {
-		t.Errorf("a visitor who leaves is an outage: %v", err)
+		t.Errorf("a visitor who left counts as an outage: %v", err)
 	}
 }
 
@@ -249,7 +249,7 @@ func TestAVisitorWhoLeavesIsNoOutage(t *testing.T) {
 		held := newGate("evalsha")
 		rdb.AddHook(held)
 		var wg sync.WaitGroup
-		for range 4 { // as many as are under way at once
+		for range 4 { // the number of increments that may be under way at once
 			wg.Go(func() { (&browser{t: t, cookie: b.cookie}).visit(s) })
 			<-held.arrived
 		}
@@ -285,7 +285,7 @@ func TestAVisitAbandonedAtItsDeadlineCountsAtMostOnce(t *testing.T) {
 	}
 }
 
-// damage puts something else under the key of the browser's session.
+// damage replaces the browser's session with something else.
 type damage func(ctx context.Context, rdb *redis.Client, key string) error
 
 func field(name, value string) damage {
@@ -303,7 +303,7 @@ func replacedBy(write func(ctx context.Context, rdb *redis.Client, key string) e
 	}
 }
 
-// content returns what lies under a key, but for what a visit may have counted before the damage showed.
+// content returns the value of a key, without what a visit may have counted before it found the damage.
 func content(t *testing.T, rdb *redis.Client, key string) string {
 	t.Helper()
 	if rdb.Type(t.Context(), key).Val() != "hash" {
@@ -371,7 +371,7 @@ func TestDamagedAndForeignDataIsAnErrorAndStaysAsItIs(t *testing.T) {
 				})
 				noCookie(t, w)
 				if content(t, rdb, b.key()) != before {
-					t.Error("what lies there was changed")
+					t.Error("the damaged session was changed")
 				}
 				key := b.key()
 				b.request(s, func(c *gin.Context) {
@@ -386,7 +386,7 @@ func TestDamagedAndForeignDataIsAnErrorAndStaysAsItIs(t *testing.T) {
 					t.Error("the new session has the old id")
 				}
 				if after := content(t, rdb, key); after != before {
-					t.Error("what was abandoned was changed")
+					t.Error("the abandoned session was changed")
 				}
 				want(t, "number", b.visit(s), 2)
 			})
@@ -420,7 +420,7 @@ func TestASessionDamagedAfterTheLoadIsNotWiped(t *testing.T) {
 			must(t, rdb.HSet(t.Context(), b.key(), "broken", "{").Err())
 			_, err := redisstore.Default(c).Increment("visits", 1)
 			wantError(t, err, redisstore.ErrCorrupt)
-			wantError(t, save(c, "age", 30), redisstore.ErrCorrupt) // by a program that ignored the error
+			wantError(t, save(c, "age", 30), redisstore.ErrCorrupt) // as in a program that ignores the error
 		})
 		fields := rdb.HGetAll(t.Context(), b.key()).Val()
 		want(t, "name", fields["name"], `"Ann"`)
@@ -481,7 +481,7 @@ func TestASessionOfThousandsOfFields(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		fields := 9000
 		if strings.HasSuffix(t.Name(), "/miniredis") {
-			fields = 500 // its Lua cannot join more, and it is for trying things out
+			fields = 500 // the Lua of miniredis cannot join more, and it is only for trials
 		}
 		s := newStore(t, rdb, redisstore.WithMaxBytes(1<<20))
 		b := &browser{t: t}
@@ -510,7 +510,7 @@ func TestASessionOfThousandsOfFields(t *testing.T) {
 
 func TestASessionMayHoldAsManyBytesAsItSaysAndNoMore(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		const bytes = len("visits" + "1") // the store's own fields are not in it
+		const bytes = len("visits" + "1") // the store's own fields do not count
 		b := &browser{t: t}
 		want(t, "number", b.visit(newStore(t, rdb, redisstore.WithMaxBytes(bytes))), 1)
 		send(newStore(t, rdb, redisstore.WithMaxBytes(bytes-1)), nil, func(c *gin.Context) {

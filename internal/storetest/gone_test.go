@@ -16,11 +16,11 @@ import (
 	"visit-counter/redisstore"
 )
 
-// A gate is a go-redis hook that holds commands of one name before they are sent.
+// A gate is a go-redis hook that holds back commands with one name before they are sent.
 type gate struct {
 	name    string
-	arrived chan struct{} // receives one for each command held
-	release chan struct{} // lets one command go on for each received
+	arrived chan struct{} // receives one value for each command held
+	release chan struct{} // lets one command go on for each value
 }
 
 func newGate(name string) *gate {
@@ -43,9 +43,9 @@ func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// race holds a write of one request just before it is sent while another request destroys the session, as often
-// as told: in every other round the session is gone before the write goes on, else both run at once. round does
-// the write and checks what became of it; it gets a browser with a session.
+// race holds a write of one request just before it is sent while another request destroys the session, in that many rounds.
+// In every other round the session is gone before the write goes on; in the others both run at once. round gets a browser
+// with a session, does the write and checks its outcome.
 func race(t *testing.T, rounds int, round func(b *browser, slow *redisstore.Store, check func(old string))) {
 	server := redistest.Start(t)
 	watcher := redistest.Client(t, server)
@@ -83,7 +83,7 @@ func race(t *testing.T, rounds int, round func(b *browser, slow *redisstore.Stor
 		}
 		held.release <- struct{}{}
 		released := make(chan struct{})
-		go func() { // whatever the write is followed by
+		go func() { // if the handler sends more commands after the write
 			for {
 				select {
 				case <-held.arrived:
@@ -122,7 +122,7 @@ func TestASlowSaveNeverBringsADestroyedSessionBack(t *testing.T) {
 		}
 	})
 	if gone < 100 {
-		t.Errorf("ErrGone %d times, want it at least in the 100 rounds in which Destroy came first", gone)
+		t.Errorf("ErrGone %d times, want at least 100: the rounds in which Destroy came first", gone)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestASlowIncrementNeverBringsADestroyedSessionBack(t *testing.T) {
 		})
 	})
 	if fresh < 100 {
-		t.Errorf("%d new sessions, want one at least in the 100 rounds in which Destroy came first", fresh)
+		t.Errorf("%d new sessions, want at least 100: the rounds in which Destroy came first", fresh)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestASessionThatExpiredSinceTheLoadIsGone(t *testing.T) {
 	b.request(s, func(c *gin.Context) { want(t, "name", sessions.Default(c).Get("name"), nil) })
 	b.set(s, "name", "Cid")
 	if b.id() == old {
-		t.Error("a session was made under the id of one that has expired")
+		t.Error("a new session got the id of an expired one")
 	}
 }
 
@@ -226,7 +226,7 @@ func TestDestroy(t *testing.T) {
 		b := &browser{t: t}
 		b.visit(s)
 		old := b.cookie
-		for range 2 { // it is no error that there is nothing left to destroy
+		for range 2 { // destroying a session that is gone is not an error
 			b.cookie = old
 			w := b.request(s, func(c *gin.Context) {
 				must(t, redisstore.Default(c).Destroy())
@@ -239,12 +239,12 @@ func TestDestroy(t *testing.T) {
 			}
 			want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 		}
-		b.destroy(s) // nor that there never was anything
+		b.destroy(s) // nor is destroying one that never was
 
 		b.cookie = old
 		want(t, "number after Destroy", b.visit(s), 1)
 		if b.cookie.Value == old.Value {
-			t.Error("a destroyed session's cookie was taken over")
+			t.Error("the cookie of a destroyed session was accepted")
 		}
 		second := b.id()
 		b.request(s, func(c *gin.Context) {

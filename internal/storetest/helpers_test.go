@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// keys returns a key ring for New. Rings with different first letters verify none of each other's cookies.
+// keys returns a key ring for New. Rings with different first letters do not verify each other's cookies.
 func keys(letters string) [][]byte {
 	ring := make([][]byte, len(letters))
 	for i, letter := range letters {
@@ -47,14 +47,14 @@ func newStore(t testing.TB, rdb redis.UniversalClient, opts ...redisstore.Option
 
 func newStoreWith(t testing.TB, rdb redis.UniversalClient, ring [][]byte, opts ...redisstore.Option) *redisstore.Store {
 	t.Helper()
-	loaded := redisstore.WithTimeout(10 * time.Second) // for a machine with more to do; opts may set another
+	loaded := redisstore.WithTimeout(10 * time.Second) // for a busy machine; opts may set another
 	s, err := redisstore.New(rdb, ring, append([]redisstore.Option{loaded}, opts...)...)
 	must(t, err)
 	return s
 }
 
-// client returns a client as programs have it: go-redis' defaults, so that it repeats commands, but for the
-// deadlines and the size.
+// client returns a client as programs use it: with go-redis' defaults, so that it retries commands, except for the deadlines
+// and the pool size.
 func client(t testing.TB, target redistest.Target, change ...func(*redis.Options)) *redis.Client {
 	t.Helper()
 	opts, err := redis.ParseURL(target.URL())
@@ -69,7 +69,7 @@ func client(t testing.TB, target redistest.Target, change ...func(*redis.Options
 	return rdb
 }
 
-// nobody returns a client of a Redis that is not there.
+// nobody returns a client for an address at which no Redis listens.
 func nobody(t testing.TB) *redis.Client {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true, MaxRetries: -1})
@@ -88,13 +88,13 @@ func onBoth(t *testing.T, test func(t *testing.T, rdb *redis.Client)) {
 	})
 }
 
-// A browser sends requests to programs that share its cookies, whichever store they use.
+// A browser sends requests with its cookie, to any store.
 type browser struct {
 	t      testing.TB
-	cookie *http.Cookie // nil: none
+	cookie *http.Cookie // nil if it has none
 }
 
-// request runs handler for one request, in a gin program of its own, and keeps the cookie it sets.
+// request runs handler for one request, in its own gin program, and keeps the cookie that it sets.
 func (b *browser) request(s sessions.Store, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
 	b.t.Helper()
 	w := send(s, b.cookies(), handler, middleware...)
@@ -109,13 +109,13 @@ func (b *browser) cookies() []*http.Cookie {
 	return []*http.Cookie{b.cookie}
 }
 
-// keep does what a browser does with the answer's cookie.
+// keep handles the answer's cookie as a browser does.
 func (b *browser) keep(w *httptest.ResponseRecorder) {
 	b.t.Helper()
 	for _, c := range w.Result().Cookies() {
 		switch {
 		case c.Name != cookieName:
-			b.t.Errorf("a cookie %q was set", c.Name)
+			b.t.Errorf("unexpected cookie %q", c.Name)
 		case c.MaxAge < 0:
 			b.cookie = nil
 		default:
@@ -137,17 +137,17 @@ func (b *browser) id() string {
 // key returns the key of the browser's session.
 func (b *browser) key() string { return redisstore.DefaultPrefix + "session:" + b.id() }
 
-// send runs handler behind the middleware and the Sessions middleware for one request with the cookies.
+// send runs handler behind the Sessions middleware and the given middleware, for one request with the cookies.
 func send(s sessions.Store, cookies []*http.Cookie, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
 	return sendWith(context.Background(), s, cookies, handler, middleware...)
 }
 
-// sendWith is send with a context of the request.
+// sendWith is like send, with a context for the request.
 func sendWith(ctx context.Context, s sessions.Store, cookies []*http.Cookie, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
 	return serve(newRequest(ctx, cookies...), append(middleware, sessions.Sessions(cookieName, s), handler)...)
 }
 
-// serve answers a request in a gin program of its own.
+// serve answers a request in its own gin program.
 func serve(r *http.Request, handlers ...gin.HandlerFunc) *httptest.ResponseRecorder {
 	engine := gin.New()
 	engine.GET("/", handlers...)
@@ -195,13 +195,13 @@ func (b *browser) destroy(s sessions.Store) {
 	b.request(s, func(c *gin.Context) { must(b.t, redisstore.Default(c).Destroy()) })
 }
 
-// regenerate gives the session another id.
+// regenerate gives the session a new id.
 func (b *browser) regenerate(s sessions.Store) {
 	b.t.Helper()
 	b.request(s, func(c *gin.Context) { must(b.t, redisstore.Default(c).Regenerate()) })
 }
 
-// operations returns what can be done to the default session of a request.
+// operations returns the operations on the default session of a request.
 func operations() map[string]func(*gin.Context) error {
 	return map[string]func(*gin.Context) error{
 		"Increment":  func(c *gin.Context) error { _, err := redisstore.Default(c).Increment("visits", 1); return err },
@@ -224,7 +224,7 @@ func (b *browser) get(s sessions.Store, name string) (value any) {
 func noCookie(t testing.TB, w *httptest.ResponseRecorder) {
 	t.Helper()
 	if lines := w.Header()["Set-Cookie"]; len(lines) != 0 {
-		t.Errorf("the cookie was set by a request that failed: %d lines", len(lines))
+		t.Errorf("a failed request set the cookie: %d lines", len(lines))
 	}
 }
 
@@ -236,7 +236,7 @@ func sessionKeys(t testing.TB, rdb *redis.Client) []string {
 	return found
 }
 
-// calls returns how often the server has executed the command, those inside scripts included.
+// calls returns how often the server has executed the command, including inside scripts.
 func calls(t testing.TB, rdb *redis.Client, command string) int {
 	t.Helper()
 	info, err := rdb.InfoMap(context.Background(), "commandstats").Result()
@@ -276,7 +276,7 @@ func want[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-// within returns a middleware that bounds how long a request may take.
+// within returns a middleware that limits how long a request may take.
 func within(d time.Duration) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), d)
@@ -286,7 +286,7 @@ func within(d time.Duration) gin.HandlerFunc {
 	}
 }
 
-// newRequest returns a request with these cookies, whatever is in them.
+// newRequest returns a request with these cookies, even invalid ones.
 func newRequest(ctx context.Context, cookies ...*http.Cookie) *http.Request {
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
 	for _, c := range cookies {

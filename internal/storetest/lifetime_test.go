@@ -14,7 +14,7 @@ import (
 	"visit-counter/redisstore"
 )
 
-// aged returns a browser with a session that was created so long ago.
+// aged returns a browser with a session of that age.
 func aged(t *testing.T, rdb *redis.Client, s sessions.Store, age time.Duration) *browser {
 	t.Helper()
 	b := &browser{t: t}
@@ -55,7 +55,7 @@ func TestTheTimeToLiveSlidesWithEveryUse(t *testing.T) {
 			})
 		}
 		must(t, rdb.Expire(t.Context(), b.key(), time.Minute).Err())
-		want(t, "name", b.get(s, "name"), any("Ann")) // looking does not renew it
+		want(t, "name", b.get(s, "name"), any("Ann")) // reading does not renew it
 		wantTTL(t, rdb, b.key(), time.Minute)
 	})
 }
@@ -105,7 +105,7 @@ func TestALifetimeThatIsSetLaterEndsOldSessions(t *testing.T) {
 		b := aged(t, rdb, newStore(t, rdb), 2*time.Hour)
 		s := newStore(t, rdb, redisstore.WithMaxLifetime(time.Hour))
 		want(t, "visits", b.get(s, "visits"), nil)
-		b.request(newStore(t, rdb), func(c *gin.Context) { // an instance with the old setting has it loaded
+		b.request(newStore(t, rdb), func(c *gin.Context) { // an instance with the old setting has loaded it
 			want(t, "visits", sessions.Default(c).Get("visits"), any(1))
 			want(t, "number", (&browser{t: t, cookie: b.cookie}).visit(s), 1)
 			wantError(t, save(c, "name", "Ann"), redisstore.ErrGone)

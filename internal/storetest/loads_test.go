@@ -46,7 +46,7 @@ func TestAFailedLoadCanBeSeen(t *testing.T) {
 	b.request(s, func(c *gin.Context) {
 		wantError(t, redisstore.Default(c).Load(), redisstore.ErrUnavailable)
 		proxy.Heal()
-		wantError(t, redisstore.Default(c).Load(), redisstore.ErrUnavailable) // it is not asked again
+		wantError(t, redisstore.Default(c).Load(), redisstore.ErrUnavailable) // without asking Redis again
 	})
 	must(t, redistest.Client(t, server).HSet(t.Context(), b.key(), "broken", "{").Err())
 	b.request(s, func(c *gin.Context) { wantError(t, redisstore.Default(c).Load(), redisstore.ErrCorrupt) })
@@ -106,7 +106,7 @@ func TestTouchTellsThatASessionIsGone(t *testing.T) {
 	})
 }
 
-// A stream or a WebSocket asks for as long as it lasts whether its session is still there.
+// A stream or a WebSocket checks from time to time whether its session is still there.
 func TestTouchAfterTheAnswerHasBegun(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := newStore(t, rdb, redisstore.WithTTL(time.Hour))

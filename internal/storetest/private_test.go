@@ -24,7 +24,7 @@ import (
 	"visit-counter/redisstore"
 )
 
-// everyDoor calls all there is to call and returns the errors.
+// everyDoor runs every operation of the store and of its sessions, and returns the errors.
 func everyDoor(b *browser, s *redisstore.Store) (found []error) {
 	handles := []func(*gin.Context) *redisstore.Session{
 		redisstore.Default,
@@ -94,7 +94,7 @@ func TestNoErrorTellsAnIDACookieAKeyOrAPassword(t *testing.T) {
 	}
 }
 
-// Redis repeats what it was sent, in more than one of its answers.
+// Some answers of Redis repeat what the client sent.
 func TestNoErrorRepeatsWhatRedisRepeats(t *testing.T) {
 	for name, config := range map[string][]string{
 		"no EVALSHA": {`rename-command EVALSHA ""`}, "no DEL": {`rename-command DEL ""`}, "no SET": {`rename-command SET ""`},
@@ -139,13 +139,13 @@ func signedCookie(key []byte, id string) string {
 	return id + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// wantSilent fails the test if an error tells something of a browser's session, or one of the secrets.
+// wantSilent fails the test if an error contains data of a browser's session, or one of the secrets.
 func wantSilent(t *testing.T, err error, b *browser, secrets ...string) {
 	t.Helper()
 	text := fmt.Sprintf("%v %+v", err, err)
 	for _, secret := range append(secrets, b.id()[:9], b.cookie.Value[len(b.cookie.Value)-12:], "session:", "with args", "beginning") {
 		if strings.Contains(text, secret) {
-			t.Errorf("an error tells too much: %s", text)
+			t.Errorf("an error reveals too much: %s", text)
 		}
 	}
 }
@@ -162,8 +162,8 @@ func TestNothingIsPrinted(t *testing.T) {
 	must(t, err)
 	stdout, stderr, logger, writer, flags := os.Stdout, os.Stderr, slog.Default(), log.Writer(), log.Flags()
 	os.Stdout, os.Stderr = file, file
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // gin-contrib/sessions' own words on a failed load
-	log.SetOutput(file)                            // which SetDefault has turned to the discarded ones
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // discards what gin-contrib/sessions logs on a failed load
+	log.SetOutput(file)                            // SetDefault has redirected it
 	defer func() {
 		os.Stdout, os.Stderr = stdout, stderr
 		slog.SetDefault(logger)
@@ -181,7 +181,7 @@ func TestNothingIsPrinted(t *testing.T) {
 	want(t, "output", string(written), "")
 }
 
-// restricted makes a user who may do what the rules say, and forgets what was done so far.
+// restricted creates a user with these rules, and resets the server's statistics.
 func restricted(t *testing.T, direct *redis.Client, rules string) (user, password string) {
 	t.Helper()
 	user, password = "sessions", "correct-horse"
@@ -194,7 +194,7 @@ func restricted(t *testing.T, direct *redis.Client, rules string) (user, passwor
 	return user, password
 }
 
-// wantNoneDenied uses a store in every way and fails the test if the server denied anything.
+// wantNoneDenied uses every operation of a store, and fails the test if the server denied anything.
 func wantNoneDenied(t *testing.T, direct *redis.Client, rdb redis.UniversalClient) {
 	t.Helper()
 	s := newStoreWith(t, rdb, nil, redisstore.WithMaxLifetime(time.Hour))
@@ -222,7 +222,7 @@ func TestTheRulesOfTheDocumentationAreAllARedisUserNeeds(t *testing.T) {
 	must(t, err)
 	text := strings.Join(strings.Fields(string(doc)), " ")
 	if !strings.Contains(text, redisstore.Rights) || !strings.Contains(text, redisstore.ClusterRights) {
-		t.Error("README.md names other rights than the package")
+		t.Error("README.md and the package list different rights")
 	}
 	server := redistest.Start(t)
 	direct := redistest.Client(t, server)

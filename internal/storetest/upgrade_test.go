@@ -11,7 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The version before had ids of 27 characters, without a hash tag, noted no types, and remembered increments otherwise.
+// The previous version had ids of 27 characters without a hash tag, stored no types, and remembered increments in another
+// form.
 func TestSessionsOfTheVersionBeforeAreRead(t *testing.T) {
 	const id = "VQ6EAOKbQdSnFkRmVUQAAaaBBcc"
 	signed := signedCookie(keys("a")[0], id)

@@ -20,7 +20,7 @@ import (
 )
 
 type address struct {
-	Town string `json:"-"` // what other writers of JSON leave out comes back as well
+	Town string `json:"-"` // a field that encoding/json leaves out comes back as well
 	Zip  uint32
 }
 
@@ -36,7 +36,7 @@ type person struct {
 	Born    time.Time
 }
 
-// celsius hides its field, and writes itself.
+// celsius has an unexported field, and marshals itself.
 type celsius struct{ degrees int }
 
 func (c celsius) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%d°", c.degrees), nil }
@@ -134,7 +134,7 @@ func TestValuesComeBackAsTheyWereSet(t *testing.T) {
 						t.Errorf("incremented: %T %v, want %T %v", got, got, test.in, test.in)
 					}
 				})
-				b.set(s, "value", "another") // the type goes with the value
+				b.set(s, "value", "another") // the type is replaced together with the value
 				want(t, "types", rdb.HExists(t.Context(), b.key(), "@type:value").Val(), false)
 				want(t, "value", b.get(s, "value"), any("another"))
 			})
@@ -147,7 +147,7 @@ func TestATypeGoesWithItsField(t *testing.T) {
 		s := newStore(t, rdb)
 		b := &browser{t: t}
 		b.set(s, "n", 1)
-		// One request saw a field without a type, and removes or sets it after another has given it one.
+		// One request sees a field without a type, and removes or sets it after another request has given it a type.
 		for i, last := range []func(sessions.Session){
 			func(session sessions.Session) { session.Delete("n") },
 			func(session sessions.Session) { session.Set("n", "a text") },
@@ -167,7 +167,7 @@ func TestATypeGoesWithItsField(t *testing.T) {
 	})
 }
 
-// As in a rolling deployment: one version of the program knows the type, another does not.
+// As in a rolling deployment: only one version of the program knows the type.
 func TestATypeThatIsNotKnownComesBackAsJSONAndStays(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		young, old := newStore(t, rdb, redisstore.WithTypes(person{})), newStore(t, rdb)
@@ -196,7 +196,7 @@ func TestWhatWouldNotComeBackIsRefused(t *testing.T) {
 		s := newStore(t, rdb)
 		for name, test := range map[string]struct {
 			key, value any
-			remedy     string // what the error says beside the field
+			remedy     string // part of the error, besides the field
 		}{
 			"NaN":                      {"x", math.NaN(), "NaN"},
 			"infinite":                 {"x", []any{math.Inf(1)}, "+Inf"},
@@ -223,7 +223,7 @@ func TestWhatWouldNotComeBackIsRefused(t *testing.T) {
 				if err != nil && (!strings.Contains(err.Error(), test.remedy) || test.key == "x" && !strings.Contains(err.Error(), `field "x"`)) {
 					t.Errorf("%s: the error is %q, without the field or %q", name, err, test.remedy)
 				}
-				_, err = redisstore.Default(c).Increment("visits", 1) // with what is unsaved and invalid
+				_, err = redisstore.Default(c).Increment("visits", 1) // with the invalid value unsaved
 				wantError(t, err, redisstore.ErrInvalid)
 			})
 			noCookie(t, w)
@@ -261,7 +261,7 @@ func TestTypesThatCannotBeKeptAreRefusedByNew(t *testing.T) {
 	}
 }
 
-// What else Delete, Clear and Flashes do is proven by the suite of gin-contrib/sessions.
+// The suite of gin-contrib/sessions proves the rest of Delete, Clear and Flashes.
 func TestTwoSavesOfOneRequestAfterAClear(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := newStore(t, rdb)
@@ -303,7 +303,7 @@ func TestAValueThatIsChangedInPlaceIsSaved(t *testing.T) {
 	})
 }
 
-// Other programs may write the same JSON differently.
+// Other programs may format the same JSON differently.
 func TestWhatOthersWroteIsNotRewrittenUnchanged(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := newStore(t, rdb)
@@ -342,7 +342,7 @@ func TestTheKeyIsReadableByPeople(t *testing.T) {
 	if age := time.Since(time.UnixMilli(created)); age < -time.Minute || age > time.Minute {
 		t.Errorf("created %v ago", age)
 	}
-	want(t, "fields", len(fields), 4) // and one remembered number
+	want(t, "fields", len(fields), 4) // including one remembered number
 	if use := rdb.MemoryUsage(t.Context(), "shop:session:"+b.id()).Val(); use > 600 {
 		t.Errorf("a small session takes %d bytes of Redis", use)
 	}
