@@ -27,8 +27,8 @@ var faultsOfLayout string
 func (b *tab) addHistory(t testing.TB, server *redisserver.Server, visits int, instances ...string) {
 	t.Helper()
 	const maxRows = 32 // including that of the running process
-	fields := make(map[string]any)
 	began := time.Now().Add(-time.Duration(len(instances)+1) * time.Hour).UTC()
+	fields := map[string]any{"@created": began.Add(61 * time.Minute).UnixMilli()} // after the start of the first process
 	total, processes := 0, 0
 	for n, name := range instances {
 		began = began.Add(time.Hour)

@@ -36,7 +36,10 @@ func TestPictures(t *testing.T) {
 
 func takePictures(t *testing.T) {
 	t.Helper()
-	b := withHistory(t, "web.2", 170, longLife()...)
+	b := withHistory(t, "web.2", 14, longLife()...)
+	for range 6 {
+		b.press(t, "Visit again")
+	}
 	b.do(t, chromedp.EmulateViewport(pictureWidth, 800))
 	for _, scheme := range []string{"light", "dark"} {
 		b.media(t, "", "prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce")
