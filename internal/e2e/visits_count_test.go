@@ -87,7 +87,7 @@ func TestReturningVisitorCostsOneCommand(t *testing.T) {
 	const visits = 50
 	proxy := redistest.NewProxy(t, redistest.Start(t))
 	i := start(t, "REDIS_URL="+proxy.URL(), longTimeout, signingSecret) // a shared secret is read now and then besides
-	i.awaitRedis(t) // after the check at the start
+	i.awaitRedis(t)                                                     // after the check at the start
 	v := newVisitor(t, i.url)
 	visit(t, v)
 	before := proxy.Seen()
