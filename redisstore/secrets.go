@@ -32,7 +32,10 @@ type secrets struct {
 	key    string // where in Redis the shared secret is
 	shared atomic.Pointer[sharedSecrets]
 	asking chan struct{} // holds a token while a request asks Redis
-	forced time.Time     // when a request last asked although a secret was known; guarded by the token
+	// Guarded by the token:
+	forced time.Time // when a request last asked although a secret was known
+	asked  time.Time // when a request last asked
+	failed error     // why that failed
 }
 
 // sharedSecrets is what was learned from Redis. It is immutable.
@@ -67,6 +70,7 @@ func (x *secrets) ask(ctx context.Context, force bool) (keyring, error) {
 	if x.given != nil {
 		return x.given, nil
 	}
+	began := time.Now()
 	select {
 	case x.asking <- struct{}{}:
 		defer func() { <-x.asking }()
@@ -77,8 +81,15 @@ func (x *secrets) ask(ctx context.Context, force bool) (keyring, error) {
 	if known != nil && (force && time.Since(x.forced) < askAgain || !force && time.Since(known.at) < keepFresh) {
 		return known.ring, nil
 	}
+	if x.failed != nil && x.asked.After(began) {
+		return nil, x.failed
+	}
+	x.asked, x.failed = time.Now(), nil
 	text, err := x.read(ctx, known)
 	if err != nil {
+		if ctx.Err() == nil { // it is Redis' failure, not the end of this caller's time
+			x.failed = err
+		}
 		return nil, err
 	}
 	learned := &sharedSecrets{texts: []string{text}, at: time.Now()}

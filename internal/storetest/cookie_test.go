@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -345,6 +346,33 @@ func TestASharedSecretThatIsNoneIsAnError(t *testing.T) {
 			noCookie(t, w)
 			want(t, "keys", rdb.DBSize(t.Context()).Val(), 1)
 		})
+	}
+}
+
+// Otherwise each of many visitors would ask in turn, and the last ones would get no answer in time instead of the reason.
+func TestVisitorsThatWaitForABadSecretShareTheAnswer(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := client(t, server)
+	if err := rdb.Set(t.Context(), redisstore.DefaultPrefix+"secret", "too short", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	proxy := redistest.NewProxy(t, server)
+	proxy.All(redistest.Named("GET"), redistest.Fate{Delay: 200 * time.Millisecond})
+	s := newStoreWith(t, client(t, proxy), nil)
+	const visitors = 30
+	var all sync.WaitGroup
+	for range visitors {
+		all.Go(func() {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			_, err := s.Session(httptest.NewRecorder(), r, "session").Increment("visits", 1)
+			if err == nil || !strings.Contains(err.Error(), "shorter than") {
+				t.Errorf("error = %v, want one about the secret's length", err)
+			}
+		})
+	}
+	all.Wait()
+	if asked := proxy.Seen("GET"); asked > visitors/3 {
+		t.Errorf("%d visitors asked %d times", visitors, asked)
 	}
 }
 
