@@ -15,14 +15,8 @@ import (
 	"visit-counter/templates"
 )
 
-// The fields of the session. Together with the ledger's rows, they are all that is kept of a visitor.
-const (
-	visitsField         = "visits"
-	earlierProcessField = "earlier_processes" // how many processes have no row any more
-)
-
-// maxRows is how many processes keep a row of their own in the ledger.
-const maxRows = 32
+// visitsField is the session's field with the count. Together with the ledger's fields, it is all that is kept of a visitor.
+const visitsField = "visits"
 
 // home counts one visit and shows it.
 func (a *app) home() gin.HandlerFunc {

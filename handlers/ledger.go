@@ -18,6 +18,10 @@ const (
 	// that the names sort by it.
 	rowPrefix     = "process:"
 	rowTimeLayout = "2006-01-02T15:04:05.000Z"
+	// earlierProcessField is the session's field that says how many processes have no row any more.
+	earlierProcessField = "earlier_processes"
+	// maxRows is how many processes keep a row of their own.
+	maxRows = 32
 	// maxVisits is the largest count: up to it, every JSON parser reads whole numbers exactly.
 	maxVisits = 1<<53 - 1
 )
