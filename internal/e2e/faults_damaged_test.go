@@ -32,9 +32,9 @@ func set(field, value string) damage {
 // others.
 func damages() map[string]damage {
 	return map[string]damage{
-		"somebody's hash": func(ctx context.Context, rdb *redis.Client, key string) error {
+		"a foreign hash": func(ctx context.Context, rdb *redis.Client, key string) error {
 			rdb.Del(ctx, key)
-			return rdb.HSet(ctx, key, "name", "somebody", "visits", "12").Err()
+			return rdb.HSet(ctx, key, "name", "Ann", "visits", "12").Err()
 		},
 		"a list": func(ctx context.Context, rdb *redis.Client, key string) error {
 			rdb.Del(ctx, key)
@@ -48,7 +48,7 @@ func damages() map[string]damage {
 		"the greatest count":                     set("visits", "9007199254740991"),
 		"a row of garbage":                       set("process:", "x"),
 		"a row with more than the count":         set("process:", "1000"),
-		"a row of nobody":                        set("process:no time", "1"),
+		"a row without a time":                   set("process:no time", "1"),
 		"a row that is negative":                 set("process:2026-01-02T03:04:05.678Z other", "-4"),
 		"a row with too many":                    set("process:2026-01-02T03:04:05.678Z other", "9223372036854775807"),
 		"earlier processes of garbage":           set("earlier_processes", "NaN"),

@@ -18,15 +18,15 @@ import (
 
 const signingSecret = "SESSION_SECRET=a-secret-that-signs-the-cookies-of-this-test"
 
-// told is the answer to a client that prefers JSON during a fault.
-type told struct{ Error, Hint string }
+// explanation is the answer to a client that prefers JSON during a fault.
+type explanation struct{ Error, Hint string }
 
-func toldBy(t *testing.T, answer visitor.Answer) (f told) {
+func explanationIn(t *testing.T, answer visitor.Answer) (e explanation) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(answer.Body), &f); err != nil {
+	if err := json.Unmarshal([]byte(answer.Body), &e); err != nil {
 		t.Fatalf("%v: %s", err, answer.Body)
 	}
-	return f
+	return e
 }
 
 // /readyz, the log and a visitor's page all report the same fault. These are the faults that [outages] lacks;
@@ -53,7 +53,7 @@ func TestAVisitReadyzAndTheLogAgree(t *testing.T) {
 		"protected mode":                   {match: redistest.Any, answer: "-DENIED Redis is running in protected mode", says: "protected mode"},
 		"another password than Redis 5's":  {match: redistest.Named("HELLO", "AUTH"), answer: "-ERR invalid password", says: "WRONGPASS"},
 		"a password for a Redis 5 without": {match: redistest.Named("HELLO", "AUTH"), answer: "-ERR Client sent AUTH, but no password is set", says: "sends a password"},
-		"an answer that nobody knows":      {match: writes, answer: "-WEIRD and foreign", says: "(WEIRD)"},
+		"an unknown answer":                {match: writes, answer: "-WEIRD and foreign", says: "(WEIRD)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +93,7 @@ func agree(t *testing.T, i *instance, says string) {
 	}
 	wantRefusal(t, visited)
 	wantRefusal(t, ready)
-	v, r := toldBy(t, visited), toldBy(t, ready)
+	v, r := explanationIn(t, visited), explanationIn(t, ready)
 	if v != r || !strings.Contains(v.Error, says) || v.Hint == "" {
 		t.Errorf("a visit says %+v, /readyz %+v; want %q", v, r, says)
 	}

@@ -198,7 +198,7 @@ func TestTheFirstValidlySignedOfSeveralCookiesWins(t *testing.T) {
 	want(t, "visits, planted before", visits(planted, shaped, b.cookie), any(1))
 	want(t, "visits, planted behind", visits(b.cookie, planted), any(1))
 	var many []*http.Cookie
-	for range 150 { // the most that a browser keeps for a site
+	for range 150 { // as many as a browser keeps for a site
 		many = append(many, shaped)
 	}
 	want(t, "visits, many planted before", visits(append(many, b.cookie)...), any(1))
@@ -271,9 +271,9 @@ func TestASharedSecretCostsTwoCommandsOnce(t *testing.T) {
 	for range attempts {
 		send(s, []*http.Cookie{forged}, func(c *gin.Context) { sessions.Default(c).Get("visits") })
 	}
-	most := 2 * (2 + int(time.Since(start)/time.Second))
-	if n := proxy.Seen() - before; n > most {
-		t.Errorf("%d forged cookies cost %d commands, want at most %d", attempts, n, most)
+	limit := 2 * (2 + int(time.Since(start)/time.Second))
+	if n := proxy.Seen() - before; n > limit {
+		t.Errorf("%d forged cookies cost %d commands, want at most %d", attempts, n, limit)
 	}
 }
 
@@ -397,7 +397,7 @@ func TestASecretThatCannotBeAskedForIsNoNewSession(t *testing.T) {
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	var none *redis.Client
-	good := nobody(t)
+	good := unreachable(t)
 	careless := []redis.UniversalClient{ // without ContextTimeoutEnabled
 		redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}),
 		redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}}),

@@ -186,7 +186,7 @@ func TestWorksWithoutGin(t *testing.T) {
 }
 
 func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
-	s := newStore(t, nobody(t))
+	s := newStore(t, unreachable(t))
 	if _, err := s.Session(newAnswer(), newRequest(t.Context()), "no name").Increment("visits", 1); err == nil {
 		t.Error("no error from Increment for a cookie name with a space")
 	}
@@ -201,7 +201,7 @@ func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
 }
 
 func TestARouteWithoutItsSessionIsAnError(t *testing.T) {
-	s := newStore(t, nobody(t))
+	s := newStore(t, unreachable(t))
 	for name, middleware := range map[string]gin.HandlerFunc{
 		"no middleware":   func(*gin.Context) {},
 		"several by name": sessions.SessionsMany([]string{"a", "b"}, s),
@@ -230,7 +230,7 @@ func refusesAll(t *testing.T, c *gin.Context) {
 }
 
 func TestASessionOfAnotherStoreIsRefused(t *testing.T) {
-	s := newStore(t, nobody(t))
+	s := newStore(t, unreachable(t))
 	other := cookie.NewStore(keys("o")[0])
 	w := send(other, nil, func(c *gin.Context) {
 		refusesAll(t, c)

@@ -429,11 +429,11 @@ func TestASessionDamagedAfterTheLoadIsNotWiped(t *testing.T) {
 }
 
 func TestACounterThatWouldOverflowStaysAsItIs(t *testing.T) {
-	const most = 1<<53 - 1
+	const maxCount = 1<<53 - 1
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		s := newStore(t, rdb)
 		for _, test := range []struct{ start, by int64 }{
-			{most, 1}, {-most, -1}, {0, math.MaxInt64}, {0, math.MinInt64}, {1, most}, {-most, most + 2}, {most, -most - 2},
+			{maxCount, 1}, {-maxCount, -1}, {0, math.MaxInt64}, {0, math.MinInt64}, {1, maxCount}, {-maxCount, maxCount + 2}, {maxCount, -maxCount - 2},
 		} {
 			b := &browser{t: t}
 			b.set(s, "n", test.start)
@@ -446,13 +446,13 @@ func TestACounterThatWouldOverflowStaysAsItIs(t *testing.T) {
 			want(t, "visits", b.get(s, "visits"), nil)
 		}
 		b := &browser{t: t}
-		for _, by := range []int64{most - 1, 1, -most, -most} {
+		for _, by := range []int64{maxCount - 1, 1, -maxCount, -maxCount} {
 			b.request(s, func(c *gin.Context) {
 				_, err := redisstore.Default(c).Increment("n", by)
 				must(t, err)
 			})
 		}
-		want(t, "n", b.get(s, "n"), any(-most))
+		want(t, "n", b.get(s, "n"), any(-maxCount))
 	})
 }
 

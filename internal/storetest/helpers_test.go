@@ -69,8 +69,8 @@ func client(t testing.TB, target redistest.Target, change ...func(*redis.Options
 	return rdb
 }
 
-// nobody returns a client for an address at which no Redis listens.
-func nobody(t testing.TB) *redis.Client {
+// unreachable returns a client for an address at which no Redis listens.
+func unreachable(t testing.TB) *redis.Client {
 	t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true, MaxRetries: -1})
 	t.Cleanup(func() { must(t, rdb.Close()) })

@@ -150,7 +150,7 @@ func TestASaveAfterTheAnswerHasBegunWritesNothing(t *testing.T) {
 }
 
 func TestASessionIsNeverNil(t *testing.T) {
-	s := newStore(t, nobody(t))
+	s := newStore(t, unreachable(t))
 	for _, name := range []string{"my:session", "", "a b", "a;b", "é"} {
 		r, w := newRequest(t.Context()), newAnswer()
 		for range 2 {

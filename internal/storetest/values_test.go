@@ -251,7 +251,7 @@ func TestTypesThatCannotBeKeptAreRefusedByNew(t *testing.T) {
 		"a channel":      {struct{ C chan int }{}, "no name"},
 		"a mutex inside": {struct{ M sync.Mutex }{}, "no name"},
 	} {
-		_, err := redisstore.New(nobody(t), nil, redisstore.WithTypes(test.value))
+		_, err := redisstore.New(unreachable(t), nil, redisstore.WithTypes(test.value))
 		t.Run(name, func(t *testing.T) {
 			wantError(t, err, redisstore.ErrInvalid)
 			if err != nil && !strings.Contains(err.Error(), test.said) {
