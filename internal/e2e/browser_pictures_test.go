@@ -15,40 +15,35 @@ var update = flag.Bool("update", false, "write the pictures of the README anew")
 
 const pictureWidth = 1280
 
-// TestPictures checks the pictures of the README. With -update it retakes them.
+// TestPictures checks the page as the pictures of the README show it, and the pictures. With -update it retakes them.
 func TestPictures(t *testing.T) {
 	t.Parallel()
-	if *update {
-		takePictures(t)
-	}
-	for scheme, paper := range map[string]func(float64) bool{"light": bright, "dark": dim} {
-		name := "docs/" + scheme + ".png"
-		pixels, err := png.Decode(strings.NewReader(readFile(t, name)))
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		red, green, blue, _ := pixels.At(0, 0).RGBA()
-		if pixels.Bounds().Dx() != pictureWidth || !paper(float64(red+green+blue)/3/0xffff) {
-			t.Errorf("%s is %d px wide, and its paper %04x%04x%04x; want %d px, and a %s one", name, pixels.Bounds().Dx(), red, green, blue, pictureWidth, scheme)
-		}
-	}
-}
-
-func takePictures(t *testing.T) {
-	t.Helper()
 	b := withHistory(t, "web.2", 14, longLife()...)
 	for range 6 {
 		b.press(t, "Visit again")
 	}
 	b.do(t, chromedp.EmulateViewport(pictureWidth, 800))
-	for _, scheme := range []string{"light", "dark"} {
+	for scheme, paper := range map[string]func(float64) bool{"light": bright, "dark": dim} {
 		b.media(t, "", "prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce")
 		picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100)) // 100 means PNG
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(tree, "docs", scheme+".png"), picture, 0o644); err != nil {
-			t.Fatal(err)
+		name := "docs/" + scheme + ".png"
+		if *update {
+			if err := os.WriteFile(filepath.Join(tree, name), picture, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for what, data := range map[string]string{"the page": string(picture), name: readFile(t, name)} {
+			pixels, err := png.Decode(strings.NewReader(data))
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			red, green, blue, _ := pixels.At(0, 0).RGBA()
+			if pixels.Bounds().Dx() != pictureWidth || !paper(float64(red+green+blue)/3/0xffff) {
+				t.Errorf("%s is %d px wide, and its paper %04x%04x%04x; want %d px, and a %s one", what, pixels.Bounds().Dx(), red, green, blue, pictureWidth, scheme)
+			}
 		}
 	}
 }
