@@ -21,7 +21,7 @@ const (
 	// maxBusyWait limits the time of an answer that waits only for a busy machine.
 	maxBusyWait = 10 * time.Second
 	// maxHealthWait limits the time of the fastest /healthz. It is shorter than any wait for a Redis that is away.
-	maxHealthWait = 800 * time.Millisecond
+	maxHealthWait = 300 * time.Millisecond
 	// maxBack limits how long after a fault the app may take to count again.
 	maxBack = 2 * time.Second
 	// atOnce is the number of concurrent requests.
