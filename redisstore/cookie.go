@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"hash"
-	"io"
 	"math"
 	"net/http"
 	"slices"
@@ -67,8 +66,9 @@ func (s *signer) sign(name, id string) string {
 	h := s.hashes.Get().(hash.Hash)
 	defer s.hashes.Put(h)
 	h.Reset()
-	_, _ = io.WriteString(h, name+"="+id) // a hash takes everything
-	return id + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+	text := []byte(name + "=" + id)
+	_, _ = h.Write(text) // a hash takes everything
+	return id + "." + base64.RawURLEncoding.EncodeToString(h.Sum(text[:0]))
 }
 
 // keyring is the keys of a store: the first signs, all of them verify.
