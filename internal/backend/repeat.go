@@ -27,8 +27,11 @@ func repeat(ctx context.Context, try func() error) error {
 	last := deadline.Add(-time.Until(deadline) / 2)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		err := try()
+		if err == nil || !redisfault.Explain(err).Passes {
+			return err
+		}
 		wait := pause/2 + rand.N(pause)
-		if err == nil || !redisfault.Explain(err).Passes || time.Now().Add(wait).After(last) {
+		if time.Now().Add(wait).After(last) {
 			return err
 		}
 		select {
