@@ -34,7 +34,7 @@ type Row struct {
 }
 
 // seenHere is what the process that answers would know without Redis.
-func (h Home) seenHere() int64 {
+func (h *Home) seenHere() int64 {
 	for _, r := range h.Rows {
 		if r.Current {
 			return r.Visits
@@ -44,7 +44,7 @@ func (h Home) seenHere() int64 {
 }
 
 // sentence says in words what the ledger proves.
-func (h Home) sentence(store config.Store) string {
+func (h *Home) sentence(store config.Store) string {
 	instances := count(int64(h.Instances), "instance")
 	switch {
 	case store == config.StoreMemory:
@@ -56,7 +56,7 @@ func (h Home) sentence(store config.Store) string {
 }
 
 // work says what the visit has made Redis do.
-func (h Home) work() string {
+func (h *Home) work() string {
 	begin, end := "load the session", "renew it for "
 	if h.New {
 		begin, end = "begin a session", "keep it for "
@@ -70,10 +70,10 @@ func (h Home) work() string {
 }
 
 // lifetime is how long the session lives without another visit.
-func (h Home) lifetime() string { return span(h.ExpiresIn.Round(time.Second)) }
+func (h *Home) lifetime() string { return span(h.ExpiresIn.Round(time.Second)) }
 
 // longestRow is the number of visits of the row with the longest bar.
-func (h Home) longestRow() int64 {
+func (h *Home) longestRow() int64 {
 	longest := h.Earlier
 	for _, r := range h.Rows {
 		longest = max(longest, r.Visits)

@@ -11,7 +11,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "visit-counter/internal/config"
 
-func (p *Pages) home(h Home) templ.Component {
+func (p *Pages) home(h *Home) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -64,7 +64,7 @@ func (p *Pages) home(h Home) templ.Component {
 	})
 }
 
-func (p *Pages) hero(h Home) templ.Component {
+func (p *Pages) hero(h *Home) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

@@ -82,7 +82,7 @@ func (p *Pages) storeName() string {
 // Home writes the page of a counted visit, in pieces. Pass a buffer, so that a page that fails halfway is not sent.
 func (p *Pages) Home(w io.Writer, h Home) error {
 	title := strconv.FormatInt(h.Visits, 10) + " " + plural(h.Visits, "time")
-	return write(w, p.frame(title, p.home(h)))
+	return write(w, p.frame(title, p.home(&h)))
 }
 
 // Problem writes a page that is not a counted visit, in pieces as Home does. The status is for the caller to send.

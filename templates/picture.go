@@ -22,7 +22,7 @@ const (
 
 // picture draws each instance once, ordered by name, however many processes it had. The one that answers is always
 // drawn.
-func (h Home) picture() picture {
+func (h *Home) picture() picture {
 	p := picture{middle: "50%"}
 	for _, r := range h.Rows {
 		if !slices.Contains(p.names, r.Instance) {

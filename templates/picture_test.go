@@ -41,10 +41,10 @@ func TestThePictureAlwaysHoldsTheInstanceThatAnswered(t *testing.T) {
 }
 
 func TestThePictureNeedsNoCurrentInstance(t *testing.T) {
-	if p := (Home{}).picture(); len(p.names) != 0 || p.middle != "50%" {
+	if p := (&Home{}).picture(); len(p.names) != 0 || p.middle != "50%" {
 		t.Errorf("picture = %+v; want no box", p)
 	}
-	if p := (Home{Rows: rowsOf(-1, "a", "b", "c", "d", "e", "f", "g")}).picture(); p.names[0] != "c" || p.middle != "50%" {
+	if p := (&Home{Rows: rowsOf(-1, "a", "b", "c", "d", "e", "f", "g")}).picture(); p.names[0] != "c" || p.middle != "50%" {
 		t.Errorf("picture = %+v; want c first, because no instance answers", p)
 	}
 }

@@ -11,7 +11,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "visit-counter/internal/config"
 
-func (p *Pages) way(h Home) templ.Component {
+func (p *Pages) way(h *Home) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -355,7 +355,7 @@ func (p *Pages) way(h Home) templ.Component {
 
 // drawing shows the way from left to right, each box above its step. The wires are the style sheet's, but for the way
 // from the middle to the instance that answered.
-func (p *Pages) drawing(h Home) templ.Component {
+func (p *Pages) drawing(h *Home) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
