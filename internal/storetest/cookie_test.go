@@ -47,7 +47,7 @@ func TestCookieAttributes(t *testing.T) {
 			}
 			for _, write := range []gin.HandlerFunc{
 				func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
-				func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
+				func(c *gin.Context) { must(t, visit(c)) },
 			} {
 				b := &browser{t: t}
 				w := b.request(s, write)
@@ -91,13 +91,12 @@ func TestTheCookieIsSetAtEveryUse(t *testing.T) {
 	b := &browser{t: t}
 	b.visit(s)
 	for i, use := range []gin.HandlerFunc{
-		func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
+		func(c *gin.Context) { must(t, visit(c)) },
 		func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
 		func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) },
 		func(c *gin.Context) {
 			http.SetCookie(c.Writer, &http.Cookie{Name: "other"})
-			_, err := redisstore.Default(c).Increment("visits", 1)
-			must(t, err)
+			must(t, visit(c))
 			must(t, save(c, "name", "Bob"))
 			must(t, redisstore.Default(c).Regenerate())
 			want(t, "cookie lines, the other one included", len(c.Writer.Header()["Set-Cookie"]), 2)
@@ -173,7 +172,7 @@ func TestAnIDIsNeverTakenFromACookieThatWeDidNotSign(t *testing.T) {
 		dead := &browser{t: t, cookie: victim.cookie}
 		dead.destroy(s)
 		for name, write := range map[string]gin.HandlerFunc{
-			"Increment": func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
+			"Increment": func(c *gin.Context) { must(t, visit(c)) },
 			"Save":      func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
 		} {
 			b := &browser{t: t, cookie: &http.Cookie{Name: cookieName, Value: value}}
@@ -339,8 +338,7 @@ func TestASharedSecretThatIsNoneIsAnError(t *testing.T) {
 			must(t, write())
 			s := newStoreWith(t, rdb, nil)
 			w := send(s, nil, func(c *gin.Context) {
-				_, err := redisstore.Default(c).Increment("visits", 1)
-				wantError(t, err, redisstore.ErrUnavailable)
+				wantError(t, visit(c), redisstore.ErrUnavailable)
 				wantError(t, save(c, "name", "Ann"), redisstore.ErrUnavailable)
 			})
 			noCookie(t, w)
@@ -384,8 +382,7 @@ func TestASecretThatCannotBeAskedForIsNoNewSession(t *testing.T) {
 	s := newStoreWith(t, failing(t, proxy), nil)
 	proxy.All(redistest.Any, redistest.Fate{Answer: redistest.Loading})
 	w := b.request(s, func(c *gin.Context) {
-		_, err := redisstore.Default(c).Increment("visits", 1)
-		wantError(t, err, redisstore.ErrUnavailable)
+		wantError(t, visit(c), redisstore.ErrUnavailable)
 		wantError(t, redisstore.Default(c).Destroy(), redisstore.ErrUnavailable)
 		wantError(t, redisstore.Default(c).Abandon(), redisstore.ErrUnavailable)
 		proxy.Heal()

@@ -59,8 +59,7 @@ func TestAFailedLoadIsNeverOverwritten(t *testing.T) {
 				session.Clear()
 				session.Set("visits", 1)
 				wantError(t, session.Save(), redisstore.ErrUnavailable)
-				_, err := redisstore.Default(c).Increment("visits", 1)
-				wantError(t, err, redisstore.ErrUnavailable)
+				wantError(t, visit(c), redisstore.ErrUnavailable)
 				wantError(t, redisstore.Default(c).Regenerate(), redisstore.ErrUnavailable)
 			})
 			noCookie(t, w)
@@ -88,13 +87,11 @@ func TestAFailedWriteChangesNothing(t *testing.T) {
 			for _, visitor := range []*browser{b, {t: t}} {
 				w := visitor.request(s, func(c *gin.Context) {
 					wantError(t, save(c, "name", "Bob"), redisstore.ErrUnavailable)
-					_, err := redisstore.Default(c).Increment("visits", 1)
-					wantError(t, err, redisstore.ErrUnavailable)
+					wantError(t, visit(c), redisstore.ErrUnavailable)
 				})
 				noCookie(t, w)
 				w = visitor.request(s, func(c *gin.Context) {
-					_, err := redisstore.Default(c).Increment("visits", 1)
-					wantError(t, err, redisstore.ErrUnavailable)
+					wantError(t, visit(c), redisstore.ErrUnavailable)
 				})
 				noCookie(t, w)
 			}
@@ -122,8 +119,7 @@ func TestARedisThatIsFullWritesNothing(t *testing.T) {
 	must(t, rdb.ConfigSet(t.Context(), "maxmemory", "1").Err())
 	for _, visitor := range []*browser{b, {t: t}} {
 		w := visitor.request(s, func(c *gin.Context) {
-			_, err := redisstore.Default(c).Increment("visits", 1)
-			wantError(t, err, redisstore.ErrFull)
+			wantError(t, visit(c), redisstore.ErrFull)
 			wantError(t, save(c, "name", "Ann"), redisstore.ErrFull)
 		})
 		noCookie(t, w)
@@ -256,8 +252,7 @@ func TestAVisitorWhoLeavesIsNoOutage(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)
 		sendWith(ctx, s, b.cookies(), func(c *gin.Context) {
-			_, err := redisstore.Default(c).Increment("visits", 1)
-			wantCancelled(t, err)
+			wantCancelled(t, visit(c))
 		})
 		for range 4 {
 			held.release <- struct{}{}
@@ -275,8 +270,7 @@ func TestAVisitAbandonedAtItsDeadlineCountsAtMostOnce(t *testing.T) {
 	const visits = 20
 	for range visits {
 		b.request(s, func(c *gin.Context) {
-			_, err := redisstore.Default(c).Increment("visits", 1)
-			wantError(t, err, redisstore.ErrUnavailable)
+			wantError(t, visit(c), redisstore.ErrUnavailable)
 		}, within(20*time.Millisecond))
 	}
 	must(t, server.Resume())
@@ -362,7 +356,7 @@ func TestDamagedAndForeignDataIsAnErrorAndStaysAsItIs(t *testing.T) {
 				before := content(t, rdb, b.key())
 
 				w := b.request(s, func(c *gin.Context) {
-					_, err := redisstore.Default(c).Increment("visits", 1)
+					err := visit(c)
 					wantError(t, err, redisstore.ErrCorrupt)
 					if err != nil && len(err.Error()) > 200 || strings.Contains(fmt.Sprint(err), b.id()) {
 						t.Errorf("error = %v", err)
@@ -375,8 +369,7 @@ func TestDamagedAndForeignDataIsAnErrorAndStaysAsItIs(t *testing.T) {
 				}
 				key := b.key()
 				b.request(s, func(c *gin.Context) {
-					_, err := redisstore.Default(c).Increment("visits", 1)
-					wantError(t, err, redisstore.ErrCorrupt)
+					wantError(t, visit(c), redisstore.ErrCorrupt)
 					must(t, redisstore.Default(c).Abandon())
 					result, err := redisstore.Default(c).Increment("visits", 1)
 					must(t, err)
@@ -418,8 +411,7 @@ func TestASessionDamagedAfterTheLoadIsNotWiped(t *testing.T) {
 		b.request(s, func(c *gin.Context) {
 			want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
 			must(t, rdb.HSet(t.Context(), b.key(), "broken", "{").Err())
-			_, err := redisstore.Default(c).Increment("visits", 1)
-			wantError(t, err, redisstore.ErrCorrupt)
+			wantError(t, visit(c), redisstore.ErrCorrupt)
 			wantError(t, save(c, "age", 30), redisstore.ErrCorrupt) // as in a program that ignores the error
 		})
 		fields := rdb.HGetAll(t.Context(), b.key()).Val()
@@ -468,8 +460,7 @@ func TestTooLargeASessionIsNotWritten(t *testing.T) {
 		b.set(s, "name", strings.Repeat("x", 94)) // and two quotes
 		w = b.request(s, func(c *gin.Context) {
 			wantError(t, save(c, "n", 1), redisstore.ErrTooLarge)
-			_, err := redisstore.Default(c).Increment("visits", 1)
-			wantError(t, err, redisstore.ErrTooLarge)
+			wantError(t, visit(c), redisstore.ErrTooLarge)
 		})
 		noCookie(t, w)
 		b.set(s, "name", "x")
@@ -514,8 +505,7 @@ func TestASessionMayHoldAsManyBytesAsItSaysAndNoMore(t *testing.T) {
 		b := &browser{t: t}
 		want(t, "number", b.visit(newStore(t, rdb, redisstore.WithMaxBytes(bytes))), 1)
 		send(newStore(t, rdb, redisstore.WithMaxBytes(bytes-1)), nil, func(c *gin.Context) {
-			_, err := redisstore.Default(c).Increment("visits", 1)
-			wantError(t, err, redisstore.ErrTooLarge)
+			wantError(t, visit(c), redisstore.ErrTooLarge)
 		})
 	})
 }

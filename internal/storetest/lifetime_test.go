@@ -40,7 +40,7 @@ func TestTheTimeToLiveSlidesWithEveryUse(t *testing.T) {
 		b.visit(s)
 		wantTTL(t, rdb, b.key(), time.Hour)
 		for name, use := range map[string]gin.HandlerFunc{
-			"Increment": func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
+			"Increment": func(c *gin.Context) { must(t, visit(c)) },
 			"Save":      func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
 			"Save of nothing": func(c *gin.Context) {
 				session := sessions.Default(c)
@@ -118,7 +118,7 @@ func TestEveryKeyHasATimeToLiveButTheSecret(t *testing.T) {
 	rdb := client(t, redistest.Start(t))
 	s := newStoreWith(t, rdb, nil)
 	for _, use := range []gin.HandlerFunc{
-		func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
+		func(c *gin.Context) { must(t, visit(c)) },
 		func(c *gin.Context) { must(t, save(c, "name", "Ann")) },
 		func(c *gin.Context) {
 			sessions.Default(c).Options(sessions.Options{MaxAge: 0})
@@ -157,7 +157,7 @@ func TestTheMaxAgeOfASessionLasts(t *testing.T) {
 		}
 		uses := map[string]gin.HandlerFunc{
 			"Save":       func(c *gin.Context) { must(t, save(c, "name", "Bob")) },
-			"Increment":  func(c *gin.Context) { _, err := redisstore.Default(c).Increment("visits", 1); must(t, err) },
+			"Increment":  func(c *gin.Context) { must(t, visit(c)) },
 			"Touch":      func(c *gin.Context) { must(t, redisstore.Default(c).Touch()) },
 			"Regenerate": func(c *gin.Context) { must(t, redisstore.Default(c).Regenerate()) },
 		}
@@ -195,8 +195,7 @@ func TestADamagedMaxAgeIsCorrupt(t *testing.T) {
 			b.visit(s)
 			must(t, rdb.HSet(t.Context(), b.key(), "@maxage", text).Err())
 			b.request(s, func(c *gin.Context) {
-				_, err := redisstore.Default(c).Increment("visits", 1)
-				wantError(t, err, redisstore.ErrCorrupt)
+				wantError(t, visit(c), redisstore.ErrCorrupt)
 			})
 			b.request(s, func(c *gin.Context) { wantError(t, redisstore.Default(c).Load(), redisstore.ErrCorrupt) })
 		}
