@@ -91,8 +91,7 @@ func TestTwentyFiveAtOnceSayWhenRedisIsGone(t *testing.T) {
 
 	const counted = 10
 	var asked atomic.Int64
-	visits := redistest.Named("evalsha", "eval")
-	proxy.All(func(args []string) bool { return visits(args) && asked.Add(1) > counted }, redistest.Fate{Answer: redistest.Loading})
+	proxy.All(func(args []string) bool { return redistest.Scripts(args) && asked.Add(1) > counted }, redistest.Fate{Answer: redistest.Loading})
 	b.burst(t)
 	b.count(t, 1+counted)
 	b.wantText(t, "#burst", fmt.Sprintf("At once %d", counted), "Lost 0", fmt.Sprintf("The count rose by exactly %d.", counted),

@@ -126,10 +126,10 @@ func TestAnswersLostInAClusterCountOnce(t *testing.T) {
 	tally.visit()
 	master := c.MasterOf(sessionKey(tally.visitor))
 	for range 5 {
-		master.Proxy.Next(3, redistest.Named("evalsha"), redistest.Fate{Cut: true})
+		master.Proxy.Next(3, redistest.Scripts, redistest.Fate{Cut: true})
 		tally.storm(8)
 	}
-	master.Proxy.Next(1, redistest.Named("evalsha"), redistest.Fate{Mute: true})
+	master.Proxy.Next(1, redistest.Scripts, redistest.Fate{Mute: true})
 	tally.storm(8)
 	if got := master.Proxy.Affected(); got != 16 {
 		t.Errorf("%d answers were lost, want 16", got)

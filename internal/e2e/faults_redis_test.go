@@ -239,17 +239,16 @@ func TestStartsWithoutRedisAndCountsWhenItComes(t *testing.T) {
 func TestShortTroubleIsNotNoticed(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, 7*time.Second) // longer than all of the faults
-	visits := redistest.Named("evalsha", "eval")
 	for _, test := range []struct {
 		name  string
 		begin func(*testing.T)
 	}{
-		{"loading", func(*testing.T) { s.proxy.Next(4, visits, redistest.Fate{Answer: redistest.Loading}) }},
-		{"a replica", func(*testing.T) { s.proxy.Next(4, visits, redistest.Fate{Answer: redistest.ReadOnly}) }},
-		{"a master away", func(*testing.T) { s.proxy.Next(4, visits, redistest.Fate{Answer: redistest.MasterDown}) }},
+		{"loading", func(*testing.T) { s.proxy.Next(4, redistest.Scripts, redistest.Fate{Answer: redistest.Loading}) }},
+		{"a replica", func(*testing.T) { s.proxy.Next(4, redistest.Scripts, redistest.Fate{Answer: redistest.ReadOnly}) }},
+		{"a master away", func(*testing.T) { s.proxy.Next(4, redistest.Scripts, redistest.Fate{Answer: redistest.MasterDown}) }},
 		{"a script forgotten", func(t *testing.T) { s.do(t, "SCRIPT FLUSH") }},
-		{"answers lost", func(*testing.T) { s.proxy.Next(4, visits, redistest.Fate{Cut: true}) }},
-		{"an answer vanished", func(*testing.T) { s.proxy.Next(1, visits, redistest.Fate{Mute: true}) }},
+		{"answers lost", func(*testing.T) { s.proxy.Next(4, redistest.Scripts, redistest.Fate{Cut: true}) }},
+		{"an answer vanished", func(*testing.T) { s.proxy.Next(1, redistest.Scripts, redistest.Fate{Mute: true}) }},
 		{"all connections cut", func(*testing.T) { s.proxy.Cut() }},
 		{"half a second of silence", func(t *testing.T) { s.do(t, "CLIENT PAUSE 500 ALL") }},
 	} {

@@ -23,7 +23,6 @@ type Match func(args []string) bool
 const (
 	ReadOnly    = "-READONLY You can't write against a read only replica."
 	Loading     = "-LOADING Redis is loading the dataset in memory"
-	OutOfMemory = "-OOM command not allowed when used memory > 'maxmemory'."
 	MaxClients  = "-ERR max number of clients reached"
 	ClusterDown = "-CLUSTERDOWN The cluster is down"
 	MasterDown  = "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
@@ -46,4 +45,6 @@ var (
 	// Writes matches commands that change data, and scripts.
 	Writes = Named("SET", "INCR", "INCRBY", "DEL", "UNLINK", "EXPIRE", "PEXPIRE", "RENAME", "HSET", "HDEL", "HINCRBY",
 		"EVAL", "EVALSHA")
+	// Scripts matches scripts that may write.
+	Scripts = Named("EVAL", "EVALSHA")
 )

@@ -59,13 +59,11 @@ func TestIncrementAfterTheSessionWasRead(t *testing.T) {
 			session.Delete("colour")    // unsaved
 			session.Set("visits", 1000) // unsaved: the counter wins
 			(&browser{t: t, cookie: b.cookie}).set(s, "age", 31, "town", "Ulm")
-			var sent recorder
-			sent.name = "evalsha"
-			rdb.AddHook(&sent)
+			sent := recordScripts(rdb)
 			result, err := redisstore.Default(c).Increment("visits", 2)
 			must(t, err)
 			want(t, "count", result.Count, 2)
-			want(t, "commands", len(sent.sent), 1)
+			want(t, "commands", len(*sent), 1)
 			for name, value := range map[string]any{"name": "Bob", "colour": nil, "visits": 2, "age": 31, "town": "Ulm"} {
 				want(t, name, session.Get(name), value)
 			}

@@ -1,7 +1,6 @@
 package storetest_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -127,8 +126,7 @@ func TestAnIncrementWaitsInLineNoLongerThanItsContext(t *testing.T) {
 	s := newStore(t, rdb)
 	b := &browser{t: t}
 	b.visit(s)
-	held := newGate("evalsha")
-	rdb.AddHook(held)
+	held := holdScripts(rdb)
 
 	const atOnce = 4 // as documented
 	var got numbers
@@ -162,24 +160,22 @@ func TestAnIncrementWaitsInLineNoLongerThanItsContext(t *testing.T) {
 	got.wantAll(t, 2, atOnce+2)
 }
 
-const (
-	lostRounds = 7
-	// lostEach is how many replies are lost in a round. It is less than the attempts of a client, because all of them may
-	// be replies to the same increment.
-	lostEach = 3
-)
-
-// lostReplies sends visits through proxies while replies to executed increments are lost. Every visit must succeed and count
-// once.
-func lostReplies(t *testing.T, rdb redis.UniversalClient, lose func(n int), watcher *redis.Client) {
+// lostReplies sends visits through a proxy while replies to executed increments have that fate. Every visit must succeed and
+// count once.
+func lostReplies(t *testing.T, rdb redis.UniversalClient, proxy *redistest.Proxy, fate redistest.Fate, watcher *redis.Client) {
 	t.Helper()
-	const inFlight = 64
+	const (
+		rounds, inFlight = 7, 64
+		// lost is how many replies are lost in a round. It is less than the attempts of a client, because all of them may be
+		// replies to the same increment.
+		lost = 3
+	)
 	s := newStore(t, rdb)
 	b := &browser{t: t}
 	b.visit(s)
 	var got numbers
-	for range lostRounds {
-		lose(lostEach)
+	for range rounds {
+		proxy.Next(lost, redistest.Scripts, fate)
 		var wg sync.WaitGroup
 		for range inFlight {
 			wg.Go(func() {
@@ -189,8 +185,9 @@ func lostReplies(t *testing.T, rdb redis.UniversalClient, lose func(n int), watc
 		}
 		wg.Wait()
 	}
-	got.wantAll(t, 2, 1+inFlight*lostRounds)
-	want(t, "count", b.visit(s), 2+inFlight*lostRounds)
+	want(t, "replies lost", proxy.Affected(), rounds*lost)
+	got.wantAll(t, 2, 1+inFlight*rounds)
+	want(t, "count", b.visit(s), 2+inFlight*rounds)
 	fields, err := watcher.HLen(t.Context(), b.key()).Result()
 	must(t, err)
 	if fields > 2+4 { // @created, visits, and the last increment of each lane
@@ -201,8 +198,6 @@ func lostReplies(t *testing.T, rdb redis.UniversalClient, lose func(n int), watc
 	want(t, "encoding after it all", encoding, "listpack")
 }
 
-func isScript(args []string) bool { return redistest.Named("EVALSHA", "EVAL")(args) }
-
 func TestAVisitWhoseReplyWasLostCountsOnce(t *testing.T) {
 	quick := func(o *redis.Options) {
 		o.PoolSize = 64
@@ -211,19 +206,16 @@ func TestAVisitWhoseReplyWasLostCountsOnce(t *testing.T) {
 	t.Run("connection closed", func(t *testing.T) {
 		server := redistest.Start(t)
 		proxy := redistest.NewProxy(t, server)
-		lostReplies(t, client(t, proxy, quick), func(n int) { proxy.Next(n, isScript, redistest.Fate{Cut: true}) }, redistest.Client(t, server))
-		want(t, "replies lost", proxy.Affected(), lostRounds*lostEach)
+		lostReplies(t, client(t, proxy, quick), proxy, redistest.Fate{Cut: true}, redistest.Client(t, server))
 	})
 	t.Run("reply vanished", func(t *testing.T) {
 		server := redistest.Start(t)
 		proxy := redistest.NewProxy(t, server)
-		lostReplies(t, client(t, proxy, quick), func(n int) { proxy.Next(n, isScript, redistest.Fate{Mute: true}) }, redistest.Client(t, server))
-		want(t, "replies lost", proxy.Affected(), lostRounds*lostEach)
+		lostReplies(t, client(t, proxy, quick), proxy, redistest.Fate{Mute: true}, redistest.Client(t, server))
 	})
 	t.Run("cluster client", func(t *testing.T) {
 		server, proxy, rdb := cluster(t)
-		lostReplies(t, rdb, func(n int) { proxy.Next(n, isScript, redistest.Fate{Cut: true}) }, redistest.Client(t, server))
-		want(t, "replies lost", proxy.Affected(), lostRounds*lostEach)
+		lostReplies(t, rdb, proxy, redistest.Fate{Cut: true}, redistest.Client(t, server))
 	})
 }
 
@@ -243,7 +235,7 @@ func TestAFirstVisitWhoseReplyWasLostCreatesOneSession(t *testing.T) {
 	proxy := redistest.NewProxy(t, server)
 	s := newStore(t, client(t, proxy))
 	(&browser{t: t}).visit(s) // so that Redis knows the script
-	proxy.Next(1, isScript, redistest.Fate{Cut: true})
+	proxy.Next(1, redistest.Scripts, redistest.Fate{Cut: true})
 	b := &browser{t: t}
 	want(t, "number", b.visit(s), 1)
 	want(t, "replies lost", proxy.Affected(), 1)
@@ -259,7 +251,7 @@ func TestARepeatedVisitSeesTheSessionAsItIsAndItsOwnNumber(t *testing.T) {
 	b.set(s, "name", "Ann")
 	b.visit(s)
 
-	proxy.Next(1, isScript, redistest.Fate{Mute: true})
+	proxy.Next(1, redistest.Scripts, redistest.Fate{Mute: true})
 	done := make(chan struct{})
 	slow := &browser{t: t, cookie: b.cookie}
 	go func() {
@@ -283,60 +275,36 @@ func TestARepeatedVisitSeesTheSessionAsItIsAndItsOwnNumber(t *testing.T) {
 	want(t, "count", b.visit(s), 4)
 }
 
-// recorder is a go-redis hook that keeps the commands with one name, so that a test can send them again.
-type recorder struct {
-	name string
-	mu   sync.Mutex
-	sent [][]any
-}
-
-func (h *recorder) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (h *recorder) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
-func (h *recorder) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if strings.EqualFold(cmd.Name(), h.name) {
-			h.mu.Lock()
-			h.sent = append(h.sent, slices.Clone(cmd.Args()))
-			h.mu.Unlock()
-		}
-		return next(ctx, cmd)
-	}
-}
-
-// repeat sends command number i again and returns the answer's status.
-func (h *recorder) repeat(t testing.TB, rdb *redis.Client, i int) string {
-	t.Helper()
-	text, err := rdb.Do(context.Background(), h.sent[i]...).StringSlice()
-	must(t, err)
-	return text[len(text)-1]
+// recordScripts returns the scripts that the client sends from now on.
+func recordScripts(rdb *redis.Client) (sent *[]redis.Cmder) {
+	sent = new([]redis.Cmder)
+	rdb.AddHook(beforeScript(func(script redis.Cmder) { *sent = append(*sent, script) }))
+	return sent
 }
 
 func TestALateRepetitionNeverCountsAgain(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
-		var sent recorder
-		sent.name = "evalsha"
 		s := newStore(t, rdb)
 		b := &browser{t: t}
 		b.visit(s)
-		rdb.AddHook(&sent)
+		sent := recordScripts(rdb)
 		for range 10 {
 			b.visit(s)
 		}
-		for range 2 {
-			for i := range 10 {
-				want(t, "status", sent.repeat(t, rdb, i), "OK")
-			}
+		repeat := func(script redis.Cmder) (status string) {
+			answer, err := rdb.Do(t.Context(), script.Args()...).StringSlice()
+			must(t, err)
+			return answer[len(answer)-1]
+		}
+		for _, script := range slices.Concat(*sent, *sent) {
+			want(t, "status", repeat(script), "OK")
 		}
 		want(t, "count", b.visit(s), 12)
 
 		want(t, "visits before the session is destroyed", b.visit(newStore(t, rdb)), 13)
-		last := len(sent.sent) - 1
+		last := (*sent)[len(*sent)-1]
 		b.destroy(s)
-		want(t, "status after Destroy", sent.repeat(t, rdb, last), "GONE")
+		want(t, "status after Destroy", repeat(last), "GONE")
 		want(t, "sessions", len(sessionKeys(t, rdb)), 0)
 	})
 }

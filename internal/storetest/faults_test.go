@@ -231,7 +231,7 @@ func TestAVisitorWhoLeavesIsNoOutage(t *testing.T) {
 		connections := rdb.PoolStats().Misses
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		proxy.Next(1, isScript, redistest.Fate{Delay: 50 * time.Millisecond})
+		proxy.Next(1, redistest.Scripts, redistest.Fate{Delay: 50 * time.Millisecond})
 		time.AfterFunc(10*time.Millisecond, cancel)
 		sendWith(ctx, s, b.cookies(), func(c *gin.Context) {
 			result, err := redisstore.Default(c).Increment("visits", 1)
@@ -242,8 +242,7 @@ func TestAVisitorWhoLeavesIsNoOutage(t *testing.T) {
 		want(t, "connections that had to be made", rdb.PoolStats().Misses-connections, 0)
 	})
 	t.Run("in line", func(t *testing.T) {
-		held := newGate("evalsha")
-		rdb.AddHook(held)
+		held := holdScripts(rdb)
 		var wg sync.WaitGroup
 		for range 4 { // the number of increments that may be under way at once
 			wg.Go(func() { (&browser{t: t, cookie: b.cookie}).visit(s) })

@@ -226,6 +226,40 @@ func (b *browser) get(s sessions.Store, name string) (value any) {
 	return value
 }
 
+// beforeScript is a go-redis hook. A client calls it before it sends a script.
+type beforeScript func(script redis.Cmder)
+
+func (f beforeScript) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (f beforeScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (f beforeScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" {
+			f(cmd)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// gate holds back the scripts of a client before they are sent.
+type gate struct {
+	arrived chan struct{} // receives one value for each script held
+	release chan struct{} // lets one script go on for each value
+}
+
+// holdScripts holds back the scripts that the client sends from now on.
+func holdScripts(rdb *redis.Client) gate {
+	g := gate{make(chan struct{}), make(chan struct{})}
+	rdb.AddHook(beforeScript(func(redis.Cmder) {
+		g.arrived <- struct{}{}
+		<-g.release
+	}))
+	return g
+}
+
 // noCookie fails the test if the response touches the browser's cookie.
 func noCookie(t testing.TB, w *httptest.ResponseRecorder) {
 	t.Helper()
