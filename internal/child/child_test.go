@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"visit-counter/internal/child"
-	"visit-counter/internal/poll"
+	"visit-counter/internal/redistest"
 )
+
+var must = redistest.Must
 
 const parentVariable = "CHILD_TEST_PARENT"
 
@@ -77,18 +79,9 @@ func TestNothingIsLeftOfAParentThatIsKilled(t *testing.T) {
 		t.Errorf("the child still runs: %v", err)
 	}
 	_ = cmd.Wait() // reports that the parent was killed
-	if poll.Until(ctx, func() bool {
+	redistest.Wait(t, "the directory to be removed", func() bool {
 		left, err := os.ReadDir(temp)
 		must(t, err)
 		return len(left) == 0
-	}) != nil {
-		t.Error("the directory is still there")
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 }

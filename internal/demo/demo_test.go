@@ -22,12 +22,7 @@ import (
 	"visit-counter/internal/visitor"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = redistest.Must
 
 // start starts a fleet, and closes it at the end of the test.
 func start(t *testing.T, o fleet.Options) *fleet.Fleet {

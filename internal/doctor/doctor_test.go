@@ -16,6 +16,8 @@ import (
 	"visit-counter/redisstore"
 )
 
+var must = redistest.Must
+
 const password = "p4ss/w0rd:of=the#tests"
 
 // finding is the outcome of one run of the doctor.
@@ -93,13 +95,6 @@ func (f finding) of(status Status) (lines []string) {
 		}
 	}
 	return lines
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestHealthyRedisPassesEverythingAndIsLeftAsItWas(t *testing.T) {

@@ -46,12 +46,8 @@ func (b *tab) addHistory(t testing.TB, server *redisserver.Server, visits int, i
 	if len(keys) != 1 {
 		t.Fatalf("there are %d sessions in Redis, want 1", len(keys))
 	}
-	if err := rdb.HSet(t.Context(), keys[0], fields).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := rdb.HIncrBy(t.Context(), keys[0], "visits", int64(total)).Err(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, rdb.HSet(t.Context(), keys[0], fields).Err())
+	must(t, rdb.HIncrBy(t.Context(), keys[0], "visits", int64(total)).Err())
 }
 
 // longLife is the history of a visitor of four instances, three of which were restarted.
@@ -285,9 +281,7 @@ func TestPrintsOnThreePages(t *testing.T) {
 				if err != nil && strings.Contains(err.Error(), "Page range exceeds page count") {
 					break
 				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				must(t, err)
 				sheets++
 			}
 			if sheets == 0 || sheets > pages {

@@ -26,14 +26,10 @@ func TestPictures(t *testing.T) {
 	for scheme, paper := range map[string]func(float64) bool{"light": bright, "dark": dim} {
 		b.media(t, "", "prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce")
 		picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100)) // 100 means PNG
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		name := "docs/" + scheme + ".png"
 		if *update {
-			if err := os.WriteFile(filepath.Join(tree, name), picture, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.WriteFile(filepath.Join(tree, name), picture, 0o644))
 		}
 		for what, data := range map[string]string{"the page": string(picture), name: readFile(t, name)} {
 			pixels, err := png.Decode(strings.NewReader(data))

@@ -77,9 +77,7 @@ func TestDamagedSessionIsSetAsideAndTheVisitorGetsANewOne(t *testing.T) {
 			v := newVisitor(t, i.url)
 			count(t, v, 1, 3, i)
 			old, key := v.Clone(), sessionKey(v)
-			if err := damage(t.Context(), rdb, key); err != nil {
-				t.Fatal(err)
-			}
+			must(t, damage(t.Context(), rdb, key))
 			logged := i.output.count("damaged session set aside")
 			count(t, v, 1, 2, i)
 			if sessionID(v) == sessionID(old) {

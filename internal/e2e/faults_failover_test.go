@@ -16,7 +16,7 @@ var cuts = []struct {
 	begin func(t testing.TB, master *redisserver.Server)
 }{
 	{"killed", func(_ testing.TB, master *redisserver.Server) { master.Kill() }},
-	{"hung", pause},
+	{"hung", func(t testing.TB, master *redisserver.Server) { must(t, master.Pause()) }},
 }
 
 func TestCountGoesOnOverAFailoverBySentinel(t *testing.T) {

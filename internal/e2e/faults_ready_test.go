@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
 	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 	"visit-counter/internal/visitor"
@@ -96,13 +94,6 @@ func agree(t *testing.T, i *instance, says string) {
 	v, r := explanationIn(t, visited), explanationIn(t, ready)
 	if v != r || !strings.Contains(v.Error, says) || v.Hint == "" {
 		t.Errorf("a visit says %+v, /readyz %+v; want %q", v, r, says)
-	}
-}
-
-func do(t *testing.T, client *redis.Client, args ...any) {
-	t.Helper()
-	if err := client.Do(t.Context(), args...).Err(); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -46,8 +46,7 @@ var killed = outage{
 var anotherPassword = outage{
 	name: "another password",
 	begin: func(t *testing.T, s *setup) {
-		s.do(t, "ACL SETUSER default resetpass >another-password")
-		s.dropClients(t)
+		s.do(t, "ACL SETUSER default resetpass >another-password", dropClients)
 	},
 	end:    func(t *testing.T, s *setup) { s.do(t, "ACL SETUSER default resetpass >"+setupPassword) },
 	reason: "rejects the password",
@@ -62,13 +61,9 @@ func outages() []outage {
 			begin: func(_ *testing.T, s *setup) { s.proxy.Refuse(); s.proxy.Cut() },
 			end:   heal, reason: "cannot be reached",
 		}, {
-			name:  "hung",
-			begin: func(t *testing.T, s *setup) { pause(t, s.server) },
-			end: func(t *testing.T, s *setup) {
-				if err := s.server.Resume(); err != nil {
-					t.Fatal(err)
-				}
-			},
+			name:   "hung",
+			begin:  func(t *testing.T, s *setup) { must(t, s.server.Pause()) },
+			end:    func(t *testing.T, s *setup) { must(t, s.server.Resume()) },
 			reason: "did not answer in time", silent: true,
 		}, {
 			name:  "requests vanish",
@@ -84,7 +79,7 @@ func outages() []outage {
 			end:   heal, reason: "still loading",
 		}, {
 			name:   "no connection left",
-			begin:  func(t *testing.T, s *setup) { s.do(t, "CONFIG SET maxclients 1"); s.dropClients(t) },
+			begin:  func(t *testing.T, s *setup) { s.do(t, "CONFIG SET maxclients 1", dropClients) },
 			end:    func(t *testing.T, s *setup) { s.do(t, "CONFIG SET maxclients 1000") },
 			reason: "no connection left",
 		}, {
@@ -313,9 +308,8 @@ func TestCountIsExactOverALongLoad(t *testing.T) {
 	for n := range 30_000 {
 		fill.Set(t.Context(), "other:"+strconv.Itoa(n), "", time.Hour)
 	}
-	if _, err := fill.Exec(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	_, err := fill.Exec(t.Context())
+	must(t, err)
 	server.Kill()
 	var restart sync.WaitGroup
 	restart.Go(func() { redistest.Restart(t, server) })

@@ -24,6 +24,8 @@ import (
 	"visit-counter/internal/redistest"
 )
 
+var must = redistest.Must
+
 // roleVariable makes the test binary run as another program, usually the visit counter. So the tests run the real program
 // in real processes, with the race detector.
 const roleVariable = "VISIT_COUNTER_TEST_ROLE"
@@ -93,9 +95,7 @@ func (o *output) withoutRequests() string {
 func command(t testing.TB, env []string, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd, err := child.Command(context.Background(), stopTimeout, name, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	cmd.Dir = t.TempDir()
 	cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH"), "GORACE=halt_on_error=1 atexit_sleep_ms=0"}, env)
 	return cmd
@@ -112,9 +112,7 @@ func launch(t testing.TB, cmd *exec.Cmd) *instance {
 	t.Helper()
 	i := &instance{cmd: cmd, exited: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &i.output, &i.output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, cmd.Start())
 	go func() {
 		_ = cmd.Wait() // the status says it
 		i.status = cmd.ProcessState.ExitCode()
@@ -210,9 +208,7 @@ func (i *instance) awaitLine(t testing.TB, message string) {
 
 func (i *instance) signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
-	if err := i.cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
+	must(t, i.cmd.Process.Signal(s))
 }
 
 // end sends a signal, and returns the exit status of the process and how long it took to end.
@@ -263,13 +259,9 @@ func (i *instance) wantNoStart(t testing.TB, why ...string) {
 func (i *instance) memory(t testing.TB) int {
 	t.Helper()
 	text, err := exec.Command("ps", "-o", "rss=", "-p", strconv.Itoa(i.cmd.Process.Pid)).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	kilobytes, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return kilobytes << 10
 }
 

@@ -26,18 +26,14 @@ func TestNothingIsLeftOfATestThatIsKilled(t *testing.T) {
 			t.Log(said.String())
 		}
 	})
-	if err := tests.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, tests.Start())
 	program := filepath.Base(os.Args[0]) // of the test and of the instance
 	redistest.Wait(t, "the test to be under way", func() bool {
 		names := proctest.Processes(temp)
 		return slices.Contains(names, "redis-server") && strings.Count(strings.Join(names, " "), program) >= 2 &&
 			slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "chrom") }) // chrome or chromium
 	})
-	if err := tests.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, tests.Process.Kill())
 	_ = tests.Wait() // its error says that it was killed
 	proctest.NothingIsLeft(t, temp)
 }

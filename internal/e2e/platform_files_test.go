@@ -59,9 +59,7 @@ func readFile(t testing.TB, name string) string {
 		name = filepath.Join(tree, name)
 	}
 	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return string(text)
 }
 

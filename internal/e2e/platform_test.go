@@ -78,9 +78,7 @@ var cloudFoundry = platform{
 			"name": "my-redis", "label": "a-redis-broker", "plan": "small", "tags": []string{"redis"},
 			"credentials": map[string]any{"host": host, "port": 6379, "tls_port": port, "password": redisPassword, "ca_cert": ca.PEM},
 		}}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return "VCAP_SERVICES=" + string(text)
 	},
 	source:   "VCAP_SERVICES (my-redis)",
@@ -241,11 +239,7 @@ func TestWithoutARedisTheAppSaysHowToGetOne(t *testing.T) {
 		}
 		answer := request(t, r.newVisitor(t), http.MethodGet, "/")
 		wantRefusal(t, answer)
-		var told struct{ Error, Hint string }
-		if err := json.Unmarshal([]byte(answer.Body), &told); err != nil {
-			t.Fatal(err)
-		}
-		if commands := strings.Split(told.Hint, "\n")[1:]; !slices.Equal(commands, p.commands) {
+		if commands := strings.Split(explanationIn(t, answer).Hint, "\n")[1:]; !slices.Equal(commands, p.commands) {
 			t.Errorf("the commands are %q, want %q", commands, p.commands)
 		}
 		for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
@@ -317,9 +311,7 @@ func (p platform) startBuilt(t testing.TB, bin, redis string) *instance {
 	env := append(p.environment(0), redis, longTimeout, "PORT="+port, "PATH="+os.Getenv("PATH")+":"+bin)
 	cmd := command(t, env, "bash", "-c", startCommand(t))
 	dotenv := "COOKIE_NAME=dotenv\nSESSION_STORE=memory\nLOG_FORMAT=text\nINSTANCE=dotenv\nthis line is broken '\n"
-	if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(dotenv), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte(dotenv), 0o600))
 	i := launch(t, cmd)
 	i.url = "http://127.0.0.1:" + port
 	i.awaitHealth(t)
@@ -347,9 +339,7 @@ func fitsIntoMemory(t *testing.T, i *instance) {
 	if runtime.GOOS == "linux" { // which also reports the peak
 		peak := only(t, fmt.Sprintf("/proc/%d/status", i.cmd.Process.Pid), `^VmHWM:\s+(\d+) kB$`)
 		kilobytes, err := strconv.Atoi(peak)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		resident = kilobytes << 10
 	}
 	t.Logf("%.1f MB were resident", float64(resident)/(1<<20))

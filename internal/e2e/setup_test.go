@@ -20,7 +20,11 @@ type setup struct {
 	tally  *tally
 }
 
-const setupPassword = "p4ss-of-the-setup"
+const (
+	setupPassword = "p4ss-of-the-setup"
+	// dropClients is the command that closes all connections but the test's own.
+	dropClients = "CLIENT KILL TYPE normal SKIPME yes"
+)
 
 // newSetup starts a Redis, and an instance with that REDIS_TIMEOUT, which the visitor has visited.
 func newSetup(t testing.TB, timeout time.Duration) *setup {
@@ -57,19 +61,6 @@ func (s *setup) do(t *testing.T, commands ...string) {
 		for word := range strings.FieldsSeq(command) {
 			args = append(args, word)
 		}
-		do(t, s.admin, args...)
-	}
-}
-
-// dropClients makes the server close all connections but the test's own.
-func (s *setup) dropClients(t *testing.T) {
-	t.Helper()
-	s.do(t, "CLIENT KILL TYPE normal SKIPME yes")
-}
-
-func pause(t testing.TB, server *redisserver.Server) {
-	t.Helper()
-	if err := server.Pause(); err != nil {
-		t.Fatal(err)
+		must(t, s.admin.Do(t.Context(), args...).Err())
 	}
 }

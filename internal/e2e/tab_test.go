@@ -325,9 +325,7 @@ func some(n int, noun string) string {
 func (b *tab) wantText(t testing.TB, selector string, parts ...string) {
 	t.Helper()
 	name, err := json.Marshal(selector)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	text := ask[string](t, b, `document.querySelector(`+string(name)+`).textContent.replace(/\s+/g, " ")`)
 	for _, part := range parts {
 		if !strings.Contains(text, part) {

@@ -19,9 +19,7 @@ func sources(t testing.TB) map[string]string {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return found
 }
 
@@ -48,9 +46,7 @@ func TestTestsWaitForConditionsAndNeverSkip(t *testing.T) {
 func TestTheRootIsAPageOfContents(t *testing.T) {
 	t.Parallel()
 	entries, err := os.ReadDir(tree)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	notOurs := []string{".git", ".env", ".redis", "bin"} // of a checkout that is in use
 	var names, goFiles []string
 	for _, entry := range entries {

@@ -65,9 +65,7 @@ func count(t testing.TB, v *visitor.Visitor, first, last int, instances ...*inst
 func request(t testing.TB, v *visitor.Visitor, method, path string, headers ...string) visitor.Answer {
 	t.Helper()
 	answer, err := v.Request(t.Context(), method, path, headers...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return answer
 }
 

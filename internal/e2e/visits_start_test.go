@@ -15,18 +15,14 @@ func TestMistakesStopTheStart(t *testing.T) {
 	keepSecret(t, "a password", password)
 	cmd := program(t, "PORT=http", "SESSION_TTL=a day", "SESSION_SECRET=short", "INSTANCE=web\n1", "COOKIE_NAME=a\r\nInjected: 1",
 		"REDIS_URL=redis://user:"+password+"@host:99999999/%zz")
-	if err := os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte("LOG_LEVEL=info\nthis is no setting\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(cmd.Dir, ".env"), []byte("LOG_LEVEL=info\nthis is no setting\n"), 0o600))
 	launch(t, cmd).wantNoStart(t, ".env", "line 2", "PORT", "SESSION_TTL", "SESSION_SECRET", "INSTANCE", "COOKIE_NAME", "REDIS_URL")
 }
 
 func TestPortInUseIsSaidClearly(t *testing.T) {
 	t.Parallel()
 	first, err := url.Parse(start(t, "SESSION_STORE=memory").url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	launch(t, program(t, "SESSION_STORE=memory", "PORT="+first.Port())).wantNoStart(t, "PORT "+first.Port())
 }
 

@@ -22,9 +22,7 @@ type wire struct {
 func (i *instance) dial(t testing.TB) *wire {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(i.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	return &wire{conn, t, bufio.NewReader(conn)}
@@ -33,9 +31,8 @@ func (i *instance) dial(t testing.TB) *wire {
 // send sends lines, separated as in HTTP.
 func (w *wire) send(lines ...string) {
 	w.t.Helper()
-	if _, err := io.WriteString(w, strings.Join(lines, "\r\n")); err != nil {
-		w.t.Fatal(err)
-	}
+	_, err := io.WriteString(w, strings.Join(lines, "\r\n"))
+	must(w.t, err)
 }
 
 // answer reads the answer to a request of that method.

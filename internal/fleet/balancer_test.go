@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,9 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"visit-counter/internal/poll"
 	"visit-counter/internal/redistest"
 )
+
+var must = redistest.Must
 
 // stub is an instance whose behaviour a test chooses.
 type stub struct {
@@ -80,13 +80,6 @@ func send(t *testing.T, method, url string, header ...string) reply {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	return reply{response.StatusCode, string(body), err}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestRequestThatCouldNotBeDeliveredGoesToTheNext(t *testing.T) {
@@ -206,9 +199,7 @@ func TestRequestWaitsForAnInstanceThatIsStarting(t *testing.T) {
 	url := serve(t, starting)
 	answered := make(chan reply)
 	go func() { answered <- send(t, http.MethodGet, url) }()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	must(t, poll.Until(ctx, func() bool { return starting.health() == down })) // it has refused the request
+	redistest.Wait(t, "the instance to refuse the request", func() bool { return starting.health() == down })
 	starting.present.Store(next.present.Load())
 	if got := <-answered; got.status != http.StatusOK {
 		t.Errorf("status %d, want 200 as soon as an instance is up", got.status)

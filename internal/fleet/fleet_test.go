@@ -17,6 +17,8 @@ import (
 	"visit-counter/internal/visitor"
 )
 
+var must = redistest.Must
+
 // TestMain lets the test binary act as the program if its first argument is a command: that is how a fleet runs it.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
@@ -33,13 +35,6 @@ func start(t *testing.T, o fleet.Options) *fleet.Fleet {
 	must(t, err)
 	t.Cleanup(func() { must(t, f.Close()) })
 	return f
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func soon(t *testing.T) context.Context {

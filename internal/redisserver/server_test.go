@@ -16,12 +16,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = redistest.Must
 
 func TestOnlyTheAppendOnlyFileKeepsDataAfterKillAndRestart(t *testing.T) {
 	for appendOnly, want := range map[bool]string{true: "v", false: ""} {

@@ -92,7 +92,7 @@ func certificate(subject string, names []string) *x509.Certificate {
 func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
+	Must(t, err)
 	return key
 }
 
@@ -100,20 +100,20 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 func sign(t testing.TB, template, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
-	must(t, err)
+	Must(t, err)
 	cert, err := x509.ParseCertificate(der)
-	must(t, err)
+	Must(t, err)
 	return cert
 }
 
 func writeFiles(t testing.TB, cert *x509.Certificate, key *ecdsa.PrivateKey, ca *x509.Certificate) *redisserver.TLS {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	must(t, err)
+	Must(t, err)
 	dir := t.TempDir()
 	write := func(name, kind string, der []byte) string {
 		path := filepath.Join(dir, name)
-		must(t, os.WriteFile(path, []byte(encode(kind, der)), 0o600))
+		Must(t, os.WriteFile(path, []byte(encode(kind, der)), 0o600))
 		return path
 	}
 	return &redisserver.TLS{

@@ -56,8 +56,8 @@ func StartProxiedCluster(t testing.TB, masters int) *Cluster {
 	for range masters {
 		n := startNode(t)
 		n.Proxy = NewProxy(t, n.Server)
-		must(t, n.client.ConfigSet(t.Context(), "cluster-announce-port", port(n.Proxy.Addr())).Err())
-		must(t, n.client.ConfigRewrite(t.Context()).Err()) // so that it survives Restart
+		Must(t, n.client.ConfigSet(t.Context(), "cluster-announce-port", port(n.Proxy.Addr())).Err())
+		Must(t, n.client.ConfigRewrite(t.Context()).Err()) // so that it survives Restart
 		c.Nodes = append(c.Nodes, n)
 	}
 	c.join(masters)
@@ -75,7 +75,7 @@ func startNode(t testing.TB) *Node {
 	}})
 	n := &Node{Server: server, client: Client(t, server)}
 	id, err := n.client.ClusterMyID(t.Context()).Result()
-	must(t, err)
+	Must(t, err)
 	n.id = id
 	return n
 }
@@ -85,13 +85,13 @@ func (c *Cluster) join(masters int) {
 	c.t.Helper()
 	ctx := c.t.Context()
 	for i, n := range c.Nodes {
-		must(c.t, n.client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err()) // must be unique
+		Must(c.t, n.client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err()) // must be unique
 	}
 	for i, n := range c.Nodes[:masters] {
-		must(c.t, n.client.ClusterAddSlotsRange(ctx, i*slots/masters, (i+1)*slots/masters-1).Err())
+		Must(c.t, n.client.ClusterAddSlotsRange(ctx, i*slots/masters, (i+1)*slots/masters-1).Err())
 	}
 	for _, n := range c.Nodes[1:] {
-		must(c.t, c.Nodes[0].client.ClusterMeet(ctx, "127.0.0.1", port(n.Addr())).Err())
+		Must(c.t, c.Nodes[0].client.ClusterMeet(ctx, "127.0.0.1", port(n.Addr())).Err())
 	}
 	for i, n := range c.Nodes[masters:] {
 		Wait(c.t, "a replica to know its master", func() bool {
@@ -210,14 +210,6 @@ func (n *Node) masterOf(key string) (id string, err error) {
 		}
 	}
 	return "", nil
-}
-
-// must fails the test unless err is nil.
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // port returns the port of an address.

@@ -14,7 +14,7 @@ func (c *Cluster) Migrate(key string, to *Node) *Migration {
 	c.t.Helper()
 	m := &Migration{c: c, from: c.MasterOf(key), to: to, key: key}
 	slot, err := to.client.ClusterKeySlot(c.t.Context(), key).Result()
-	must(c.t, err)
+	Must(c.t, err)
 	m.slot = int(slot)
 	m.set(to, "IMPORTING", m.from)
 	m.set(m.from, "MIGRATING", to)
@@ -26,9 +26,9 @@ func (m *Migration) MoveKeys(n int) int {
 	m.c.t.Helper()
 	ctx := m.c.t.Context()
 	keys, err := m.from.client.ClusterGetKeysInSlot(ctx, m.slot, n).Result()
-	must(m.c.t, err)
+	Must(m.c.t, err)
 	for _, key := range keys {
-		must(m.c.t, m.from.client.Migrate(ctx, "127.0.0.1", port(m.to.Addr()), key, 0, migrateTimeout).Err())
+		Must(m.c.t, m.from.client.Migrate(ctx, "127.0.0.1", port(m.to.Addr()), key, 0, migrateTimeout).Err())
 	}
 	return len(keys)
 }
@@ -46,5 +46,5 @@ func (m *Migration) Finish() {
 // set sets the slot's state on a node, with the other node that it concerns.
 func (m *Migration) set(n *Node, state string, other *Node) {
 	m.c.t.Helper()
-	must(m.c.t, n.client.Do(m.c.t.Context(), "CLUSTER", "SETSLOT", m.slot, state, other.id).Err())
+	Must(m.c.t, n.client.Do(m.c.t.Context(), "CLUSTER", "SETSLOT", m.slot, state, other.id).Err())
 }

@@ -60,7 +60,7 @@ func Restart(t testing.TB, s *redisserver.Server) {
 func ReservePort(t testing.TB) redisserver.Port {
 	t.Helper()
 	port, err := redisserver.ReservePort()
-	must(t, err)
+	Must(t, err)
 	t.Cleanup(port.Release)
 	return port
 }
@@ -100,5 +100,13 @@ func Wait(t testing.TB, what string, met func() bool) {
 	defer cancel()
 	if poll.Until(ctx, met) != nil {
 		t.Fatalf("timed out waiting for %s", what)
+	}
+}
+
+// Must fails the test at once unless err is nil.
+func Must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -16,12 +16,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = redistest.Must
 
 func want[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()

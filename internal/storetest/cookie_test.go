@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -242,11 +241,10 @@ func TestStoresShareARandomSecret(t *testing.T) {
 		want(t, "number", b.visit(one), number)
 		want(t, "number", b.visit(two), number+1)
 	}
-	secret := redisstore.DefaultPrefix + "secret"
-	if n := rdb.StrLen(t.Context(), secret).Val(); n < redisstore.MinKeyBytes {
+	if n := rdb.StrLen(t.Context(), secretKey).Val(); n < redisstore.MinKeyBytes {
 		t.Errorf("the secret has %d bytes", n)
 	}
-	want(t, "time to live of the secret", rdb.TTL(t.Context(), secret).Val(), -1)
+	want(t, "time to live of the secret", rdb.TTL(t.Context(), secretKey).Val(), -1)
 	other := newStoreWith(t, rdb, nil, redisstore.WithPrefix("other:"))
 	want(t, "number over a store with another prefix", (&browser{t: t, cookie: b.cookie}).visit(other), 1)
 }
@@ -327,11 +325,10 @@ func TestConcurrentVisitsMeetANewSecretTogether(t *testing.T) {
 func TestASharedSecretThatIsNoneIsAnError(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := client(t, server)
-	secret := redisstore.DefaultPrefix + "secret"
 	for name, write := range map[string]func() error{
-		"list":  func() error { return rdb.RPush(t.Context(), secret, "x").Err() },
-		"short": func() error { return rdb.Set(t.Context(), secret, "too short", 0).Err() },
-		"empty": func() error { return rdb.Set(t.Context(), secret, "", 0).Err() },
+		"list":  func() error { return rdb.RPush(t.Context(), secretKey, "x").Err() },
+		"short": func() error { return rdb.Set(t.Context(), secretKey, "too short", 0).Err() },
+		"empty": func() error { return rdb.Set(t.Context(), secretKey, "", 0).Err() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			must(t, rdb.FlushDB(t.Context()).Err())
@@ -351,9 +348,7 @@ func TestASharedSecretThatIsNoneIsAnError(t *testing.T) {
 func TestVisitorsThatWaitForABadSecretShareTheAnswer(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := client(t, server)
-	if err := rdb.Set(t.Context(), redisstore.DefaultPrefix+"secret", "too short", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, rdb.Set(t.Context(), secretKey, "too short", 0).Err())
 	proxy := redistest.NewProxy(t, server)
 	proxy.All(redistest.Named("GET"), redistest.Fate{Delay: 200 * time.Millisecond})
 	s := newStoreWith(t, client(t, proxy), nil)
@@ -361,11 +356,11 @@ func TestVisitorsThatWaitForABadSecretShareTheAnswer(t *testing.T) {
 	var all sync.WaitGroup
 	for range visitors {
 		all.Go(func() {
-			r := httptest.NewRequest(http.MethodGet, "/", nil)
-			_, err := s.Session(httptest.NewRecorder(), r, "session").Increment("visits", 1)
-			if err == nil || !strings.Contains(err.Error(), "shorter than") {
-				t.Errorf("error = %v, want one about the secret's length", err)
-			}
+			send(s, nil, func(c *gin.Context) {
+				if err := visit(c); err == nil || !strings.Contains(err.Error(), "shorter than") {
+					t.Errorf("error = %v, want one about the secret's length", err)
+				}
+			})
 		})
 	}
 	all.Wait()
@@ -437,14 +432,13 @@ func TestASharedSecretThatWasEvictedIsPutBack(t *testing.T) {
 	old := newStoreWith(t, client(t, server), nil)
 	b := &browser{t: t}
 	visits := b.visit(old)
-	key := redisstore.DefaultPrefix + "secret"
-	secret := rdb.Get(t.Context(), key).Val()
-	must(t, rdb.Del(t.Context(), key).Err()) // as an eviction does
+	secret := rdb.Get(t.Context(), secretKey).Val()
+	must(t, rdb.Del(t.Context(), secretKey).Err()) // as an eviction does
 	redistest.Wait(t, "the secret to be back", func() bool {
 		visits = b.visit(old)
-		return rdb.Exists(t.Context(), key).Val() == 1
+		return rdb.Exists(t.Context(), secretKey).Val() == 1
 	})
-	want(t, "secret", rdb.Get(t.Context(), key).Val(), secret)
+	want(t, "secret", rdb.Get(t.Context(), secretKey).Val(), secret)
 	want(t, "number over a new store", b.visit(newStoreWith(t, client(t, server), nil)), visits+1)
 }
 

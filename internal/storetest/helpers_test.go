@@ -20,8 +20,11 @@ import (
 	"visit-counter/redisstore"
 )
 
+var must = redistest.Must
+
 const (
 	cookieName = "session"
+	secretKey  = redisstore.DefaultPrefix + "secret"
 	keyPattern = redisstore.DefaultPrefix + "session:*"
 )
 
@@ -292,13 +295,6 @@ func calls(t testing.TB, rdb *redis.Client, command string) int {
 		}
 	}
 	return 0
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // wantError fails the test unless err is want.

@@ -139,7 +139,7 @@ func TestEveryKeyHasATimeToLiveButTheSecret(t *testing.T) {
 	want(t, "keys", len(found), 6)
 	for _, key := range found {
 		ttl := rdb.PTTL(t.Context(), key).Val()
-		if secret := key == redisstore.DefaultPrefix+"secret"; secret != (ttl < 0) {
+		if secret := key == secretKey; secret != (ttl < 0) {
 			t.Errorf("time to live = %v, secret: %v", ttl, secret)
 		}
 	}
