@@ -223,18 +223,6 @@ func TestDestroy(t *testing.T) {
 	})
 }
 
-func TestDestroyDoesNotLoad(t *testing.T) {
-	server := redistest.Start(t)
-	proxy := redistest.NewProxy(t, server)
-	s := newStore(t, client(t, proxy))
-	b := &browser{t: t}
-	b.visit(s)
-	proxy.All(redistest.Reads, redistest.Fate{Answer: "-ERR no reads"})
-	b.destroy(s)
-	want(t, "sessions", len(sessionKeys(t, redistest.Client(t, server))), 0)
-	want(t, "reads", proxy.Affected(), 0)
-}
-
 func TestNegativeMaxAgeDestroys(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
 		ends := sessions.Options{Path: "/", MaxAge: -1}
