@@ -236,16 +236,16 @@ func concurrentVisits(ctx context.Context, t *trial) (string, error) {
 		}
 		tally.AtOnce(ctx, v, n-sum.Acknowledged)
 	}
-	return settle(ctx, v, 1, tally, tally.Check)
+	return settle(ctx, v, tally, tally.Check)
 }
 
-// settle finds out, with one more visit, how many visits were counted after visit number before, and checks that number.
-func settle(ctx context.Context, v *visitor.Visitor, before int, tally *visitor.Tally, check func(int, time.Duration) error) (string, error) {
+// settle finds out, with one more visit, how many visits were counted after the first one, and checks that number.
+func settle(ctx context.Context, v *visitor.Visitor, tally *visitor.Tally, check func(int, time.Duration) error) (string, error) {
 	last, err := v.Visit(ctx)
 	if err != nil {
 		return measured(tally, 0), fmt.Errorf("the last visit: %w", err)
 	}
-	counted := last.Page.Visits - before - 1
+	counted := last.Page.Visits - 2
 	return measured(tally, counted), check(counted, noLimit)
 }
 

@@ -95,7 +95,7 @@ func instanceKilled(ctx context.Context, t *trial) (string, error) {
 	if err != nil {
 		return measured(tally, 0), fmt.Errorf("%s was killed: %w", victim.Name(), err)
 	}
-	f, err := settle(ctx, v, 1, tally, tally.Check)
+	f, err := settle(ctx, v, tally, tally.Check)
 	sum := tally.Sum()
 	if lost := sum.Sent - sum.Acknowledged; err == nil && lost > workers {
 		err = fmt.Errorf("%d visits were not answered, though only %d can have been under way: %w", lost, workers, sum.Err)
@@ -113,7 +113,7 @@ func rollingRestart(ctx context.Context, t *trial) (string, error) {
 	if err != nil {
 		return measured(tally, 0), err
 	}
-	f, err := settle(ctx, v, 1, tally, tally.CheckExact)
+	f, err := settle(ctx, v, tally, tally.CheckExact)
 	return f + fmt.Sprintf("; %d instances replaced in %.1f s", t.instances, took.Seconds()), err
 }
 

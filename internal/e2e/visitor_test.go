@@ -51,10 +51,10 @@ func visit(t testing.TB, v *visitor.Visitor, headers ...string) visitor.Page {
 	return answer.Page
 }
 
-// count visits the instances in turn: the visits must have the numbers from first to last.
-func count(t testing.TB, v *visitor.Visitor, first, last int, instances ...*instance) {
+// count makes the first n visits of a visitor to the instances in turn, which must have the numbers from 1 to n.
+func count(t testing.TB, v *visitor.Visitor, n int, instances ...*instance) {
 	t.Helper()
-	for want := first; want <= last; want++ {
+	for want := 1; want <= n; want++ {
 		if got := visit(t, v.At(instances[want%len(instances)].url)).Visits; got != want {
 			t.Fatalf("visit %d says %d", want, got)
 		}

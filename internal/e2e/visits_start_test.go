@@ -30,7 +30,7 @@ func TestMemoryCountsAndSaysSoLoudly(t *testing.T) {
 	t.Parallel()
 	i := start(t, "SESSION_STORE=memory")
 	v := newVisitor(t, i.url)
-	count(t, v, 1, 3, i)
+	count(t, v, 3, i)
 	if store := visit(t, v).Store; store != "memory" {
 		t.Errorf("the store is %q", store)
 	}

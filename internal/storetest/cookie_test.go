@@ -319,7 +319,7 @@ func TestConcurrentVisitsMeetANewSecretTogether(t *testing.T) {
 		wg.Go(func() { got.add((&browser{t: t, cookie: b.cookie}).visit(old)) })
 	}
 	wg.Wait()
-	got.wantAll(t, 2, 65)
+	got.wantAll(t, 65)
 }
 
 func TestASharedSecretThatIsNoneIsAnError(t *testing.T) {
