@@ -54,6 +54,7 @@ func TestAnswersSayWhatBrowsersMayDoWithThem(t *testing.T) {
 		{http.MethodGet, "/nowhere", "text/html", true}, {http.MethodPost, "/", "text/html", true},
 		{http.MethodGet, "/", "application/json", false}, {http.MethodHead, "/", "application/json", false},
 		{http.MethodGet, "/nowhere", "application/json", false},
+		{http.MethodPost, "/reset", "text/html", false},
 		{http.MethodGet, "/healthz", "*/*", false}, {http.MethodGet, "/readyz", "*/*", false}, {http.MethodHead, "/readyz", "*/*", false},
 	} {
 		answer := i.request(t, test.method, test.path, "Accept", test.accept)
@@ -116,36 +117,5 @@ func TestNoIDIsTakenFromOutside(t *testing.T) {
 	visit(t, signedAnew, "Cookie", "session="+retired)
 	if got := visit(t, signedAnew.At(after.url)).Visits; got < 3 {
 		t.Errorf("a cookie that was signed anew during the rotation counts %d", got)
-	}
-}
-
-func TestResetEndsTheSession(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	one, two := start(t, "REDIS_URL="+server.URL()), start(t, "REDIS_URL="+server.URL())
-	v := newVisitor(t, one.url)
-	count(t, v, 2, one, two)
-	stale := sessionCookie(v)
-	answer := request(t, v, http.MethodPost, "/reset")
-	if answer.Status != http.StatusSeeOther || answer.Header.Get("Location") != "/" || answer.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("reset: %d, %v", answer.Status, answer.Header)
-	}
-	if sessionCookie(v) != "" {
-		t.Error("the cookie is still there")
-	}
-	if keys := redistest.Client(t, server).Keys(t.Context(), "visits:session:*").Val(); len(keys) != 0 {
-		t.Errorf("%d sessions are still in Redis", len(keys))
-	}
-	for _, i := range []*instance{one, two} {
-		replay := newVisitor(t, i.url)
-		if got := visit(t, replay, "Cookie", "session="+stale).Visits; got != 1 {
-			t.Errorf("the cookie of the destroyed session counts %d", got)
-		}
-		if sessionCookie(replay) == stale {
-			t.Error("the id of the destroyed session is in use again")
-		}
-	}
-	if got := visit(t, v.At(two.url)).Visits; got != 1 {
-		t.Errorf("the visit after a reset is number %d", got)
 	}
 }
