@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -71,8 +70,8 @@ type doctor struct {
 	reach     func(netip.Addr) reach
 
 	redis  config.Redis
-	conns  map[string]net.Conn // to the reachable addresses
-	master string              // as the Sentinels say; "" without Sentinels
+	conns  []connection // to the reachable addresses
+	master string       // as the Sentinels say; "" without Sentinels
 	client redis.UniversalClient
 	nodes  []*node
 	close  func()
@@ -166,14 +165,6 @@ func fail(message, fix string) Line { return Line{Status: Fail, Message: message
 func failed(err error) Line {
 	fault := redisfault.Explain(err)
 	return fail(fault.Wrong, fault.Todo)
-}
-
-// about names the server that a line is about, where there are several.
-func (d *doctor) about(addr string, l Line) Line {
-	if len(d.redis.Options.Addrs) > 1 {
-		l.Node = addr
-	}
-	return l
 }
 
 // limited returns a context for one request.

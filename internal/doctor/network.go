@@ -82,18 +82,23 @@ func (d *doctor) dial(ctx context.Context, addr string) (net.Conn, error) {
 	return dialer.DialContext(ctx, "tcp", addr)
 }
 
+// connection is a connection to one of the configured addresses.
+type connection struct {
+	net.Conn
+	addr string
+}
+
 // reachable connects to every configured address. One of several is enough to go on.
 func (d *doctor) reachable(ctx context.Context) (lines []Line) {
-	d.conns = make(map[string]net.Conn)
 	for _, addr := range d.redis.Options.Addrs {
 		began := time.Now()
 		conn, err := d.dial(ctx, addr)
 		if err != nil {
 			fault := redisfault.Explain(err)
-			lines = append(lines, d.about(addr, fail(addr+": "+fault.Wrong, fault.Todo+" The address comes from "+d.redis.Source+".")))
+			lines = append(lines, fail(addr+": "+fault.Wrong, fault.Todo+" The address comes from "+d.redis.Source+"."))
 			continue
 		}
-		d.conns[addr] = conn
+		d.conns = append(d.conns, connection{conn, addr})
 		lines = append(lines, pass("%s accepts connections (%s)", addr, milliseconds(time.Since(began))))
 	}
 	return oneIsEnough(lines)
@@ -113,16 +118,15 @@ func oneIsEnough(lines []Line) []Line {
 
 // encryption checks the certificates of all addresses that can be reached, and closes the connections to them.
 func (d *doctor) encryption(ctx context.Context) (lines []Line) {
-	for _, addr := range d.redis.Options.Addrs {
-		conn, ok := d.conns[addr]
-		if !ok {
-			continue // already reported
-		}
+	for _, conn := range d.conns {
 		l := d.plain(conn)
 		if d.redis.TLS() {
-			l = d.certificate(ctx, conn, addr)
+			l = d.certificate(ctx, conn)
 		}
-		lines = append(lines, d.about(addr, l))
+		if len(d.redis.Options.Addrs) > 1 {
+			l.Node = conn.addr
+		}
+		lines = append(lines, l)
 		_ = conn.Close()
 	}
 	return lines
@@ -149,10 +153,10 @@ func (d *doctor) reachOf(conn net.Conn) reach {
 }
 
 // certificate makes a TLS connection that accepts any certificate, and then examines the one it got.
-func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) Line {
+func (d *doctor) certificate(ctx context.Context, conn connection) Line {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
-	settings := d.redis.TLSFor(addr)
+	settings := d.redis.TLSFor(conn.addr)
 	settings.InsecureSkipVerify, settings.VerifyConnection = true, nil // it is verified below, to say what is wrong
 	secured := tls.Client(conn, settings)
 	if err := secured.HandshakeContext(ctx); err != nil {
@@ -160,7 +164,7 @@ func (d *doctor) certificate(ctx context.Context, conn net.Conn, addr string) Li
 			"use the port on which it speaks TLS, or, if it does not, redis:// in "+d.redis.Source)
 	}
 	state := secured.ConnectionState()
-	verifyErr := d.redis.Verify(addr, state)
+	verifyErr := d.redis.Verify(conn.addr, state)
 	if verifyErr != nil && d.redis.Verified() {
 		return untrusted(verifyErr, state.PeerCertificates[0])
 	}
