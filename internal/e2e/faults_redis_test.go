@@ -58,7 +58,7 @@ func outages() []outage {
 		anotherPassword,
 		{
 			name:  "connections refused",
-			begin: func(_ *testing.T, s *setup) { s.proxy.Refuse(); s.proxy.Cut() },
+			begin: func(_ *testing.T, s *setup) { s.proxy.Refuse() },
 			end:   heal, reason: "cannot be reached",
 		}, {
 			name:   "hung",

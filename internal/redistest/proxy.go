@@ -86,8 +86,9 @@ func (p *Proxy) Next(n int, match Match, fate Fate) {
 	p.fault = fault{left: n, match: match, fate: fate}
 }
 
-// Refuse makes the kernel refuse new connections, as if nothing listened there. Open connections stay: see Cut.
+// Refuse closes all open connections, and makes the kernel refuse new ones, as if nothing listened there.
 func (p *Proxy) Refuse() {
+	defer p.Cut() // after the unlock
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.listener != nil {

@@ -246,7 +246,7 @@ func TestStoresShareARandomSecret(t *testing.T) {
 	}
 	want(t, "time to live of the secret", rdb.TTL(t.Context(), secretKey).Val(), -1)
 	other := newStoreWith(t, rdb, nil, redisstore.WithPrefix("other:"))
-	want(t, "number over a store with another prefix", (&browser{t: t, cookie: b.cookie}).visit(other), 1)
+	want(t, "number over a store with another prefix", b.tab().visit(other), 1)
 }
 
 func TestASharedSecretCostsTwoCommandsOnce(t *testing.T) {
@@ -316,7 +316,7 @@ func TestConcurrentVisitsMeetANewSecretTogether(t *testing.T) {
 	var got numbers
 	var wg sync.WaitGroup
 	for range 64 {
-		wg.Go(func() { got.add((&browser{t: t, cookie: b.cookie}).visit(old)) })
+		wg.Go(func() { got.add(b.tab().visit(old)) })
 	}
 	wg.Wait()
 	got.wantAll(t, 65)

@@ -58,7 +58,7 @@ func TestIncrementAfterTheSessionWasRead(t *testing.T) {
 			session.Set("name", "Bob")  // unsaved
 			session.Delete("colour")    // unsaved
 			session.Set("visits", 1000) // unsaved: the counter wins
-			(&browser{t: t, cookie: b.cookie}).set(s, "age", 31, "town", "Ulm")
+			b.tab().set(s, "age", 31, "town", "Ulm")
 			sent := recordScripts(rdb)
 			result, err := redisstore.Default(c).Increment("visits", 2)
 			must(t, err)
@@ -101,7 +101,7 @@ func TestSaveAfterIncrementWritesOnlyWhatChanged(t *testing.T) {
 		b.visit(s)
 		b.request(s, func(c *gin.Context) {
 			must(t, visit(c))
-			(&browser{t: t, cookie: b.cookie}).visit(s)
+			b.tab().visit(s)
 			must(t, save(c, "name", "Ann"))
 		})
 		want(t, "visits", b.get(s, "visits"), any(3))

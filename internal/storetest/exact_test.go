@@ -105,7 +105,7 @@ func TestConcurrentVisitsOverTwoStoresEachHaveTheirOwnNumber(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range connections {
 		wg.Go(func() {
-			own := &browser{t: t, cookie: b.cookie}
+			own := b.tab()
 			for j := i; j < visits; j += connections {
 				got.add(own.visit(stores[j/connections%2]))
 			}
@@ -127,7 +127,7 @@ func TestAnIncrementWaitsInLineNoLongerThanItsContext(t *testing.T) {
 	const atOnce = 4 // as documented
 	var got numbers
 	var wg sync.WaitGroup
-	count := func() { got.add((&browser{t: t, cookie: b.cookie}).visit(s)) }
+	count := func() { got.add(b.tab().visit(s)) }
 	for range atOnce {
 		wg.Go(count)
 		<-held.arrived
@@ -175,7 +175,7 @@ func lostReplies(t *testing.T, rdb redis.UniversalClient, proxy *redistest.Proxy
 		var wg sync.WaitGroup
 		for range inFlight {
 			wg.Go(func() {
-				own := &browser{t: t, cookie: b.cookie}
+				own := b.tab()
 				got.add(own.visit(s))
 			})
 		}
@@ -249,7 +249,7 @@ func TestARepeatedVisitSeesTheSessionAsItIsAndItsOwnNumber(t *testing.T) {
 
 	proxy.Next(1, redistest.Scripts, redistest.Fate{Mute: true})
 	done := make(chan struct{})
-	slow := &browser{t: t, cookie: b.cookie}
+	slow := b.tab()
 	go func() {
 		defer close(done)
 		slow.request(s, func(c *gin.Context) {
@@ -340,7 +340,7 @@ func TestTwoRequestsThatSetDifferentFieldsKeepBoth(t *testing.T) {
 			session.Set("slow", 1)
 			session.Set("same", 1)
 			session.Delete("removed")
-			(&browser{t: t, cookie: b.cookie}).set(s, "quick", 2, "same", 2, "kept", "changed")
+			b.tab().set(s, "quick", 2, "same", 2, "kept", "changed")
 			must(t, session.Save())
 		})
 		for name, value := range map[string]any{"slow": 1, "quick": 2, "same": 1, "removed": nil, "kept": "changed"} {
@@ -357,7 +357,7 @@ func TestManyConcurrentSavesOfDifferentFieldsKeepAll(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range saves {
 		wg.Go(func() {
-			own := &browser{t: t, cookie: b.cookie}
+			own := b.tab()
 			own.set(s, fmt.Sprintf("field %d", i), i)
 			own.visit(s)
 		})

@@ -33,7 +33,7 @@ func TestAFailedLoadIsNeverOverwritten(t *testing.T) {
 		"everything fails":    func(p *redistest.Proxy) { p.All(redistest.Any, redistest.Fate{Answer: redistest.Loading}) },
 		"one read fails":      func(p *redistest.Proxy) { p.Next(1, redistest.Reads, redistest.Fate{Answer: redistest.MasterDown}) },
 		"one reply is lost":   func(p *redistest.Proxy) { p.Next(1, redistest.Reads, redistest.Fate{Cut: true}) },
-		"nobody listens":      func(p *redistest.Proxy) { p.Refuse(); p.Cut() },
+		"nobody listens":      func(p *redistest.Proxy) { p.Refuse() },
 		"too many clients":    func(p *redistest.Proxy) { p.All(redistest.Any, redistest.Fate{Answer: redistest.MaxClients}); p.Cut() },
 		"connections are cut": func(p *redistest.Proxy) { p.All(redistest.Any, redistest.Fate{Lose: true}) },
 	}
@@ -245,7 +245,7 @@ func TestAVisitorWhoLeavesIsNoOutage(t *testing.T) {
 		held := holdScripts(rdb)
 		var wg sync.WaitGroup
 		for range 4 { // the number of increments that may be under way at once
-			wg.Go(func() { (&browser{t: t, cookie: b.cookie}).visit(s) })
+			wg.Go(func() { b.tab().visit(s) })
 			<-held.arrived
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -35,7 +35,7 @@ func race(t *testing.T, round func(b *browser, slow *redisstore.Store)) {
 		b.visit(quick)
 		key := b.key()
 		var wg sync.WaitGroup
-		wg.Go(func() { round(&browser{t: t, cookie: b.cookie}, slow) })
+		wg.Go(func() { round(b.tab(), slow) })
 		<-held.arrived
 		var destroyed sync.WaitGroup
 		destroyed.Go(func() {
@@ -124,7 +124,7 @@ func TestAFailedSaveLeavesNoKeyBehind(t *testing.T) {
 				s := newStore(t, rdb)
 				b := &browser{t: t}
 				b.set(s, "name", "Ann")
-				other := &browser{t: t, cookie: b.cookie}
+				other := b.tab()
 				w := b.request(s, func(c *gin.Context) {
 					want(t, "name", sessions.Default(c).Get("name"), any("Ann"))
 					test.end(other, s)

@@ -97,6 +97,9 @@ type browser struct {
 	cookie *http.Cookie // nil if it has none
 }
 
+// tab returns a browser that begins with the same cookie, for a request at the same time as one of b.
+func (b *browser) tab() *browser { return &browser{b.t, b.cookie} }
+
 // request runs handler for one request, in its own gin program, and keeps the cookie that it sets.
 func (b *browser) request(s sessions.Store, handler gin.HandlerFunc, middleware ...gin.HandlerFunc) *httptest.ResponseRecorder {
 	b.t.Helper()

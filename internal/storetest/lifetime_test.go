@@ -107,7 +107,7 @@ func TestALifetimeThatIsSetLaterEndsOldSessions(t *testing.T) {
 		want(t, "visits", b.get(s, "visits"), nil)
 		b.request(newStore(t, rdb), func(c *gin.Context) { // an instance with the old setting has loaded it
 			want(t, "visits", sessions.Default(c).Get("visits"), any(1))
-			want(t, "number", (&browser{t: t, cookie: b.cookie}).visit(s), 1)
+			want(t, "number", b.tab().visit(s), 1)
 			wantError(t, save(c, "name", "Ann"), redisstore.ErrGone)
 		})
 		want(t, "old session", rdb.Exists(t.Context(), b.key()).Val(), 0)

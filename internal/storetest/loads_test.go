@@ -90,7 +90,7 @@ func TestTouchTellsThatASessionIsGone(t *testing.T) {
 		old := b.id()
 		b.request(s, func(c *gin.Context) {
 			must(t, redisstore.Default(c).Touch())
-			(&browser{t: t, cookie: b.cookie}).destroy(s)
+			b.tab().destroy(s)
 			gone(c)
 			gone(c)
 		})

@@ -58,7 +58,7 @@ func TestNoErrorTellsAnIDACookieAKeyOrAPassword(t *testing.T) {
 	direct := client(t, server)
 	good := newStore(t, direct)
 	for name, fault := range map[string]func(p *redistest.Proxy, key string){
-		"refused":   func(p *redistest.Proxy, _ string) { p.Refuse(); p.Cut() },
+		"refused":   func(p *redistest.Proxy, _ string) { p.Refuse() },
 		"read-only": func(p *redistest.Proxy, _ string) { p.All(redistest.Any, redistest.Fate{Answer: redistest.ReadOnly}) },
 		"lost":      func(p *redistest.Proxy, _ string) { p.Next(1000, redistest.Any, redistest.Fate{Cut: true}) },
 		"wrong type": func(_ *redistest.Proxy, key string) {
@@ -170,7 +170,7 @@ func TestNothingIsPrinted(t *testing.T) {
 		log.SetOutput(writer)
 		log.SetFlags(flags)
 	}()
-	everyDoor(&browser{t: t, cookie: b.cookie}, s)
+	everyDoor(b.tab(), s)
 	b.visit(s)
 	must(t, redistest.Client(t, server).HSet(t.Context(), b.key(), "broken", "{").Err())
 	everyDoor(b, s)

@@ -154,7 +154,7 @@ func TestATypeGoesWithItsField(t *testing.T) {
 			b.set(s, "n", 1+i)
 			b.request(s, func(c *gin.Context) {
 				last(sessions.Default(c))
-				(&browser{t: t, cookie: b.cookie}).set(s, "n", time.Second)
+				b.tab().set(s, "n", time.Second)
 				must(t, sessions.Default(c).Save())
 			})
 			want(t, "types", rdb.HExists(t.Context(), b.key(), "@type:n").Val(), false)
