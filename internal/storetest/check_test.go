@@ -64,9 +64,7 @@ func TestACheckAndAVisitAgree(t *testing.T) {
 			if test.answer != "" {
 				proxy.All(redistest.Writes, redistest.Fate{Answer: test.answer})
 			}
-			s := newStoreWith(t, client(t, proxy, func(o *redis.Options) {
-				o.Username, o.Password, o.MaxRetries = user, password, -1
-			}), nil)
+			s := newStoreWith(t, clientWithoutRetries(t, proxy, func(o *redis.Options) { o.Username, o.Password = user, password }), nil)
 			checked := s.Check(t.Context())
 			_, visited := s.Session(newAnswer(), newRequest(t.Context()), cookieName).Increment("visits", 1)
 			for what, err := range map[string]error{"check": checked, "visit": visited} {
@@ -99,7 +97,7 @@ func TestACheckAsksTheWholeCluster(t *testing.T) {
 		}
 	})
 	t.Run("as a single server", func(t *testing.T) {
-		s := newStore(t, client(t, c.Nodes[0], func(o *redis.Options) { o.MaxRetries = -1 }))
+		s := newStore(t, clientWithoutRetries(t, c.Nodes[0]))
 		for range 20 {
 			err := s.Check(t.Context())
 			wantError(t, err, redisstore.ErrUnavailable)

@@ -274,7 +274,7 @@ func TestASharedSecretCostsTwoCommandsOnce(t *testing.T) {
 	}
 }
 
-func TestStoresAgreeOnceMoreAfterRedisLostEverything(t *testing.T) {
+func TestStoresAgreeAgainAfterRedisLostEverything(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := redistest.Client(t, server)
 	one, two := newStoreWith(t, client(t, server), nil), newStoreWith(t, client(t, server), nil)
@@ -322,7 +322,7 @@ func TestConcurrentVisitsMeetANewSecretTogether(t *testing.T) {
 	got.wantAll(t, 65)
 }
 
-func TestASharedSecretThatIsNoneIsAnError(t *testing.T) {
+func TestAnInvalidSharedSecretIsAnError(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := client(t, server)
 	for name, write := range map[string]func() error{
@@ -374,7 +374,7 @@ func TestASecretThatCannotBeAskedForIsNoNewSession(t *testing.T) {
 	b := &browser{t: t}
 	b.visit(newStoreWith(t, client(t, server), nil))
 	proxy := redistest.NewProxy(t, server)
-	s := newStoreWith(t, failing(t, proxy), nil)
+	s := newStoreWith(t, clientWithoutRetries(t, proxy), nil)
 	proxy.All(redistest.Any, redistest.Fate{Answer: redistest.Loading})
 	w := b.request(s, func(c *gin.Context) {
 		wantError(t, visit(c), redisstore.ErrUnavailable)

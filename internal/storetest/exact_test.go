@@ -446,7 +446,7 @@ func TestResultTellsWhatHappened(t *testing.T) {
 	})
 }
 
-func TestCountersTellsOfOnesThatAreNone(t *testing.T) {
+func TestCountersRefusesFieldsThatAreNoCounters(t *testing.T) {
 	s := newStore(t, client(t, redistest.Start(t)))
 	b := &browser{t: t}
 	b.set(s, "row:a", "x", "name", "Ann")

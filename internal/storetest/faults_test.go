@@ -21,12 +21,6 @@ import (
 	"visit-counter/redisstore"
 )
 
-// failing returns a client that does not retry, so that a lasting fault is an error at once.
-func failing(t *testing.T, target redistest.Target) *redis.Client {
-	t.Helper()
-	return client(t, target, func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 })
-}
-
 func TestAFailedLoadIsNeverOverwritten(t *testing.T) {
 	faults := map[string]func(*redistest.Proxy){
 		"reads fail":          func(p *redistest.Proxy) { p.All(redistest.Reads, redistest.Fate{Answer: "-ERR no reads"}) },
@@ -41,12 +35,7 @@ func TestAFailedLoadIsNeverOverwritten(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
 			proxy := redistest.NewProxy(t, server)
-			rdb := client(t, proxy, func(o *redis.Options) {
-				o.MaxRetries = -1
-				o.DialerRetries = 1
-				o.ReadTimeout = 300 * time.Millisecond
-			})
-			s := newStore(t, rdb)
+			s := newStore(t, clientWithoutRetries(t, proxy, func(o *redis.Options) { o.ReadTimeout = 300 * time.Millisecond }))
 			b := &browser{t: t}
 			b.set(s, "name", "Ann", "visits", 41)
 			before := b.cookie.Value
@@ -80,7 +69,7 @@ func TestAFailedWriteChangesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
 			proxy := redistest.NewProxy(t, server)
-			s := newStore(t, failing(t, proxy))
+			s := newStore(t, clientWithoutRetries(t, proxy))
 			b := &browser{t: t}
 			b.set(s, "name", "Ann", "visits", 41)
 			proxy.All(redistest.Writes, redistest.Fate{Answer: line})
@@ -138,7 +127,7 @@ func TestARedisThatIsFullWritesNothing(t *testing.T) {
 func TestDestroyThatFailsLeavesTheCookie(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
-	s := newStore(t, failing(t, proxy))
+	s := newStore(t, clientWithoutRetries(t, proxy))
 	b := &browser{t: t}
 	b.set(s, "name", "Ann")
 	proxy.All(redistest.Writes, redistest.Fate{Answer: redistest.ReadOnly})

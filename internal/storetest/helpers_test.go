@@ -72,6 +72,12 @@ func client(t testing.TB, target redistest.Target, change ...func(*redis.Options
 	return rdb
 }
 
+// clientWithoutRetries is like client, but a lasting fault is an error at once.
+func clientWithoutRetries(t testing.TB, target redistest.Target, change ...func(*redis.Options)) *redis.Client {
+	t.Helper()
+	return client(t, target, append(change, func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 })...)
+}
+
 // unreachable returns a client for an address at which no Redis listens.
 func unreachable(t testing.TB) *redis.Client {
 	t.Helper()

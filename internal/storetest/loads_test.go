@@ -17,7 +17,7 @@ import (
 func TestAFailedLoadCanBeSeen(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
-	s := newStore(t, failing(t, proxy))
+	s := newStore(t, clientWithoutRetries(t, proxy))
 	b := &browser{t: t}
 	b.set(s, "name", "Ann")
 	served := 0

@@ -24,8 +24,8 @@ import (
 	"visit-counter/redisstore"
 )
 
-// everyDoor runs every operation of the store and of its sessions, and returns the errors.
-func everyDoor(b *browser, s *redisstore.Store) (found []error) {
+// runEverything runs every operation of the store and of its sessions, and returns the errors.
+func runEverything(b *browser, s *redisstore.Store) (found []error) {
 	handles := []func(*gin.Context) *redisstore.Session{
 		redisstore.Default,
 		func(c *gin.Context) *redisstore.Session { return s.Session(c.Writer, c.Request, cookieName) },
@@ -81,9 +81,9 @@ func TestNoErrorTellsAnIDACookieAKeyOrAPassword(t *testing.T) {
 			b := &browser{t: t}
 			b.visit(good)
 			proxy := redistest.NewProxy(t, server)
-			s := newStore(t, failing(t, proxy))
+			s := newStore(t, clientWithoutRetries(t, proxy))
 			fault(proxy, b.key())
-			found := everyDoor(b, s)
+			found := runEverything(b, s)
 			if errors.Join(found...) == nil {
 				t.Error("no error")
 			}
@@ -105,7 +105,7 @@ func TestNoErrorRepeatsWhatRedisRepeats(t *testing.T) {
 			b := &browser{t: t, cookie: &http.Cookie{Name: cookieName, Value: signedCookie(keys("a")[0], "someone's-id-of-the-session")}}
 			shared := strings.Repeat("shared-secret", 4)
 			for _, ring := range [][][]byte{keys("a"), nil} {
-				for _, err := range everyDoor(b, newStoreWith(t, failing(t, server), ring)) {
+				for _, err := range runEverything(b, newStoreWith(t, clientWithoutRetries(t, server), ring)) {
 					wantSilent(t, err, b, shared)
 				}
 			}
@@ -121,7 +121,7 @@ func TestNoErrorRepeatsWhatRedisRepeats(t *testing.T) {
 			secret := string(keys("a")[0])
 			repeated := strings.Join([]string{kind, "at", b.key(), b.cookie.Value, secret, password}, " ")
 			proxy.All(redistest.Named("EVALSHA", "EVAL", "HGETALL", "DEL", "SET", "GET"), redistest.Fate{Answer: repeated})
-			found := everyDoor(b, newStore(t, failing(t, proxy)))
+			found := runEverything(b, newStore(t, clientWithoutRetries(t, proxy)))
 			if errors.Join(found...) == nil {
 				t.Error("no error")
 			}
@@ -153,8 +153,7 @@ func wantSilent(t *testing.T, err error, b *browser, secrets ...string) {
 func TestNothingIsPrinted(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server)
-	rdb := client(t, proxy, func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 })
-	s := newStore(t, rdb)
+	s := newStore(t, clientWithoutRetries(t, proxy))
 	b := &browser{t: t}
 	b.visit(s)
 
@@ -170,12 +169,12 @@ func TestNothingIsPrinted(t *testing.T) {
 		log.SetOutput(writer)
 		log.SetFlags(flags)
 	}()
-	everyDoor(b.tab(), s)
+	runEverything(b.tab(), s)
 	b.visit(s)
 	must(t, redistest.Client(t, server).HSet(t.Context(), b.key(), "broken", "{").Err())
-	everyDoor(b, s)
+	runEverything(b, s)
 	proxy.All(redistest.Any, redistest.Fate{Answer: redistest.Loading})
-	everyDoor(b, s)
+	runEverything(b, s)
 	written, err := os.ReadFile(file.Name())
 	must(t, err)
 	want(t, "output", string(written), "")
@@ -207,7 +206,7 @@ func wantNoneDenied(t *testing.T, direct *redis.Client, rdb redis.UniversalClien
 		must(t, redisstore.Default(c).Regenerate())
 	})
 	want(t, "number", b.visit(s), 2)
-	for _, err := range slices.Concat(everyDoor(b, s), everyDoor(aged(t, direct, s, 2*time.Hour), s)) {
+	for _, err := range slices.Concat(runEverything(b, s), runEverything(aged(t, direct, s, 2*time.Hour), s)) {
 		if !errors.Is(err, redisstore.ErrGone) { // from Touch, after a Destroy
 			must(t, err)
 		}

@@ -182,7 +182,7 @@ func TestWorksWithoutGin(t *testing.T) {
 	})
 }
 
-func TestACookieNameThatCannotBeIsAnError(t *testing.T) {
+func TestAnInvalidCookieNameIsAnError(t *testing.T) {
 	s := newStore(t, unreachable(t))
 	if _, err := s.Session(newAnswer(), newRequest(t.Context()), "no name").Increment("visits", 1); err == nil {
 		t.Error("no error from Increment for a cookie name with a space")
