@@ -69,6 +69,7 @@ func tooLarge(ctx context.Context, rdb *redis.Client, key string) error {
 
 func TestDamagedSessionIsSetAsideAndTheVisitorGetsANewOne(t *testing.T) {
 	t.Parallel()
+	const setAside = "damaged session set aside"
 	server := redistest.Start(t)
 	rdb := redistest.Client(t, server)
 	i := start(t, "REDIS_URL="+server.URL())
@@ -78,13 +79,13 @@ func TestDamagedSessionIsSetAsideAndTheVisitorGetsANewOne(t *testing.T) {
 			count(t, v, 3, i)
 			old, key := v.Clone(), sessionKey(v)
 			must(t, damage(t.Context(), rdb, key))
-			logged := i.output.count("damaged session set aside")
+			logged := i.output.count(setAside)
 			count(t, v, 2, i)
 			if sessionID(v) == sessionID(old) {
 				t.Error("the new session has the old id")
 			}
-			redistest.Wait(t, "a log line", func() bool { return i.output.count("damaged session set aside") > logged })
-			if n := i.output.count("damaged session set aside") - logged; n != 1 {
+			i.awaitLog(t, setAside, logged+1)
+			if n := i.output.count(setAside) - logged; n != 1 {
 				t.Errorf("%d log lines", n)
 			}
 			if rdb.Exists(t.Context(), key).Val() != 1 {

@@ -67,7 +67,7 @@ func TestAVisitReadyzAndTheLogAgree(t *testing.T) {
 			if test.says == "" {
 				return
 			}
-			i.awaitLine(t, "redis lost")
+			i.awaitLog(t, "redis lost", 1)
 			if i.output.count("redis connected") > 0 {
 				t.Errorf("the log says that Redis is connected:\n%s", i.output.String())
 			}

@@ -95,7 +95,7 @@ func TestSIGTERMEndsInTimeWhateverClientsDo(t *testing.T) {
 
 	began := time.Now()
 	i.signal(t, syscall.SIGTERM)
-	i.awaitLine(t, "stopping")
+	i.awaitLog(t, "stopping", 1)
 	idle.send(ready)
 	if answer := idle.answer(http.MethodGet); answer.Status != http.StatusServiceUnavailable || answer.Header.Get("Connection") != "close" {
 		t.Errorf("while it drains, /readyz on a kept connection: %d, %v", answer.Status, answer.Header)
@@ -121,7 +121,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		i := start(t, "SESSION_STORE=memory")
 		i.dial(t).send("GET / HTTP/1.1", "Host: x", "X-Half: ") // holds the drain for seconds
 		i.signal(t, signals[0])
-		i.awaitLine(t, "stopping")
+		i.awaitLog(t, "stopping", 1)
 		if status, after := i.end(t, signals[1]); status == 0 || after > 3*time.Second {
 			t.Errorf("%v, then %v: ended with status %d after %v", signals[0], signals[1], status, after)
 		}

@@ -194,16 +194,10 @@ func (i *instance) awaitRedis(t testing.TB) (lost int) {
 	return lost
 }
 
-// awaitLost waits until the instance has logged n times that Redis was lost.
-func (i *instance) awaitLost(t testing.TB, n int) {
+// awaitLog waits until the instance has logged the message at least n times.
+func (i *instance) awaitLog(t testing.TB, message string, n int) {
 	t.Helper()
-	redistest.Wait(t, "the log to say that Redis is lost", func() bool { return i.output.count("redis lost") >= n })
-}
-
-// awaitLine waits until the instance has logged the message.
-func (i *instance) awaitLine(t testing.TB, message string) {
-	t.Helper()
-	redistest.Wait(t, "the log to say "+message, func() bool { return i.output.count(message) > 0 })
+	redistest.Wait(t, "the log to say "+message, func() bool { return i.output.count(message) >= n })
 }
 
 func (i *instance) signal(t testing.TB, s syscall.Signal) {

@@ -61,7 +61,7 @@ func TestNoSecretIsToldWhateverGoesWrong(t *testing.T) {
 				t.Errorf("/readyz: %d %s", ready.Status, ready.Body)
 			}
 			request(t, v, http.MethodPost, "/reset")
-			i.awaitLine(t, test.logged)
+			i.awaitLog(t, test.logged, 1)
 			i.stop(t)
 		})
 	}
