@@ -202,23 +202,6 @@ func TestTheFirstValidlySignedOfSeveralCookiesWins(t *testing.T) {
 	want(t, "visits, many planted before", visits(append(many, b.cookie)...), any(1))
 }
 
-func TestRotationOfKeys(t *testing.T) {
-	server := redistest.Start(t)
-	rdb := client(t, server)
-	first, rotated, retired := newStoreWith(t, rdb, keys("a")), newStoreWith(t, rdb, keys("ba")), newStoreWith(t, rdb, keys("b"))
-	left := &browser{t: t}
-	left.visit(first)
-	b := &browser{t: t}
-	b.visit(first)
-	old := b.cookie.Value
-	want(t, "number after the rotation", b.visit(rotated), 2)
-	if b.cookie.Value == old {
-		t.Error("the cookie was not signed again")
-	}
-	want(t, "number after the retirement", b.visit(retired), 3)
-	want(t, "number of a visitor who was away", left.visit(retired), 1)
-}
-
 func TestKeysAreCopied(t *testing.T) {
 	ring := keys("a")
 	rdb := client(t, redistest.Start(t))
