@@ -218,7 +218,6 @@ type pageState struct {
 	Way      string `json:"way"`
 	Rows     []struct {
 		Instance string `json:"instance"`
-		Started  string `json:"started"`
 		Visits   int    `json:"visits"`
 		Current  bool   `json:"current"`
 	} `json:"rows"`
@@ -236,7 +235,6 @@ const readPage = `(() => {
 		way: words("#way"),
 		rows: [...document.querySelectorAll("tbody tr")].map((row) => ({
 			instance: row.cells[0].textContent.replace(/ this process$/, ""),
-			started: row.cells[1].textContent,
 			visits: Number(row.cells[2].textContent),
 			current: row.ariaCurrent === "true" && row.cells[0].textContent.endsWith(" this process"),
 		})),
