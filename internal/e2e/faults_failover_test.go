@@ -30,10 +30,10 @@ func TestCountGoesOnOverAFailoverBySentinel(t *testing.T) {
 		failed := master
 		tally.storm(50)
 		awaitReplica(t, redistest.Client(t, failed))
-		cut.begin(t, failed)
+		cut.begin(t, failed.Server)
 		tally.failover("a master under Sentinel "+cut.name, i, func() { master = s.Master() })
 		if n == 0 {
-			redistest.Restart(t, failed)
+			redistest.Restart(t, failed.Server)
 		}
 	}
 }

@@ -28,12 +28,18 @@ type Cluster struct {
 	t     testing.TB
 }
 
-// Node is one server of a Cluster: Kill, Pause and Restart it like any other server.
+// Node is one server of a Cluster or of a Sentinel: Kill, Pause and Restart it like any other server.
 type Node struct {
 	*redisserver.Server
 	Proxy  *Proxy // nil unless made by StartProxiedCluster
-	id     string
+	id     string // in a Cluster
 	client *redis.Client
+}
+
+func newNode(t testing.TB, options redisserver.Options) *Node {
+	t.Helper()
+	server := StartWith(t, options)
+	return &Node{Server: server, client: Client(t, server)}
 }
 
 // StartCluster runs a cluster with that many masters, each with that many replicas, and returns when all nodes agree that
@@ -42,7 +48,7 @@ func StartCluster(t testing.TB, masters, replicasEach int) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
 	for range masters * (1 + replicasEach) {
-		c.Nodes = append(c.Nodes, startNode(t))
+		c.Nodes = append(c.Nodes, newClusterNode(t))
 	}
 	c.join(masters)
 	return c
@@ -54,7 +60,7 @@ func StartProxiedCluster(t testing.TB, masters int) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
 	for range masters {
-		n := startNode(t)
+		n := newClusterNode(t)
 		n.Proxy = NewProxy(t, n.Server)
 		Must(t, n.client.ConfigSet(t.Context(), "cluster-announce-port", port(n.Proxy.Addr())).Err())
 		Must(t, n.client.ConfigRewrite(t.Context()).Err()) // so that it survives Restart
@@ -64,16 +70,15 @@ func StartProxiedCluster(t testing.TB, masters int) *Cluster {
 	return c
 }
 
-func startNode(t testing.TB) *Node {
+func newClusterNode(t testing.TB) *Node {
 	t.Helper()
-	server := StartWith(t, redisserver.Options{AppendOnly: true, Config: []string{
+	n := newNode(t, redisserver.Options{AppendOnly: true, Config: []string{
 		"cluster-enabled yes",
 		"cluster-announce-ip 127.0.0.1",
 		"cluster-node-timeout " + nodeTimeout,
 		"repl-diskless-sync-delay 0",
 		"repl-ping-replica-period 1", // a replica counts as online after its master's first ping
 	}})
-	n := &Node{Server: server, client: Client(t, server)}
 	id, err := n.client.ClusterMyID(t.Context()).Result()
 	Must(t, err)
 	n.id = id
