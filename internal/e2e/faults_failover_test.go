@@ -6,18 +6,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"visit-counter/internal/redisserver"
 	"visit-counter/internal/redistest"
 )
-
-// cuts are the ways in which a master fails.
-var cuts = []struct {
-	name  string
-	begin func(t testing.TB, master *redisserver.Server)
-}{
-	{"killed", func(_ testing.TB, master *redisserver.Server) { master.Kill() }},
-	{"hung", func(t testing.TB, master *redisserver.Server) { must(t, master.Pause()) }},
-}
 
 func TestCountGoesOnOverAFailoverBySentinel(t *testing.T) {
 	t.Parallel()
@@ -25,44 +15,41 @@ func TestCountGoesOnOverAFailoverBySentinel(t *testing.T) {
 	i := start(t, "REDIS_URL="+s.URL())
 	tally := newTally(t, i.url)
 	tally.visit()
-	master := s.Master()
-	for n, cut := range cuts {
-		failed := master
-		tally.storm(50)
-		awaitReplica(t, redistest.Client(t, failed))
-		cut.begin(t, failed.Server)
-		tally.failover("a master under Sentinel "+cut.name, i, func() { master = s.Master() })
-		if n == 0 {
-			redistest.Restart(t, failed.Server)
-		}
-	}
+	tally.failovers("Sentinel", i, s.Master)
 }
 
 func TestCountGoesOnOverAFailoverOfACluster(t *testing.T) {
 	t.Parallel()
-	c := redistest.StartCluster(t, 3, 3)
+	c := redistest.StartCluster(t, 3, 2)
 	i := start(t, "REDIS_URL="+c.URL())
 	tally := newTally(t, i.url)
 	tally.visit()
 	key := sessionKey(tally.visitor)
-	master := c.MasterOf(key)
-	for _, cut := range cuts {
-		tally.storm(50)
-		awaitReplica(t, redistest.Client(t, master))
-		cut.begin(t, master.Server)
-		tally.failover("a master of a Cluster "+cut.name, i, func() { master = c.MasterOf(key) })
-	}
+	tally.failovers("Cluster", i, func() *redistest.Node { return c.MasterOf(key) })
 }
 
-// failover makes visits until the new master that await waits for has taken over. Acknowledged visits stay counted, the app
-// needs no restart and recovers soon after Redis, and it logs the outage.
-func (ta *tally) failover(name string, i *instance, await func()) {
+// failovers kills the master, starts it again, and freezes its successor. master waits until there is one, and returns it.
+func (ta *tally) failovers(kind string, i *instance, master func() *redistest.Node) {
 	ta.t.Helper()
+	failed := master()
+	ta.failover(kind+": the master is killed", i, failed, failed.Kill, master)
+	redistest.Restart(ta.t, failed.Server)
+	failed = master()
+	ta.failover(kind+": the master hangs", i, failed, func() { must(ta.t, failed.Pause()) }, master)
+}
+
+// failover makes the master fail, and visits until another one has taken over. Acknowledged visits stay counted, the app needs
+// no restart and recovers soon after Redis, and it logs the outage.
+func (ta *tally) failover(name string, i *instance, failed *redistest.Node, fail func(), master func() *redistest.Node) {
+	ta.t.Helper()
+	ta.storm(50)
+	awaitReplica(ta.t, redistest.Client(ta.t, failed))
+	fail()
 	before := i.output.count("redis back")
 	ta.storm(atOnce)
 	var back time.Duration
 	ta.during(func() {
-		await()
+		master()
 		began := time.Now()
 		ta.await(1)
 		back = time.Since(began)

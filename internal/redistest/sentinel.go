@@ -13,17 +13,17 @@ import (
 // SentinelName is the name of the master in the Sentinels.
 const SentinelName = "visits"
 
-const sentinels = 3
+const sentinels, replicas = 3, 2
 
-// Sentinel is a master and a replica with three real Sentinels, two of which must agree on a failure. Its methods fail the
+// Sentinel is a master and two replicas with three real Sentinels, two of which must agree on a failure. Its methods fail the
 // test if they wait for something that does not happen.
 type Sentinel struct {
 	Sentinels []*Node
-	servers   []*Node // at first the master, then the replica
+	servers   []*Node // at first the master, then the replicas
 	t         testing.TB
 }
 
-// StartSentinel returns when the replica is in sync and the Sentinels know it and each other. A failover takes two to five
+// StartSentinel returns when the replicas are in sync and the Sentinels know them and each other. A failover takes two to five
 // seconds. The servers keep their data across Kill and Restart.
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
@@ -31,11 +31,14 @@ func StartSentinel(t testing.TB) *Sentinel {
 	replicated := redisserver.Options{AppendOnly: true, Config: []string{"repl-diskless-sync-delay 0"}}
 	master := newNode(t, replicated)
 	replicated.Config = append(replicated.Config, "replicaof 127.0.0.1 "+port(master.Addr()))
-	replica := newNode(t, replicated)
-	s.servers = []*Node{master, replica}
-	Wait(t, "the replica to be in sync", func() bool {
-		return strings.Contains(replica.info("replication"), "master_link_status:up")
-	})
+	s.servers = []*Node{master}
+	for range replicas {
+		replica := newNode(t, replicated)
+		s.servers = append(s.servers, replica)
+		Wait(t, "a replica to be in sync", func() bool {
+			return strings.Contains(replica.info("replication"), "master_link_status:up")
+		})
+	}
 	for range sentinels {
 		s.Sentinels = append(s.Sentinels, newNode(t, redisserver.Options{Args: []string{"--sentinel"}, Config: []string{
 			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %s %d", SentinelName, port(master.Addr()), sentinels/2+1),
@@ -43,9 +46,9 @@ func StartSentinel(t testing.TB) *Sentinel {
 			"sentinel failover-timeout " + SentinelName + " 3000",
 		}}))
 	}
-	all := fmt.Sprintf("status=ok,address=%s,slaves=1,sentinels=%d", master.Addr(), sentinels)
+	all := fmt.Sprintf("status=ok,address=%s,slaves=%d,sentinels=%d", master.Addr(), replicas, sentinels)
 	for _, sentinel := range s.Sentinels {
-		Wait(t, "a Sentinel to know the replica and the others", func() bool {
+		Wait(t, "a Sentinel to know the replicas and the others", func() bool {
 			return strings.Contains(sentinel.info("sentinel"), all)
 		})
 	}
