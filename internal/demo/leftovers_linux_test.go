@@ -4,7 +4,7 @@ import (
 	"net"
 	"os"
 	"regexp"
-	"strconv"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -73,26 +73,13 @@ func TestASecondCtrlCDoesNotWait(t *testing.T) {
 	proctest.NothingIsLeft(t, temp)
 }
 
-func portsIn(log string) []string {
-	seen := make(map[string]bool)
-	var ports []string
+func portsIn(log string) (ports []string) {
 	for _, match := range regexp.MustCompile(`(?:localhost|127\.0\.0\.1):(\d+)`).FindAllStringSubmatch(log, -1) {
-		if port := match[1]; !seen[port] {
-			seen[port] = true
+		if port := match[1]; !slices.Contains(ports, port) {
 			ports = append(ports, port)
 		}
 	}
 	return ports
 }
 
-func listening(port string) bool {
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return false
-	}
-	conn, err := net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: n})
-	if err != nil {
-		return false
-	}
-	return conn.Close() == nil
-}
+func listening(port string) bool { return localRedis{addr: "127.0.0.1:" + port}.listens() }
