@@ -30,8 +30,7 @@ func NewCA(t testing.TB) *CA {
 	template.IsCA = true
 	template.BasicConstraintsValid = true
 	template.KeyUsage = x509.KeyUsageCertSign
-	key := newKey(t)
-	cert := sign(t, template, template, key, key)
+	cert, key := sign(t, template, nil)
 	return &CA{Cert: cert, PEM: encode("CERTIFICATE", cert.Raw), key: key}
 }
 
@@ -53,16 +52,14 @@ func (ca *CA) IssueExpired(t testing.TB) *redisserver.TLS {
 
 func (ca *CA) issue(t testing.TB, template *x509.Certificate) *redisserver.TLS {
 	t.Helper()
-	key := newKey(t)
-	return writeFiles(t, sign(t, template, ca.Cert, key, ca.key), key, ca.Cert)
+	cert, key := sign(t, template, ca)
+	return writeFiles(t, cert, key, ca.Cert)
 }
 
 // SelfSigned makes a self-signed certificate for a server on this machine.
 func SelfSigned(t testing.TB) *redisserver.TLS {
 	t.Helper()
-	template := certificate("test server", nil)
-	key := newKey(t)
-	cert := sign(t, template, template, key, key)
+	cert, key := sign(t, certificate("test server", nil), nil)
 	return writeFiles(t, cert, key, cert)
 }
 
@@ -89,21 +86,19 @@ func certificate(subject string, names []string) *x509.Certificate {
 	return c
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
+// sign makes the certificate that template describes, and its key. The issuer signs it; without one it is self-signed.
+func sign(t testing.TB, template *x509.Certificate, issuer *CA) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	Must(t, err)
-	return key
-}
-
-// sign makes the certificate that template describes for key, signed by parent with parentKey.
-func sign(t testing.TB, template, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) *x509.Certificate {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
+	if issuer == nil {
+		issuer = &CA{Cert: template, key: key}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer.Cert, key.Public(), issuer.key)
 	Must(t, err)
 	cert, err := x509.ParseCertificate(der)
 	Must(t, err)
-	return cert
+	return cert, key
 }
 
 func writeFiles(t testing.TB, cert *x509.Certificate, key *ecdsa.PrivateKey, ca *x509.Certificate) *redisserver.TLS {
