@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write the pictures of the README anew")
 
 const pictureWidth = 1280
 
-// TestPictures checks the page as the pictures of the README show it, and the pictures. With -update it retakes them.
+// TestPictures checks the README's pictures, and the page that they show. With -update it retakes them.
 func TestPictures(t *testing.T) {
 	t.Parallel()
 	b := withHistory(t, "web.2", 14, longLife()...)

@@ -297,7 +297,7 @@ func TestCountIsExactWhileRedisIsSlow(t *testing.T) {
 	s.tally.check("answers 200 ms late", back)
 }
 
-// A server that loads much data answers late, and then with LOADING.
+// While a server loads much data, it answers late, and with LOADING.
 func TestCountIsExactOverALongLoad(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartWith(t, redisserver.Options{AppendOnly: true, Config: []string{"key-load-delay 100"}})

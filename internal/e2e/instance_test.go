@@ -132,7 +132,7 @@ func launch(t testing.TB, cmd *exec.Cmd) *instance {
 	return i
 }
 
-// faults returns what no process may ever do, if this one did it: print a secret, or have a data race.
+// faults describes what this process did that none may do: print a secret, or have a data race.
 func (i *instance) faults(t testing.TB) (found []string) {
 	text := i.output.String()
 	for _, line := range secretsOf(t).leaks(text) {

@@ -52,7 +52,7 @@ type router struct {
 // routerOptions are the differences between the platforms' routers.
 type routerOptions struct {
 	newConnections bool   // one for each request
-	requestID      string // header with the name of the request
+	requestID      string // header with the request's id
 	passesProto    bool   // believes a client's X-Forwarded-Proto
 	sticky         bool   // lets a client choose an instance, or stay with one
 }

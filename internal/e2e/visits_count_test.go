@@ -86,7 +86,7 @@ func TestReturningVisitorCostsOneCommand(t *testing.T) {
 	t.Parallel()
 	const visits = 50
 	proxy := redistest.NewProxy(t, redistest.Start(t))
-	i := start(t, "REDIS_URL="+proxy.URL(), longTimeout, signingSecret) // a shared secret is read now and then besides
+	i := start(t, "REDIS_URL="+proxy.URL(), longTimeout, signingSecret) // a shared secret would be read now and then as well
 	i.awaitRedis(t)                                                     // after the check at the start
 	v := newVisitor(t, i.url)
 	visit(t, v)

@@ -14,7 +14,7 @@ import (
 	"visit-counter/internal/redistest"
 )
 
-// unharmed checks that the instance is still the same process, and has not grown by more than that many bytes.
+// unharmed checks that the instance is still the same process, and has not grown by more than maxGrowth bytes.
 func (i *instance) unharmed(t testing.TB, before, maxGrowth int) {
 	t.Helper()
 	if answer := i.get(t, "/healthz"); answer.Status != http.StatusOK {

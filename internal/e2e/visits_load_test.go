@@ -89,7 +89,7 @@ func TestConnectionsToRedisNeverExceedThePool(t *testing.T) {
 			if after := connections(); after > pool.size {
 				t.Errorf("after the load there are %d connections", after)
 			}
-			t.Logf("at most %d connections in %d looks", highest.Load(), samples.Load())
+			t.Logf("at most %d connections in %d samples", highest.Load(), samples.Load())
 			i.unharmed(t, before, 64<<20)
 		})
 	}
