@@ -486,9 +486,8 @@ func TestCluster(t *testing.T) {
 		examine(t, one, "REDIS_CLUSTER=true").wants(t, 0, "store", Pass, "counted")
 	})
 	t.Run("its user needs one more right", func(t *testing.T) {
-		rules := strings.Fields("on >secret " + storeRights + " " + redisstore.ClusterRights)
 		for _, node := range cluster.Nodes {
-			must(t, redistest.Client(t, node).ACLSetUser(t.Context(), "app", rules...).Err())
+			redistest.Do(t, redistest.Client(t, node), "ACL SETUSER app on >secret "+storeRights+" "+redisstore.ClusterRights)
 		}
 		f := examine(t, "REDIS_URL="+strings.Replace(cluster.URL(), "redis://", "redis://app:secret@", 1))
 		f.wants(t, 0, "store", Pass, "counted")

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -53,14 +52,8 @@ func (s *setup) startApp(t testing.TB, timeout time.Duration) {
 	s.tally.timeout = timeout
 }
 
-// do runs commands on the server, each a string of words separated by spaces.
+// do runs commands on the server: see [redistest.Do].
 func (s *setup) do(t *testing.T, commands ...string) {
 	t.Helper()
-	for _, command := range commands {
-		var args []any
-		for word := range strings.FieldsSeq(command) {
-			args = append(args, word)
-		}
-		must(t, s.admin.Do(t.Context(), args...).Err())
-	}
+	redistest.Do(t, s.admin, commands...)
 }

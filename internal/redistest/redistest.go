@@ -7,6 +7,7 @@ package redistest
 import (
 	"context"
 	"crypto/tls"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,18 @@ func Client(t testing.TB, target Target) *redis.Client {
 	client := redis.NewClient(options)
 	t.Cleanup(func() { _ = client.Close() }) // the test may have closed it
 	return client
+}
+
+// Do runs commands, each a text of words separated by blanks. It fails the test at once if the server refuses one.
+func Do(t testing.TB, client *redis.Client, commands ...string) {
+	t.Helper()
+	for _, command := range commands {
+		var args []any
+		for word := range strings.FieldsSeq(command) {
+			args = append(args, word)
+		}
+		Must(t, client.Do(t.Context(), args...).Err())
+	}
 }
 
 // Wait returns as soon as the condition is met, and fails the test if that takes more than 30 seconds. what completes the

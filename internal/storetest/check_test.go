@@ -31,7 +31,7 @@ func TestACheckAndAVisitAgree(t *testing.T) {
 	for name, test := range map[string]struct {
 		config []string // of the server
 		rules  string   // of the user, on top of those that the store needs
-		fault  string   // a setting that is changed at runtime
+		fault  string   // a command that causes it
 		answer string   // to writes
 		code   string   // "" if there is no fault
 	}{
@@ -42,9 +42,9 @@ func TestACheckAndAVisitAgree(t *testing.T) {
 		"no scripting":                {rules: "-@scripting", code: "NOPERM"},
 		"no HSET":                     {rules: "-hset", code: "NOPERM"},
 		"no keys":                     {rules: "resetkeys ~other:*", code: "NOPERM"},
-		"a replica":                   {fault: "replicaof 127.0.0.1 1", code: "READONLY"},
-		"full":                        {fault: "maxmemory 1", code: "OOM"},
-		"too few replicas":            {fault: "min-replicas-to-write 1", code: "NOREPLICAS"},
+		"a replica":                   {fault: "REPLICAOF 127.0.0.1 1", code: "READONLY"},
+		"full":                        {fault: "CONFIG SET maxmemory 1", code: "OOM"},
+		"too few replicas":            {fault: "CONFIG SET min-replicas-to-write 1", code: "NOREPLICAS"},
 		"no disk":                     {answer: "-MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk.", code: "MISCONF"},
 		"a script that does not end":  {answer: "-BUSY Redis is busy running a script.", code: "BUSY"},
 		"RENAME, which is not needed": {rules: "-rename"},
@@ -53,12 +53,8 @@ func TestACheckAndAVisitAgree(t *testing.T) {
 			server := redistest.StartWith(t, redisserver.Options{Config: test.config})
 			direct := redistest.Client(t, server)
 			user, password := restricted(t, direct, redisstore.Rights+" "+test.rules)
-			switch word, value, _ := strings.Cut(test.fault, " "); word {
-			case "":
-			case "replicaof":
-				must(t, direct.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err())
-			default:
-				must(t, direct.ConfigSet(t.Context(), word, value).Err())
+			if test.fault != "" {
+				redistest.Do(t, direct, test.fault)
 			}
 			proxy := redistest.NewProxy(t, server)
 			if test.answer != "" {

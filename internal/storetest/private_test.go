@@ -68,16 +68,14 @@ func TestNoErrorTellsAnIDACookieAKeyOrAPassword(t *testing.T) {
 		"foreign hash": func(_ *redistest.Proxy, key string) { direct.HDel(t.Context(), key, "@created") },
 		"no JSON":      func(_ *redistest.Proxy, key string) { direct.HSet(t.Context(), key, "visits", "x") },
 		"no permission": func(*redistest.Proxy, string) {
-			must(t, direct.Do(t.Context(), "ACL", "SETUSER", "default", "resetkeys", "~other:*").Err())
+			redistest.Do(t, direct, "ACL SETUSER default resetkeys ~other:*")
 		},
 		"no scripts": func(*redistest.Proxy, string) {
-			must(t, direct.Do(t.Context(), "ACL", "SETUSER", "default", "-evalsha", "-eval", "-hgetall", "-del").Err())
+			redistest.Do(t, direct, "ACL SETUSER default -evalsha -eval -hgetall -del")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer func() {
-				must(t, direct.Do(t.Context(), "ACL", "SETUSER", "default", "allkeys", "+@all").Err())
-			}()
+			defer redistest.Do(t, direct, "ACL SETUSER default allkeys +@all")
 			b := &browser{t: t}
 			b.visit(good)
 			proxy := redistest.NewProxy(t, server)
@@ -184,12 +182,7 @@ func TestNothingIsPrinted(t *testing.T) {
 func restricted(t *testing.T, direct *redis.Client, rules string) (user, password string) {
 	t.Helper()
 	user, password = "sessions", "correct-horse"
-	args := []any{"ACL", "SETUSER", user, "on", ">" + password}
-	for rule := range strings.FieldsSeq(rules) {
-		args = append(args, rule)
-	}
-	must(t, direct.Do(t.Context(), args...).Err())
-	must(t, direct.ConfigResetStat(t.Context()).Err())
+	redistest.Do(t, direct, "ACL SETUSER "+user+" on >"+password+" "+rules, "CONFIG RESETSTAT")
 	return user, password
 }
 
