@@ -1,7 +1,8 @@
 // Package config turns the environment of the process into a checked [Config]: the app's own variables with their
 // defaults, the presets of the platform it runs on, and the address of Redis, wherever the platform has put it.
 //
-// It opens no connections, logs nothing and changes nothing. The table of variables is in [Load].
+// It opens no connections (only the clients that [Redis.Client] returns do), logs nothing and changes nothing. The table
+// of variables is in [Load].
 // It is code rather than struct tags because a message has to say what to write instead and must never quote a value,
 // which may be a secret.
 package config
