@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,6 +130,25 @@ func TestTheReasonForAClosedConnectionIsExplained(t *testing.T) {
 			t.Errorf("the log says %+v, want the explanation %+v", lost, fault)
 		}
 	}
+}
+
+func TestAMissingPasswordIsNamedToEachOfManyVisits(t *testing.T) {
+	server := redistest.Start(t)
+	redistest.Do(t, redistest.Client(t, server), "CONFIG SET requirepass hunter2")
+	b, _ := openAt(t, "REDIS_URL="+server.URL())
+	var visits sync.WaitGroup
+	for range 40 { // most of them go together
+		visits.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			args := slices.Repeat([]any{"x"}, 12) // too many for a client that is not authenticated
+			err := b.Client.EvalSha(ctx, "0123456789012345678901234567890123456789", []string{"key"}, args...).Err()
+			if fault := redisfault.Explain(err); fault.Code != "NOAUTH" {
+				t.Errorf("%v is explained as %q, want NOAUTH", err, fault.Code)
+			}
+		})
+	}
+	visits.Wait()
 }
 
 func TestAPipelineFindsOutThatANodeBelongsToACluster(t *testing.T) {

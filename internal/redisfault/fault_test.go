@@ -50,6 +50,8 @@ func TestEachErrorIsExplained(t *testing.T) {
 		{reply("ERR The user executing the script can't access at least one of the keys mentioned in the command arguments"), "NOPERM", false},
 		{reply("NOAUTH Authentication required."), "NOAUTH", false},
 		{reply("NOAUTH HELLO must be called with the client already authenticated"), "NOAUTH", false},
+		{reply("ERR Protocol error: unauthenticated multibulk length"), "NOAUTH", false},
+		{reply("ERR Protocol error: unauthenticated bulk length"), "NOAUTH", false},
 		{reply("WRONGPASS invalid username-password pair or user is disabled."), "WRONGPASS", false},
 		{reply("ERR invalid password"), "WRONGPASS", false},
 		{reply("ERR Client sent AUTH, but no password is set"), "no password", false},

@@ -77,6 +77,18 @@ func TestACheckAndAVisitAgree(t *testing.T) {
 	}
 }
 
+// To a command as long as an increment Redis answers with a sentence that does not have the code.
+func TestAMissingPasswordIsNamed(t *testing.T) {
+	server := redistest.Start(t)
+	redistest.Do(t, redistest.Client(t, server), "CONFIG SET requirepass hunter2")
+	s := newStore(t, clientWithoutRetries(t, server))
+	_, err := s.Session(newAnswer(), newRequest(t.Context()), cookieName).Increment("visits", 1)
+	wantError(t, err, redisstore.ErrUnavailable)
+	if err != nil && !strings.HasSuffix(err.Error(), ": NOAUTH") {
+		t.Errorf("increment: %v, want the code NOAUTH", err)
+	}
+}
+
 func TestACheckAsksTheWholeCluster(t *testing.T) {
 	c := redistest.StartCluster(t, 3, 0)
 	t.Run("as a Cluster", func(t *testing.T) {
