@@ -267,6 +267,8 @@ func TestMistakesAreExplained(t *testing.T) {
 		{"COOKIE_NAME", "__VCAP_ID__", "router"},
 		{"KEY_PREFIX", "a b", "without spaces"},
 		{"KEY_PREFIX", "a\nb", "without spaces"},
+		{"KEY_PREFIX", "a{b", "between { and }"},
+		{"KEY_PREFIX", "{}:", "between { and }"},
 		{"FORCE_HTTPS", "maybe", "auto, true or false"},
 		{"DEMO_CONTROLS", "auto", "true or false"},
 		{"TRUSTED_PROXIES", "10.0.0.0/33", "entry number 1"},

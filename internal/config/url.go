@@ -72,7 +72,7 @@ func check(u *url.URL, query url.Values) error {
 		switch {
 		case u.Hostname() == "":
 			return errNoHost
-		case hasPort && (err != nil || port == 0):
+		case hasPort && (err != nil || port == 0), strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "["):
 			return errInvalid
 		}
 	case "unix":

@@ -57,6 +57,7 @@ func TestTheFormsOfRedisURLAreUnderstood(t *testing.T) {
 func TestAnInvalidURLIsExplainedAndNotQuoted(t *testing.T) {
 	for name, tt := range map[string]struct{ url, reason string }{
 		"no scheme":                        {"hunter2@host:6379", "does not start with redis://"},
+		"two ports":                        {"redis://:hunter2@host:12:13", "no valid port"},
 		"a web address":                    {"http://:hunter2@host:6379", "http:// and https:// lead to"},
 		"a REST interface":                 {"https://hunter2.upstash.example", "http:// and https:// lead to"},
 		"another database":                 {"postgres://u:hunter2@host/db", "does not start with redis://"},
