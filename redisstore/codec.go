@@ -403,6 +403,11 @@ func (d *decoder) dynamic(tree any, path string) (any, error) {
 	if typ := d.types.parse(strings.TrimSuffix(d.notes[path], base64Note)); typ != nil && typ.Kind() != reflect.Interface {
 		v := reflect.New(typ).Elem()
 		err := d.value(v, tree, path)
+		if n, ok := tree.(json.Number); ok && err != nil && (v.CanInt() || v.CanUint()) {
+			if n, overflow := strconv.Atoi(n.String()); overflow == nil {
+				return n, nil // increments have led it out of the range of its type
+			}
+		}
 		return v.Interface(), err
 	}
 	var err error

@@ -13,9 +13,9 @@ type increment struct {
 	result   Result
 }
 
-// Increment loads the session, adds to a counter of it, saves what the request has changed, renews it, and sets the cookie:
-// one command. A session that does not exist is created; one that was loaded and has been destroyed since is [ErrGone].
-// A store has four increments of a session under way at once; the others wait.
+// Increment loads the session, adds to a counter of it, saves what else the request has changed, renews it, and sets the
+// cookie: one command. A counter that outgrows its type is an int. A session that does not exist is created; one that was
+// loaded and has been destroyed since is [ErrGone]. At most four increments of a session are under way in a store; others wait.
 func (x *Session) Increment(counter string, by int64, more ...Step) (Result, error) {
 	op := new(increment)
 	for _, step := range append([]Step{And(counter, by)}, more...) {

@@ -166,6 +166,36 @@ func TestATypeGoesWithItsField(t *testing.T) {
 	})
 }
 
+type level uint8
+
+func TestACounterThatOutgrowsItsTypeIsAnInt(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client) {
+		s := newStore(t, rdb, redisstore.WithTypes(level(0)))
+		for _, test := range []struct {
+			start      any
+			by         int64
+			fits, then any
+		}{
+			{uint(3), -2, uint(1), -1},
+			{int8(125), 2, int8(127), 129},
+			{level(250), 5, level(255), 260},
+		} {
+			b := &browser{t: t}
+			b.set(s, "n", test.start, "name", "Ann")
+			for _, value := range []any{test.fits, test.then} {
+				b.request(s, func(c *gin.Context) {
+					_, err := redisstore.Default(c).Increment("n", test.by)
+					must(t, err)
+					want(t, "n", sessions.Default(c).Get("n"), value)
+				})
+				want(t, "n in the next request", b.get(s, "n"), value)
+				b.set(s, "name", "Bob")
+			}
+			want(t, "name", b.get(s, "name"), any("Bob"))
+		}
+	})
+}
+
 // As in a rolling deployment: only one version of the program knows the type.
 func TestATypeThatIsNotKnownComesBackAsJSONAndStays(t *testing.T) {
 	onBoth(t, func(t *testing.T, rdb *redis.Client) {
