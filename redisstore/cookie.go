@@ -27,8 +27,9 @@ const (
 	// maxIDLength limits what is verified. The ids of an older version have 27 characters and no tag.
 	maxIDLength = 29
 
-	// maxCandidates limits the cookies of one name that are verified in one request. Browsers keep 150 to 180 for a site,
-	// so an attacker who can plant some, on a subdomain, cannot plant enough to push the real one out.
+	// maxCandidates limits the cookies of one name that are verified in one request, besides those that are none at a
+	// glance. Browsers keep 150 to 180 for a site, so an attacker who can plant some, on a subdomain, cannot plant enough to
+	// push the real one out.
 	maxCandidates = 200
 )
 
@@ -74,15 +75,23 @@ func (s *signer) sign(name, id string) string {
 // keyring is the keys of a store: the first signs, all of them verify.
 type keyring []*signer
 
-// verify returns the id of a cookie value that one of the keys has signed.
-func (k keyring) verify(name, value string) (id string, ok bool) {
+// idIn returns the id in a cookie value, before its signature is verified; "" if the value cannot be one.
+func idIn(value string) string {
 	dot := len(value) - macLength - 1
 	if dot < 1 || dot > maxIDLength || value[dot] != '.' {
+		return ""
+	}
+	return value[:dot]
+}
+
+// verify returns the id of a cookie value that one of the keys has signed.
+func (k keyring) verify(name, value string) (id string, ok bool) {
+	if id = idIn(value); id == "" {
 		return "", false
 	}
 	for _, s := range k {
-		if hmac.Equal([]byte(s.sign(name, value[:dot])), []byte(value)) {
-			return value[:dot], true
+		if hmac.Equal([]byte(s.sign(name, id)), []byte(value)) {
+			return id, true
 		}
 	}
 	return "", false

@@ -142,7 +142,7 @@ func (x *secrets) check(ctx context.Context, spare string) error {
 
 // id returns the session id in the request's cookies, "" if none is validly signed.
 func (x *secrets) id(ctx context.Context, r *http.Request, name string) (string, error) {
-	candidates := r.CookiesNamed(name)
+	candidates := slices.DeleteFunc(r.CookiesNamed(name), func(c *http.Cookie) bool { return idIn(c.Value) == "" })
 	if len(candidates) == 0 {
 		return "", nil
 	}

@@ -197,7 +197,7 @@ func TestTheFirstValidlySignedOfSeveralCookiesWins(t *testing.T) {
 	want(t, "visits, planted behind", visits(b.cookie, planted), any(1))
 	var many []*http.Cookie
 	for range 150 { // as many as a browser keeps for a site
-		many = append(many, shaped)
+		many = append(many, shaped, planted, planted)
 	}
 	want(t, "visits, many planted before", visits(append(many, b.cookie)...), any(1))
 }
