@@ -241,8 +241,9 @@ func (e *encoder) structure(v reflect.Value) error {
 }
 
 func (e *encoder) time(t time.Time) error {
-	if _, offset := t.Zone(); offset%60 != 0 {
-		t = t.UTC() // RFC 3339 has no seconds there
+	const day = 24 * 60 * 60
+	if _, offset := t.Zone(); offset%60 != 0 || offset < -day || offset > day {
+		t = t.UTC() // RFC 3339 has neither seconds nor more than a day there
 	}
 	if year := t.Year(); year < 0 || year > 9999 {
 		return fmt.Errorf("%w: RFC 3339 has no year %d", ErrInvalid, year)

@@ -166,6 +166,20 @@ func TestATypeGoesWithItsField(t *testing.T) {
 	})
 }
 
+func TestATimeOfAnyOffsetComesBackEqual(t *testing.T) {
+	s := newStore(t, client(t, redistest.Start(t)))
+	for _, offset := range []int{0, 1, 59, 90 * 60, 14 * 60 * 60, 24 * 60 * 60, 24*60*60 + 60, 30 * 60 * 60, 100 * 60 * 60} {
+		for _, offset := range []int{offset, -offset} {
+			b := &browser{t: t}
+			when := time.Date(2026, 11, 21, 9, 18, 0, 5, time.FixedZone("there", offset))
+			b.set(s, "when", when)
+			if back, ok := b.get(s, "when").(time.Time); !ok || !back.Equal(when) {
+				t.Errorf("%v came back as %v", when, back)
+			}
+		}
+	}
+}
+
 type level uint8
 
 func TestACounterThatOutgrowsItsTypeIsAnInt(t *testing.T) {
