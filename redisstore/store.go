@@ -90,7 +90,7 @@ func honoursDeadlines(rdb redis.UniversalClient) bool {
 
 // Options sets all attributes of the cookies; without it they are Path "/", HttpOnly, SameSite=Lax and the Max-Age of
 // [WithTTL]. Call it before the store is in use. A MaxAge above 0 is a time to live too; 0 makes cookies that end with the
-// browser. Options of one session replace all attributes in one answer, and its MaxAge stays with it; below 0 destroys it.
+// browser. Options of one session replace all attributes in one answer, and its MaxAge stays with it; below 0, Save destroys it.
 func (s *Store) Options(o sessions.Options) {
 	s.cookie = *o.ToGorillaOptions()
 	if o.MaxAge > 0 && o.MaxAge != seconds(s.ttl) {
