@@ -283,6 +283,8 @@ func TestMistakesAreExplained(t *testing.T) {
 		{"SESSION_STORE", "file", "auto, redis or memory"},
 		{"REDIS_TLS_CA", "-----BEGIN CERTIFICATE-----\nnonsense", "holds no certificate"},
 		{"VCAP_SERVICES", "[]", "is not the JSON"},
+		{"VCAP_SERVICES", `{"p.redis":[{"name":"r","credentials":{"host":"h","port":70000}}]}`, "port in the credentials"},
+		{"VCAP_SERVICES", `{"p.redis":[{"name":"r","credentials":{"host":"h","port":6380.0}}]}`, "port in the credentials"},
 	} {
 		t.Run(tt.name+"="+tt.value, func(t *testing.T) { refuses(t, tt.name, tt.value, tt.reason) })
 	}
