@@ -35,14 +35,17 @@ func (l *loader) secrets(text string) (secrets [][]byte, err error) {
 }
 
 // isSample reports whether a secret comes from tutorials and templates, such as "keyboard cat" or "change-me", repeated or
-// padded until it is long enough: it consists of the words below, digits, punctuation, and at most one other letter.
+// padded until it is long enough: it consists of the words below, digits, punctuation, and at most one other letter, or of
+// the digits in order.
 func isSample(secret string) bool {
 	words := []string{ // longer ones first: "secret" must not break up "supersecret"
-		"keyboardcat", "supersecret", "development", "placeholder", "production", "changethis",
-		"replaceme", "something", "changeme", "insecure", "password", "replace", "default",
-		"example", "keyboard", "session", "sample", "secret", "random", "string", "please",
-		"change", "cookie", "super", "value", "shhhh", "your", "here", "this", "with", "very",
-		"long", "some", "key", "cat", "and", "not", "for", "the", "my", "me",
+		"abcdefghijklmnopqrstuvwxyz", "abcdef",
+		"keyboardcat", "supersecret", "development", "placeholder", "production", "characters", "changethis",
+		"replaceme", "something", "changeme", "insecure", "password", "minimum", "replace", "default",
+		"example", "keyboard", "session", "private", "sample", "secret", "random", "string", "please", "secure", "enough",
+		"change", "cookie", "super", "value", "shhhh", "chars", "least", "token", "your", "here", "this", "that", "with", "very",
+		"long", "must", "only", "some", "bits", "bit", "key", "cat", "and", "not", "for", "the", "use", "now", "one",
+		"at", "by", "do", "in", "is", "it", "me", "my", "of", "on", "or", "so", "to",
 	}
 	letters := strings.Map(func(c rune) rune {
 		if unicode.IsLetter(c) {
@@ -54,7 +57,7 @@ func isSample(secret string) bool {
 	for _, word := range words {
 		rest = strings.ReplaceAll(rest, word, "")
 	}
-	return rest != letters && distinct(rest) <= 1
+	return rest != letters && distinct(rest) <= 1 || strings.Contains(strings.Repeat("1234567890", 8), secret)
 }
 
 // distinct counts the distinct characters in s.

@@ -37,6 +37,17 @@ func TestBadSecretsStopTheStart(t *testing.T) {
 		"change-me, repeated":             {strings.Repeat("change-me-", 4), "well-known sample"},
 		"CHANGE_ME and the like":          {"CHANGE_ME_PLEASE_CHANGE_THIS_SECRET_KEY", "well-known sample"},
 		"your very long secret key here":  {"your-very-long-secret-key-here!!!!", "well-known sample"},
+		"change in production":            {"your-secret-key-change-in-production", "well-known sample"},
+		"a random string of 32 chars":     {"change-me-to-a-random-string-of-32-chars", "well-known sample"},
+		"your 256 bit secret":             {"your-256-bit-secret-your-256-bit-secret", "well-known sample"},
+		"this is a secret, repeated":      {"thisisasecretthisisasecretthisisasecret", "well-known sample"},
+		"at least 32 characters":          {"my_super_secret_key_that_is_at_least_32_characters", "well-known sample"},
+		"change it now, please":           {"this-is-a-very-secret-key-change-it-now-please", "well-known sample"},
+		"for development only":            {"secret-key-for-development-only-do-not-use", "well-known sample"},
+		"a long random secret string":     {"change_this_to_a_long_random_secret_string", "well-known sample"},
+		"the digits in order":             {"12345678901234567890123456789012", "well-known sample"},
+		"the hexadecimal digits in order": {"0123456789abcdef0123456789abcdef", "well-known sample"},
+		"the alphabet":                    {"abcdefghijklmnopqrstuvwxyz123456", "well-known sample"},
 		"a sample as the second secret":   {good + ",supersecretsupersecretsupersecret", "secret number 2 is a well-known sample"},
 	} {
 		t.Run(name, func(t *testing.T) {
