@@ -35,11 +35,9 @@ func (l *loader) secrets(text string) (secrets [][]byte, err error) {
 }
 
 // isSample reports whether a secret comes from tutorials and templates, such as "keyboard cat" or "change-me", repeated or
-// padded until it is long enough: it consists of the words below, digits, punctuation, and at most one other letter, or of
-// the digits in order.
+// padded until it is long enough: it consists of the words below, digits, punctuation, and at most one other letter.
 func isSample(secret string) bool {
 	words := []string{ // longer ones first: "secret" must not break up "supersecret"
-		"abcdefghijklmnopqrstuvwxyz", "abcdef",
 		"keyboardcat", "supersecret", "development", "placeholder", "production", "characters", "changethis",
 		"replaceme", "something", "changeme", "insecure", "password", "minimum", "replace", "default",
 		"example", "keyboard", "session", "private", "sample", "secret", "random", "string", "please", "secure", "enough",
@@ -57,7 +55,7 @@ func isSample(secret string) bool {
 	for _, word := range words {
 		rest = strings.ReplaceAll(rest, word, "")
 	}
-	return rest != letters && distinct(rest) <= 1 || strings.Contains(strings.Repeat("1234567890", 8), secret)
+	return rest != letters && distinct(rest) <= 1
 }
 
 // distinct counts the distinct characters in s.

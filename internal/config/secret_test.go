@@ -45,9 +45,6 @@ func TestBadSecretsStopTheStart(t *testing.T) {
 		"change it now, please":           {"this-is-a-very-secret-key-change-it-now-please", "well-known sample"},
 		"for development only":            {"secret-key-for-development-only-do-not-use", "well-known sample"},
 		"a long random secret string":     {"change_this_to_a_long_random_secret_string", "well-known sample"},
-		"the digits in order":             {"12345678901234567890123456789012", "well-known sample"},
-		"the hexadecimal digits in order": {"0123456789abcdef0123456789abcdef", "well-known sample"},
-		"the alphabet":                    {"abcdefghijklmnopqrstuvwxyz123456", "well-known sample"},
 		"a sample as the second secret":   {good + ",supersecretsupersecretsupersecret", "secret number 2 is a well-known sample"},
 	} {
 		t.Run(name, func(t *testing.T) {
