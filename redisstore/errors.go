@@ -37,13 +37,12 @@ func (f *failure) Unwrap() []error { return []error{f.kind, f.cause} }
 // classify turns an error of the Redis client, or of a context, into one of this package. A request that was cancelled
 // is not a failure of Redis: it stays context.Canceled.
 func classify(err error) error {
-	var network net.Error
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("redisstore: the request has ended: %w", context.Canceled)
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+	case timedOut(err):
 		return &failure{ErrUnavailable, "no answer in time", err}
 	}
 	switch code := codeOf(err); code {
@@ -54,6 +53,11 @@ func classify(err error) error {
 	default:
 		return &failure{ErrUnavailable, code, err}
 	}
+}
+
+func timedOut(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
 }
 
 // answers are those of Redis whose code is not their first word. Redis before version 7 wraps the errors of scripts into a

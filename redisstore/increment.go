@@ -56,7 +56,7 @@ func (op *increment) do(x *Session, ctx context.Context, rec *record) error {
 }
 
 // write sends the increment for the session of that id, and takes over what Redis answers.
-func (op *increment) write(x *Session, ctx context.Context, rec *record, id string) error {
+func (op *increment) write(x *Session, ctx context.Context, rec *record, id string) (err error) {
 	s := rec.store
 	changed, err := rec.changes(op.counters)
 	if err != nil {
@@ -64,9 +64,9 @@ func (op *increment) write(x *Session, ctx context.Context, rec *record, id stri
 	}
 	turn, err := s.lanes.take(x.r.Context(), ctx, id)
 	if err != nil {
-		return classify(err)
+		return err
 	}
-	defer turn.end()
+	defer func() { err = turn.end(err) }()
 	fields, lives, err := s.write(ctx, id, op.result.Created, changed, turn, op.counters, true)
 	if err != nil {
 		return err

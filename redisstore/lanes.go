@@ -2,9 +2,11 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -22,7 +24,19 @@ type lanes struct {
 	fields [lanesPerSession]string // in which a session remembers them
 	last   atomic.Uint64
 	seed   maphash.Seed
-	free   [lanePlaces][lanesPerSession]chan struct{} // each holds a token while its lane is free
+	places [lanePlaces]place
+}
+
+// place has the lanes of a session, or of some.
+type place struct {
+	free   [lanesPerSession]chan struct{} // each holds a token while its lane is free
+	failed atomic.Pointer[failedTurn]     // the last one
+}
+
+// failedTurn is an increment that Redis failed, and not the time of its request.
+type failedTurn struct {
+	err error
+	at  time.Time
 }
 
 // newLanes returns the lanes of a store. No other store may have its name.
@@ -31,10 +45,10 @@ func newLanes(store string) *lanes {
 	for i := range l.fields {
 		l.fields[i] = reserved + store + "." + strconv.Itoa(i)
 	}
-	for place := range l.free {
-		for i := range l.free[place] {
-			l.free[place][i] = make(chan struct{}, 1)
-			l.free[place][i] <- struct{}{}
+	for p := range l.places {
+		for i := range lanesPerSession {
+			l.places[p].free[i] = make(chan struct{}, 1)
+			l.places[p].free[i] <- struct{}{}
 		}
 	}
 	return l
@@ -44,38 +58,58 @@ func newLanes(store string) *lanes {
 type turn struct {
 	field  string
 	number uint64
+	place  *place
 	free   chan struct{}
+	began  time.Time // to wait for it
 }
 
-func (t turn) end() { t.free <- struct{}{} }
+// end lets the next increment have the turn. err is how this one ended; end returns what to say of it.
+func (t turn) end(err error) error {
+	defer func() { t.free <- struct{}{} }()
+	if timedOut(err) {
+		return t.place.explain(err, t.began)
+	}
+	if errors.Is(err, ErrUnavailable) {
+		t.place.failed.Store(&failedTurn{err, time.Now()})
+	}
+	return err
+}
 
-// take waits for a lane to the session, first come, first served, until one of the contexts ends; the error is that
-// context's. The first free lane is taken, so that a session remembers one as a rule. The caller ends the turn.
+// explain returns the last failure since the increment began, which says more than that its time is over, or else err.
+func (p *place) explain(err error, began time.Time) error {
+	if failed := p.failed.Load(); failed != nil && failed.at.After(began) {
+		return failed.err
+	}
+	return err
+}
+
+// take waits for a lane to the session, first come, first served, until one of the contexts ends. The error is that
+// context's, or, if Redis failed those ahead, theirs. The first free lane is taken, so that a session remembers one as a
+// rule. The caller ends the turn.
 func (l *lanes) take(ctx, limited context.Context, id string) (turn, error) {
-	free := &l.free[maphash.String(l.seed, id)%lanePlaces]
-	for i := range free {
+	p, began := &l.places[maphash.String(l.seed, id)%lanePlaces], time.Now()
+	enter := func(i int) (turn, error) {
+		return turn{l.fields[i], l.last.Add(1), p, p.free[i], began}, nil
+	}
+	for i := range p.free {
 		select {
-		case <-free[i]:
-			return l.enter(free, i), nil
+		case <-p.free[i]:
+			return enter(i)
 		default:
 		}
 	}
 	select {
-	case <-free[0]:
-		return l.enter(free, 0), nil
-	case <-free[1]:
-		return l.enter(free, 1), nil
-	case <-free[2]:
-		return l.enter(free, 2), nil
-	case <-free[3]:
-		return l.enter(free, 3), nil
+	case <-p.free[0]:
+		return enter(0)
+	case <-p.free[1]:
+		return enter(1)
+	case <-p.free[2]:
+		return enter(2)
+	case <-p.free[3]:
+		return enter(3)
 	case <-ctx.Done():
-		return turn{}, ctx.Err()
+		return turn{}, classify(ctx.Err())
 	case <-limited.Done():
-		return turn{}, limited.Err()
+		return turn{}, p.explain(classify(limited.Err()), began)
 	}
-}
-
-func (l *lanes) enter(free *[lanesPerSession]chan struct{}, i int) turn {
-	return turn{field: l.fields[i], number: l.last.Add(1), free: free[i]}
 }

@@ -22,7 +22,7 @@ func TestALaneHandlesOneIncrementAtATimeWithGrowingNumbers(t *testing.T) {
 	if second := take("a"); first.field != "@STORE.0" || second.field != "@STORE.1" || second.number <= first.number {
 		t.Errorf("the turns are %v and %v", first, second)
 	}
-	first.end()
+	_ = first.end(nil)
 	if again := take("a"); again.field != first.field || again.number <= first.number {
 		t.Errorf("after %v, its lane got %v", first, again)
 	}
@@ -71,13 +71,13 @@ func TestEveryLaneIsFreeInTheEnd(t *testing.T) {
 				}
 				last[turn.free] = turn.number
 				mu.Unlock()
-				turn.end()
+				_ = turn.end(nil)
 			}
 		}()
 	}
 	wg.Wait()
-	for _, place := range l.free {
-		for _, free := range place {
+	for i := range l.places {
+		for _, free := range l.places[i].free {
 			if len(free) != 1 {
 				t.Fatal("a lane is still taken")
 			}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"visit-counter/internal/redisserver"
@@ -95,6 +96,26 @@ func agree(t *testing.T, i *instance, says string) {
 	if v != r || !strings.Contains(v.Error, says) || v.Hint == "" {
 		t.Errorf("a visit says %+v, /readyz %+v; want %q", v, r, says)
 	}
+}
+
+// Only four visits of a session ask Redis at once. Those that wait behind them have not asked it themselves.
+func TestEachOfManyVisitsAtOnceSaysWhatRedisAnswers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	i := start(t, "REDIS_URL="+server.URL(), signingSecret, longTimeout)
+	v := newVisitor(t, i.url)
+	visit(t, v)
+	redistest.Do(t, redistest.Client(t, server), "REPLICAOF 127.0.0.1 1")
+	var visits sync.WaitGroup
+	for range 80 {
+		visits.Go(func() {
+			answer, err := v.Request(t.Context(), http.MethodGet, "/", "Accept", "application/json")
+			if err != nil || !strings.Contains(string(answer.Body), "(READONLY)") {
+				t.Errorf("a visit: %v, %s", err, answer.Body)
+			}
+		})
+	}
+	visits.Wait()
 }
 
 // An answer of Redis may repeat everything that it was sent, and more.
