@@ -50,6 +50,7 @@ for name, value in pairs(lane == '' and {} or values) do
     elseif clock[1] - second > 60 then
       drop(name)
     end
+    values[name] = nil -- the answer goes without it
   end
 end
 
@@ -102,7 +103,7 @@ else
     end
     if bytes > tonumber(ARGV[4]) then return { 'TOOLARGE' } end
   end
-  if lane ~= '' then put(lane, '[' .. table.concat(results, ',') .. ']') end
+  if lane ~= '' then write[#write + 1], write[#write + 2] = lane, '[' .. table.concat(results, ',') .. ']' end
   for i = 1, #write, 1000 do call('HSET', key, unpack(write, i, math.min(i + 999, #write))) end
   for i = 1, #remove, 1000 do call('HDEL', key, unpack(remove, i, math.min(i + 999, #remove))) end
   call('PEXPIRE', key, ttl)
