@@ -69,7 +69,7 @@ var answers = []struct{ part, code string }{
 	{"can't access at least one of the keys", "NOPERM"},
 	{"max number of clients", "max number of clients"},
 	{"DB index is out of range", "DB index is out of range"},
-	{"unauthenticated multibulk length", "NOAUTH"}, // to a command of more than ten words
+	{"unauthenticated multibulk length", "NOAUTH"}, // the answer to a command of more than ten words
 	{"OOM command not allowed", "OOM"},
 	{"WRONGTYPE Operation", "WRONGTYPE"},
 }

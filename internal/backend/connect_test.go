@@ -151,6 +151,17 @@ func TestAMissingPasswordIsNamedToEachOfManyVisits(t *testing.T) {
 	visits.Wait()
 }
 
+// As some proxies do, which know AUTH, but not the password in a HELLO.
+func TestAPasswordThatTheGreetingDoesNotTakeIsTriedAgain(t *testing.T) {
+	server := redistest.StartWith(t, redisserver.Options{Password: "hunter2"})
+	proxy := redistest.NewProxy(t, server)
+	proxy.All(redistest.Named("HELLO"), redistest.Fate{Answer: "-NOAUTH Authentication required."})
+	b, _ := openAt(t, "REDIS_URL=redis://:hunter2@"+proxy.Addr())
+	if err := b.Client.Set(t.Context(), "key", "", 0).Err(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAPipelineFindsOutThatANodeBelongsToACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0)
 	b, _ := openAt(t, "REDIS_URL=redis://"+cluster.Addrs()[0])

@@ -19,8 +19,7 @@ type Fault struct {
 	Code string
 	// Wrong and Todo are complete sentences that any visitor may read.
 	Wrong, Todo string
-	// Closes is true if Redis answers a new connection with the fault and then closes the connection, at once or at the first
-	// script.
+	// Closes is true if Redis answers a new connection with the fault and then closes the connection.
 	Closes bool
 	// Passes is true if the fault may end by itself in a moment, so that a retry is worthwhile.
 	Passes bool

@@ -64,11 +64,10 @@ var faults = []struct {
 		Wrong: "The Redis user of this app lacks permissions that the app needs (NOPERM).",
 		Todo:  "Give the user its rights: ACL SETUSER NAME " + rights + " (visits: is KEY_PREFIX; a Cluster needs " + redisstore.ClusterRights + " too).",
 	}},
-	{reply("NOAUTH", "unauthenticated"), Fault{ // the second to a command of more than ten words
-		Code:   "NOAUTH",
-		Wrong:  "Redis requires a password, but this app has none (NOAUTH).",
-		Todo:   "Put the password into the address of Redis (redis://:PASSWORD@HOST:PORT)" + restart,
-		Closes: true,
+	{reply("NOAUTH", "unauthenticated multibulk length", "unauthenticated bulk length"), Fault{ // not NOAUTH to long commands
+		Code:  "NOAUTH",
+		Wrong: "Redis requires a password, but this app has none (NOAUTH).",
+		Todo:  "Put the password into the address of Redis (redis://:PASSWORD@HOST:PORT)" + restart,
 	}},
 	{reply("WRONGPASS", "invalid password"), Fault{
 		Code:  "WRONGPASS",
