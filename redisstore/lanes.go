@@ -33,7 +33,7 @@ type place struct {
 	failed atomic.Pointer[failedTurn]     // the last one
 }
 
-// failedTurn is an increment that Redis failed, and not the time of its request.
+// failedTurn is an increment that Redis refused, or that did not reach it. One that ran out of time is none.
 type failedTurn struct {
 	err error
 	at  time.Time
