@@ -165,7 +165,7 @@ func (f fields) locate() (*candidate, error) {
 	case host == "":
 		return nil, errors.New("the credentials hold no address, neither a redis:// uri nor a host: " +
 			"bind the service again (cf unbind-service, cf bind-service), or name another one in REDIS_SERVICE")
-	case f.text(portNames...) != "" && f.port(slices.Concat(tlsPortNames, portNames)...) == "":
+	case hostOf(host) == host && f.text(portNames...) != "" && f.port(slices.Concat(tlsPortNames, portNames)...) == "":
 		return nil, errors.New("the port in the credentials is not a number from 1 to 65535: bind the service again")
 	}
 	o.Addrs, o.MasterName = f.addresses(host), ""

@@ -166,6 +166,7 @@ func keyPrefix(text string) (string, error) {
 	if !isPrintable(text) || strings.Contains(text, " ") {
 		return "", fmt.Errorf("must have at most %d characters, without spaces or control characters", maxNameLength)
 	}
+	// The store refuses it too, but without the variable's name.
 	if _, tag, found := strings.Cut(text, "{"); found && strings.IndexByte(tag, '}') < 1 {
 		return "", errors.New("must have something between { and }, which mark the part that a Redis Cluster places keys by")
 	}
