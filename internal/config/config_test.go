@@ -299,6 +299,8 @@ func TestGoodValuesAreAccepted(t *testing.T) {
 		{"PORT", " 3000 ", func(c Config) any { return c.Port }, 3000},
 		{"REDIS_TIMEOUT", "10ms", func(c Config) any { return c.RedisTimeout }, 10 * time.Millisecond},
 		{"REDIS_TIMEOUT", "10s", func(c Config) any { return c.RedisTimeout }, 10 * time.Second},
+		{"VCAP_SERVICES", `{"p.redis":[{"name":"r","credentials":{"host":"h:7000","port":"none"}}]}`,
+			func(c Config) any { return c.Redis.Address() }, "h:7000"},
 		{"SESSION_TTL", "90m", func(c Config) any { return c.SessionTTL }, 90 * time.Minute},
 		{"SESSION_TTL", "1500ms", func(c Config) any { return c.SessionTTL }, 1500 * time.Millisecond},
 		{"SESSION_MAX_LIFETIME", "720h", func(c Config) any { return c.SessionMaxLifetime }, 720 * time.Hour},
